@@ -1,0 +1,44 @@
+# Two commands on a fresh machine: make demo, make test. They assume Python >= 3.11, make and g++.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+
+.PHONY: demo test test-slow lint lock sample clean
+
+demo: $(READY)
+	$(BIN)/keras-ae run configs/l1_vae.yaml
+
+test: $(READY)
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/pytest -n auto --dist worksteal -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The sample that comes with the package. Takes about an hour on four cores.
+sample: $(READY)
+	$(BIN)/keras-ae generate build/l1 --background 40000 --signal 5000 --seed 1
+	cp build/l1/*.h5 keras_ae/data/samples/l1/
+
+lock: $(READY)
+	$(BIN)/pip install uv
+	$(BIN)/uv pip compile pyproject.toml --extra physics --extra dev --universal \
+	    --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+	    --upgrade -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+	    || { echo "Python must be >= 3.11, got $$($(PYTHON) --version)"; exit 2; }
+	@command -v g++ > /dev/null || { echo "g++ must be on PATH for C-simulation"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@

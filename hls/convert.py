@@ -1,0 +1,77 @@
+"""Trigger graph -> HLS project; the one caller of hls4ml."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import hls4ml
+import keras
+
+import hls.handlers  # noqa: F401  registers the handlers
+from hls.layers import HardwareInput
+from hls.settings import FirmwareSettings
+from keras_ae.errors import InputError
+
+#: Name of the top function, of the project and of its files.
+PROJECT_NAME = "anomaly_trigger"
+
+#: Vendor HLS refuses to unroll more.
+MAX_UNROLLED_WEIGHTS = 4096
+
+
+def convert_trigger_graph(graph: keras.Model, folder: Path, settings: FirmwareSettings) -> None:
+    """Write the HLS project of a trigger graph into `folder`, replacing what is there.
+
+    Raises:
+        InputError: a dense layer too large for the strategy.
+    """
+    _check_sizes(graph, settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        _hls_model(graph, temporary, settings).write()
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _hls_model(
+    graph: keras.Model, folder: Path, settings: FirmwareSettings
+) -> hls4ml.model.ModelGraph:
+    (input_layer,) = (layer for layer in graph.layers if isinstance(layer, HardwareInput))
+    return hls4ml.converters.convert_from_keras_model(
+        graph,
+        output_dir=str(folder),
+        project_name=PROJECT_NAME,
+        backend=settings.backend,
+        part=settings.part,
+        clock_period=settings.clock_ns,
+        io_type=settings.io_type,
+        allow_da_fallback=False,
+        hls_config={
+            "Model": {
+                # All types but the input's are derived by the bit-exact pass.
+                "Precision": {"default": "fixed<16,6>", "maximum": "fixed<64,32>"},
+                "ReuseFactor": settings.reuse_factor,
+                "Strategy": settings.strategy,
+                "BitExact": True,
+            },
+            "LayerName": {
+                input_layer.name: {"Precision": {"result": str(input_layer.input_format)}}
+            },
+        },
+    )
+
+
+def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:
+    for layer in graph.layers:
+        n_weights = layer.kernel.shape[0] * layer.kernel.shape[1] if hasattr(layer, "kernel") else 0
+        if settings.strategy == "latency" and n_weights > MAX_UNROLLED_WEIGHTS:
+            raise InputError(
+                f"weights of layer '{layer.name}' must be <= {MAX_UNROLLED_WEIGHTS} for strategy "
+                f"'latency', got {n_weights}; choose 'resource' or 'distributed_arithmetic'"
+            )

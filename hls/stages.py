@@ -1,0 +1,106 @@
+"""The stages `convert` and `validate` of a run."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from hls.convert import convert_trigger_graph
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import Validation, stress_events, validate_project
+from keras_ae.config import validate_settings
+from keras_ae.data.scaling import N_FEATURES, L1Scaler
+from keras_ae.evaluation import separation
+from keras_ae.files import whole_file
+from keras_ae.runs import Run, write_json
+from keras_ae.training import load_data, load_model
+
+N_STRESS_EVENTS = 20_000
+
+
+def firmware_settings(run: Run) -> FirmwareSettings:
+    """The experiment's section `firmware`, validated."""
+    return validate_settings(FirmwareSettings, run.experiment.firmware, "firmware")
+
+
+def convert(run: Run) -> bool:
+    """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
+    settings = firmware_settings(run)
+    inputs = {
+        "quantize": run.digest_of("quantize"),
+        "trigger": run.experiment.trigger.model_dump(),
+        "firmware": settings.model_dump(),
+    }
+
+    def work() -> None:
+        data = load_data(run)
+        choice = run.experiment.trigger
+        # Not the test sample: the rate is measured on that.
+        background = np.concatenate([data.train, data.validation])
+        graph = build_trigger_graph(
+            load_model(run, "quantized"),
+            L1Scaler.load(run.scaler_path),
+            run.experiment.scaling.units.format,
+            choice.score,
+            background,
+            choice.target_fpr,
+        )
+        with whole_file(run.trigger_graph_path) as temporary:
+            graph.save(temporary)
+        convert_trigger_graph(graph, run.firmware_folder, settings)
+        decision = graph.get_layer("trigger")
+        write_json(
+            run.trigger_path,
+            {
+                "score": choice.score,
+                "score_format": str(decision.input_format),
+                "threshold": decision.threshold,
+                "target_fpr": choice.target_fpr,
+                "calibration_events": len(background),
+                "calibration_fpr": float(run_trigger_graph(graph, background).trigger.mean()),
+            },
+        )
+
+    outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
+    return run.stage("convert", inputs, outputs, work)
+
+
+def validate(run: Run) -> Validation:
+    """Stage `validate`: C-simulation of every event of the experiment, and of stress events.
+
+    Never skipped: the project on disk may have changed in any way.
+    """
+    data = load_data(run)
+    graph = keras.models.load_model(run.trigger_graph_path)
+    units = run.experiment.scaling.units.format
+    samples = {
+        "background (training)": data.train,
+        "background (validation)": data.validation,
+        "background (test)": data.test,
+        **data.signals,
+        "stress": stress_events(units, N_FEATURES, N_STRESS_EVENTS, run.experiment.seed),
+    }
+    validation = validate_project(graph, run.firmware_folder, samples)
+    tested = {"background": "background (test)"} | {name: name for name in data.signals}
+    write_json(
+        run.validation_path,
+        {
+            "events": validation.events,
+            "mismatching_bits": validation.mismatching_bits,
+            "comparisons": validation.as_dict(),
+            **{
+                precision: {
+                    "separation": separation({n: outputs[s].score for n, s in tested.items()}),
+                    "trigger_rate": {
+                        n: float(outputs[s].trigger.mean()) for n, s in tested.items()
+                    },
+                }
+                for precision, outputs in (
+                    ("quantized", validation.quantized),
+                    ("firmware", validation.firmware),
+                )
+            },
+        },
+    )
+    return validation

@@ -1,0 +1,159 @@
+"""Trained model + scaler + score + threshold -> the trigger graph.
+
+The trigger graph is a flat Functional model: hardware integers (batch, 57) -> score (batch, 1) and
+trigger bit (batch, 1). It computes in Keras what the firmware computes, bit for bit, and is what is
+converted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from hls.layers import AboveThreshold, HardwareInput, ScaleObjects, SquaredError, SquaredNorm
+from hls.logic import output_format
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.likelihoods import MaskedGaussian
+from keras_ae.metrics import threshold_at_fpr
+from keras_ae.models import Autoencoder
+from keras_ae.precision import quantizer_format
+
+#: float32 holds every integer up to here: the limit for sums in units of their last bit.
+_EXACT_FLOAT32 = 2**24
+
+_BATCH_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class TriggerOutput:
+    """`score` (events,) float64 and `trigger` (events,) bool."""
+
+    score: np.ndarray
+    trigger: np.ndarray
+
+    def take(self, index: np.ndarray) -> TriggerOutput:
+        """The events at `index`."""
+        return TriggerOutput(self.score[index], self.trigger[index])
+
+
+def build_trigger_graph(
+    model: Autoencoder,
+    scaler: L1Scaler,
+    units: FixedPointFormat,
+    score: str,
+    background: np.ndarray,
+    target_fpr: float,
+) -> keras.Model:
+    """The trigger graph, its threshold set on background.
+
+    Args:
+        model: quantized autoencoder.
+        scaler: hardware integers -> network inputs.
+        units: format of the hardware integers.
+        score: squared_latent_norm or reconstruction_error.
+        background: hardware integers (events, 57) on which the threshold is set.
+        target_fpr: the fraction of background that may pass, at most.
+
+    Raises:
+        InputError: a model that is not quantized, an unknown score, or sums that float32 cannot
+            hold exactly, so that Keras could not be the reference.
+    """
+    inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
+    x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
+    score_layer, score_output = _score(model, score, x(inputs))
+    score_format = output_format(score_layer, score_layer.input.shape[1])
+    check_exact_in_float32(keras.Model(inputs, score_output))
+
+    scores = keras.Model(inputs, score_output).predict(
+        background.astype(np.float32), batch_size=_BATCH_SIZE, verbose=0
+    )
+    threshold = threshold_at_fpr(scores.ravel(), target_fpr)
+    decision = AboveThreshold(threshold, input_format=str(score_format), name="trigger")
+    graph = keras.Model(inputs, [score_output, decision(score_output)], name="trigger_graph")
+    # The layers are still part of the autoencoder, too: hls4ml wants them in one graph only.
+    alone = keras.Model.from_config(graph.get_config())
+    alone.set_weights(graph.get_weights())
+    return alone
+
+
+def run_trigger_graph(graph: keras.Model, integers: np.ndarray) -> TriggerOutput:
+    """Evaluate the trigger graph in Keras on hardware integers (events, 57)."""
+    score, trigger = graph.predict(integers.astype(np.float32), batch_size=_BATCH_SIZE, verbose=0)
+    return TriggerOutput(score.ravel().astype(np.float64), trigger.ravel() > 0.5)
+
+
+def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
+    """The score's layer and output on scaled inputs x."""
+    latent_layer = model.encoder.get_layer("latent_mean_format")
+    input_layer = model.encoder.get_layer("encoder_input_format")
+    # Without the head for the variance.
+    encoder = keras.Model(model.encoder.inputs, latent_layer.output)
+    quantized_x = input_layer(x)
+    latent = _call_again(encoder.layers[2:], quantized_x)
+    if name == "squared_latent_norm":
+        layer: keras.Layer = SquaredNorm(input_format=str(_format(latent_layer)), name="score")
+        return layer, layer(latent)
+    if name == "reconstruction_error":
+        pair_format = _common_format(
+            _format(input_layer), _format(model.decoder.get_layer("reconstruction_format"))
+        )
+        pair = keras.layers.Concatenate(name="input_and_reconstruction")(
+            [quantized_x, _call_again(model.decoder.layers[1:], latent)]
+        )
+        layer = SquaredError(
+            isinstance(model.likelihood, MaskedGaussian),
+            input_format=str(pair_format),
+            name="score",
+        )
+        return layer, layer(pair)
+    raise InputError(
+        f"score in firmware must be one of squared_latent_norm, reconstruction_error, got {name!r}"
+    )
+
+
+def _call_again(layers: list[keras.Layer], x: Any) -> Any:
+    """A chain of layers on another input: hls4ml asks for flat graphs, without models inside."""
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _format(layer: keras.Layer) -> FixedPointFormat:
+    return quantizer_format(getattr(layer, "activation", None))
+
+
+def _common_format(a: FixedPointFormat, b: FixedPointFormat) -> FixedPointFormat:
+    """The narrowest signed format that holds all values of both."""
+    integer = max(a.integer, b.integer)
+    return FixedPointFormat(integer + max(a.fractional, b.fractional), integer)
+
+
+def check_exact_in_float32(graph: keras.Model) -> None:
+    """Raise InputError unless every sum of the graph is exact in float32, in any order.
+
+    It is, if the sum of absolute values in units of the last bit stays within 2^24.
+    """
+    for layer in graph.layers:
+        if hasattr(layer, "kernel_quantizer_internal"):
+            source = layer.input._keras_history.operation
+            x = _format(source)
+            kernel = np.abs(np.asarray(layer.kernel_quantizer_internal(layer.kernel)))
+            bias = np.abs(np.asarray(layer.bias_quantizer_internal(layer.bias)))
+            weight = quantizer_format(layer.kernel_quantizer_internal)
+            step = min(x.step * weight.step, quantizer_format(layer.bias_quantizer_internal).step)
+            largest = (max(-x.low, x.high) * kernel.sum(axis=0) + bias).max()
+        elif isinstance(layer, SquaredNorm | SquaredError):
+            form = output_format(layer, layer.input.shape[1])
+            largest, step = form.high, form.step
+        else:
+            continue
+        if largest / step > _EXACT_FLOAT32:
+            raise InputError(
+                f"sums in layer '{layer.name}' must stay within 2^24 units of their last bit for "
+                f"float32 to be exact, got {largest / step:.3g}: use narrower formats"
+            )

@@ -1,0 +1,203 @@
+"""The command `keras-ae`: reads arguments, calls one function a stage, prints what came of it.
+
+The only module of this package that knows `hls`. TensorFlow and all that needs it are imported
+inside the commands, so that `--help` and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keras_ae import __version__
+from keras_ae.errors import InputError
+
+if TYPE_CHECKING:
+    from keras_ae.runs import Run
+
+_STAGES = ("train", "quantize", "evaluate", "convert", "validate")
+
+_run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="keras-ae")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Autoencoders for anomaly detection in hardware triggers.
+
+    From unlabelled events to FPGA firmware, and the proof that the firmware is the quantized
+    Keras model, bit for bit.
+    """
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+def run(config: Path, run_dir: Path | None) -> None:
+    """Train, quantize, evaluate, convert and validate the experiment CONFIG.
+
+    A stage that was finished with the same inputs is skipped.
+    """
+    experiment_run = _create_run(config, run_dir)
+    for stage in _STAGES:
+        _do_stage(experiment_run, stage)
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+def train(config: Path, run_dir: Path | None) -> None:
+    """Train the float model of the experiment CONFIG; makes the run directory."""
+    _do_stage(_create_run(config, run_dir), "train")
+
+
+@cli.command()
+@_run_folder
+def quantize(run_folder: Path) -> None:
+    """Fine-tune the model of RUN in fixed point."""
+    _do_stage(_open_run(run_folder), "quantize")
+
+
+@cli.command()
+@_run_folder
+def evaluate(run_folder: Path) -> None:
+    """Measure AUC and TPR of every score of RUN, beside baselines."""
+    _do_stage(_open_run(run_folder), "evaluate")
+
+
+@cli.command()
+@_run_folder
+def convert(run_folder: Path) -> None:
+    """Write the HLS project of RUN, with score and trigger decision inside."""
+    _do_stage(_open_run(run_folder), "convert")
+
+
+@cli.command()
+@_run_folder
+def validate(run_folder: Path) -> None:
+    """Compare the HLS project of RUN with the quantized model, every event, every bit.
+
+    Exit code 1 unless all bits are equal.
+    """
+    _do_stage(_open_run(run_folder), "validate")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--background", default=10_000, show_default=True, help="Background events.")
+@click.option("--signal", default=1_000, show_default=True, help="Events of each signal.")
+@click.option("--seed", default=1, show_default=True, help="Of the whole production.")
+@click.option("--workers", type=int, help="Processes. Default: one for each core.")
+@click.option("--full", is_flag=True, help="Simulate multiparton interactions instead of overlay.")
+@click.option(
+    "--hadronizations",
+    default=50,
+    show_default=True,
+    help="Of each parton-level multijet event.",
+)
+def generate(
+    folder: Path,
+    background: int,
+    signal: int,
+    seed: int,
+    workers: int | None,
+    full: bool,
+    hadronizations: int,
+) -> None:
+    """Generate L1 trigger events with Pythia 8 and FastJet into FOLDER, in the ADC2021 layout.
+
+    Needs the extra `physics`. An interrupted generation continues from its whole chunks.
+    """
+    from keras_ae.generator.production import SimulationSettings, generate_sample
+
+    settings = SimulationSettings(full=full, n_hadronizations=hadronizations, seed=seed)
+    for path in generate_sample(folder, background, signal, settings, workers).values():
+        click.echo(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every mistake of the user's is one line and exit code 2."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(arguments, prog_name="keras-ae", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command continues", err=True)
+        code = 130
+    except (InputError, OSError, ImportError) as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        click.echo(f"error: {_one_line(error)}", err=True)
+        code = 2
+    sys.exit(code)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _create_run(config: Path, run_dir: Path | None) -> Run:
+    from keras_ae.config import load_experiment
+    from keras_ae.runs import create_run
+
+    experiment = load_experiment(config)
+    _check_firmware(experiment.firmware, str(config))
+    return create_run(run_dir or Path("runs") / experiment.name, experiment)
+
+
+def _open_run(folder: Path) -> Run:
+    from keras_ae.runs import open_run
+
+    opened = open_run(folder)
+    _check_firmware(opened.experiment.firmware, str(folder / "experiment.yaml"))
+    return opened
+
+
+def _check_firmware(section: dict[str, Any], subject: str) -> None:
+    from hls.settings import FirmwareSettings
+    from keras_ae.config import validate_settings
+
+    validate_settings(FirmwareSettings, section, f"{subject}: firmware")
+
+
+def _do_stage(run: Run, stage: str) -> None:
+    click.echo(f"── {stage}")
+    if stage == "validate":
+        _validate(run)
+        return
+    if stage == "convert":
+        from hls.stages import convert as work
+    elif stage == "evaluate":
+        from keras_ae.evaluation import evaluate as work
+    elif stage == "quantize":
+        from keras_ae.training import quantize as work
+    else:
+        from keras_ae.training import train as work
+    if not work(run):
+        click.echo("   already done, inputs unchanged")
+
+
+def _validate(run: Run) -> None:
+    from hls.stages import validate as work
+    from keras_ae.report import summary_table
+
+    validation = work(run)
+    click.echo(summary_table(run))
+    click.echo(f"run directory: {run.folder}")
+    if validation.mismatching_bits:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Background in three parts and signals, as the trigger sees them: hardware integers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.model_selection import GroupShuffleSplit
+
+from keras_ae.data.l1 import L1Events, read_l1_events
+from keras_ae.data.scaling import HardwareUnits
+from keras_ae.errors import InputError
+
+_PACKAGE_PREFIX = "package:"
+
+
+class L1Data(BaseModel):
+    """Files in the ADC2021 layout.
+
+    A path is taken from the working directory; `package:NAME` is a file of the sample that comes
+    with keras-ae. The rest of the background, after training and validation, is for the test.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    background: str
+    signals: dict[str, str]
+    max_events: Annotated[int, Field(ge=10)] | None = None
+    train_fraction: float = Field(0.6, gt=0, lt=1)
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+
+
+@dataclass(frozen=True)
+class L1Dataset:
+    """Integers (events, 57) int32: background for training, validation and test; signals by name."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    signals: Mapping[str, np.ndarray]
+
+
+def load_l1_dataset(settings: L1Data, units: HardwareUnits, seed: int) -> L1Dataset:
+    """Read and split the files; hadronizations of one parton-level event stay together.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        InputError: a file that is not in the layout, fractions without room for a test sample, or
+            too few events to split.
+    """
+    test_fraction = 1 - settings.train_fraction - settings.validation_fraction
+    if test_fraction <= 0:
+        raise InputError(
+            "data.train_fraction + data.validation_fraction must be < 1, got "
+            f"{settings.train_fraction + settings.validation_fraction:g}"
+        )
+    background = read_l1_events(resolve_path(settings.background), settings.max_events)
+    rest, test = _split(background, test_fraction, seed)
+    train, validation = _split(rest, settings.validation_fraction / (1 - test_fraction), seed)
+    return L1Dataset(
+        train=units.to_integers(train.objects),
+        validation=units.to_integers(validation.objects),
+        test=units.to_integers(test.objects),
+        signals={
+            name: units.to_integers(read_l1_events(resolve_path(path), settings.max_events).objects)
+            for name, path in settings.signals.items()
+        },
+    )
+
+
+def data_fingerprint(settings: L1Data) -> dict[str, str]:
+    """SHA-256 of every file, to see whether the inputs of a stage have changed.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    fingerprint = {}
+    for name in (settings.background, *settings.signals.values()):
+        path = resolve_path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"L1 event file not found: {path}")
+        with path.open("rb") as file:
+            fingerprint[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return fingerprint
+
+
+def resolve_path(path: str) -> Path:
+    """Where a file of the configuration is, see `L1Data`."""
+    if path.startswith(_PACKAGE_PREFIX):
+        return Path(str(files("keras_ae") / "data" / "samples" / path[len(_PACKAGE_PREFIX) :]))
+    return Path(path)
+
+
+def _split(events: L1Events, fraction: float, seed: int) -> tuple[L1Events, L1Events]:
+    n_parents = len(np.unique(events.parents))
+    if n_parents < 4:
+        raise InputError(f"background must hold at least 4 independent events, got {n_parents}")
+    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    first, second = next(splitter.split(events.parents, groups=events.parents))
+    return events.take(first), events.take(second)

@@ -1,0 +1,154 @@
+"""Level-1 trigger events in the public ADC2021 layout (arXiv:2107.02157).
+
+An event is 19 objects: the missing transverse momentum (MET), up to 4 electrons, 4 muons and 10
+jets, each class ordered by pT and padded with zeros; an object is (pT [GeV], eta, phi, class).
+On disk: HDF5 with `Particles` (events, 19, 4) and the name tables `Particles_Names` and
+`Particles_Classes`. Files of our own generator also hold `Process` and `Parent`, one integer an
+event, and a group `Processes` with the provenance of each process in its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from keras_ae.errors import InputError
+from keras_ae.files import whole_file
+
+
+@dataclass(frozen=True)
+class ObjectClass:
+    """One class of trigger objects and the rows of the event that it fills."""
+
+    name: str
+    class_id: int
+    first_slot: int
+    n_slots: int
+    max_eta: float
+    pdg_id: int | None = None
+
+    @property
+    def slots(self) -> slice:
+        return slice(self.first_slot, self.first_slot + self.n_slots)
+
+
+MET = ObjectClass("met", class_id=1, first_slot=0, n_slots=1, max_eta=0.0)
+ELECTRON = ObjectClass("electron", class_id=2, first_slot=1, n_slots=4, max_eta=3.0, pdg_id=11)
+MUON = ObjectClass("muon", class_id=3, first_slot=5, n_slots=4, max_eta=2.1, pdg_id=13)
+JET = ObjectClass("jet", class_id=4, first_slot=9, n_slots=10, max_eta=4.0)
+
+OBJECT_CLASSES = (MET, ELECTRON, MUON, JET)
+LEPTONS = (ELECTRON, MUON)
+N_OBJECTS = 19
+TRIGGER_LEPTON_PT_GEV = 23.0
+
+COLUMN_NAMES = ("Pt", "Eta", "Phi", "Class")
+CLASS_NAMES = ("MET_class_1", "Four_Ele_class_2", "Four_Mu_class_3", "Ten_Jet_class_4")
+
+
+@dataclass(frozen=True)
+class L1Events:
+    """Events of one file.
+
+    `objects` (events, 19, 4) float32: pT [GeV], eta, phi, class. `parents` (events,): events of
+    equal parent share a parton-level event and must stay on one side of a split. `process`
+    (events,): index into `process_names`. `provenance`: attributes by process.
+    """
+
+    objects: np.ndarray
+    parents: np.ndarray
+    process: np.ndarray
+    process_names: tuple[str, ...] = ("unknown",)
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def take(self, index: np.ndarray | slice) -> L1Events:
+        """The events at `index`."""
+        return L1Events(
+            self.objects[index],
+            self.parents[index],
+            self.process[index],
+            self.process_names,
+            self.provenance,
+        )
+
+
+def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
+    """Read a file in the ADC2021 layout, the public ones as well as our own.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: not HDF5, no `Particles`, another shape, no events, or values that are not
+            finite.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"L1 event file not found: {path}")
+    try:
+        file = h5py.File(path)
+    except OSError as error:
+        raise InputError(f"{path} must be an HDF5 file: {error}") from error
+    with file:
+        particles = file.get("Particles")
+        if not isinstance(particles, h5py.Dataset):
+            raise InputError(
+                f"{path} must hold the dataset 'Particles', found: {', '.join(file) or 'nothing'}"
+            )
+        if particles.ndim != 3 or particles.shape[1:] != (N_OBJECTS, 4):
+            raise InputError(
+                f"{path}: 'Particles' must have shape (events, {N_OBJECTS}, 4), "
+                f"got {particles.shape}"
+            )
+        objects = particles[:max_events].astype(np.float32)
+        n_events = len(objects)
+        own = "Parent" in file
+        process_names = tuple(file["Processes"]) if own else ("unknown",)
+        events = L1Events(
+            objects=objects,
+            parents=file["Parent"][:n_events] if own else np.arange(n_events),
+            process=file["Process"][:n_events] if own else np.zeros(n_events, np.uint8),
+            process_names=process_names,
+            provenance={name: dict(file["Processes"][name].attrs) for name in process_names}
+            if own
+            else {},
+        )
+    if n_events == 0:
+        raise InputError(f"{path} must hold at least one event, got 0")
+    check_finite(objects, str(path))
+    return events
+
+
+def check_finite(objects: np.ndarray, subject: str) -> None:
+    """Raise InputError naming the first event with a NaN or an infinity."""
+    bad = ~np.isfinite(objects).all(axis=tuple(range(1, objects.ndim)))
+    if bad.any():
+        raise InputError(
+            f"{subject}: every value must be finite, got NaN or infinity in {bad.sum()} events, "
+            f"the first is event {np.flatnonzero(bad)[0]}"
+        )
+
+
+def write_l1_events(path: Path, events: L1Events) -> None:
+    """Write `events` in the ADC2021 layout; equal events give equal bytes."""
+    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+        compression = {"compression": "gzip", "shuffle": True, "track_times": False}
+        file.create_dataset("Particles", data=events.objects.astype(np.float32), **compression)
+        file.create_dataset("Parent", data=events.parents.astype(np.int64), **compression)
+        file.create_dataset("Process", data=events.process.astype(np.uint8), **compression)
+        file["Particles_Names"] = np.array(COLUMN_NAMES, dtype="S")
+        file["Particles_Classes"] = np.array(CLASS_NAMES, dtype="S")
+        processes = file.create_group("Processes", track_order=True)
+        for name in events.process_names:
+            processes.create_group(name).attrs.update(events.provenance.get(name, {}))
+
+
+def object_counts(objects: np.ndarray) -> np.ndarray:
+    """Number of electrons, muons and jets in each event (events, 19, 4): (events, 3) int."""
+    present = objects[:, :, 0] > 0
+    return np.stack([present[:, kind.slots].sum(axis=1) for kind in (*LEPTONS, JET)], axis=1)

@@ -1,0 +1,89 @@
+"""Fixed-point formats, written as hls4ml users write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from keras_ae.errors import InputError
+
+_PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*>")
+MAX_WIDTH = 32
+
+
+@dataclass(frozen=True)
+class FixedPointFormat:
+    """`fixed<width, integer>` or `ufixed<width, integer>`.
+
+    `width` bits in all, of which `integer` stand before the point *including* the sign of a signed
+    format. Values are rounded half to even and saturate (RND_CONV, SAT), as QKeras does.
+
+    Raises:
+        InputError: width outside 1 to 32.
+    """
+
+    width: int
+    integer: int
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise InputError(f"width of {self} must be 1 to {MAX_WIDTH} bits, got {self.width}")
+
+    @classmethod
+    def parse(cls, text: str) -> FixedPointFormat:
+        """Read `fixed<W,I>` or `ufixed<W,I>`.
+
+        Raises:
+            InputError: another form, or an impossible width.
+        """
+        match = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
+        if match is None:
+            raise InputError(f"precision must be 'fixed<W,I>' or 'ufixed<W,I>', got {text!r}")
+        return cls(int(match[2]), int(match[3]), signed=not match[1])
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'u'}fixed<{self.width},{self.integer}>"
+
+    @property
+    def fractional(self) -> int:
+        """Bits behind the point."""
+        return self.width - self.integer
+
+    @property
+    def step(self) -> float:
+        """Distance of neighbouring values."""
+        return 2.0**-self.fractional
+
+    @property
+    def low(self) -> float:
+        """Smallest value."""
+        return -(2.0 ** (self.integer - 1)) if self.signed else 0.0
+
+    @property
+    def high(self) -> float:
+        """Largest value."""
+        return 2.0 ** (self.integer - self.signed) - self.step
+
+    @property
+    def kif(self) -> tuple[int, int, int]:
+        """Sign bit, integer bits without the sign, fractional bits: da4ml's description."""
+        return int(self.signed), self.integer - int(self.signed), self.fractional
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """The nearest representable values, in float64."""
+        steps = np.rint(np.asarray(values, np.float64) / self.step)
+        return np.clip(steps * self.step, self.low, self.high)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """In YAML a format is its text."""
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.parse(value),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )

@@ -1,0 +1,47 @@
+"""What a run found, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_ae.runs import Run, read_json
+
+#: The rate at which the table quotes the TPR.
+TABLE_FPR = 1e-3
+
+
+def summary_table(run: Run) -> str:
+    """AUC in float, quantized and in firmware by signal, beside PCA and counting objects."""
+    metrics, validation = read_json(run.metrics_path), read_json(run.validation_path)
+    trigger = read_json(run.trigger_path)
+    score = trigger["score"]
+    methods = metrics["methods"]
+    header = (
+        f"{'signal':<16}{'AUC float':>16}{'quantized':>11}{'firmware':>10}"
+        f"{f'TPR@FPR={TABLE_FPR:g}':>16}{'PCA':>8}{'untrained':>11}{'count':>8}"
+    )
+    lines = ["", f"score: {score}", header]
+    for signal, quality in methods[f"float/{score}"].items():
+        firmware = validation["firmware"]["separation"][signal]
+        lines.append(
+            f"{signal:<16}"
+            f"{quality['auc']:>8.3f} ± {quality['auc_error']:.3f}"
+            f"{validation['quantized']['separation'][signal]['auc']:>11.3f}"
+            f"{firmware['auc']:>10.3f}"
+            f"{_percent(firmware['tpr'][f'{TABLE_FPR:g}']):>16}"
+            f"{methods['baseline/pca'][signal]['auc']:>8.3f}"
+            f"{methods[f'untrained/{score}'][signal]['auc']:>11.3f}"
+            f"{methods['baseline/n_objects'][signal]['auc']:>8.3f}"
+        )
+    rate = validation["firmware"]["trigger_rate"]["background"]
+    lines += [
+        f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; "
+        f"on {metrics['test_background_events']} background events of the test sample: {rate:.2g}",
+        f"events checked: {validation['events']}   "
+        f"mismatching bits: {validation['mismatching_bits']}",
+    ]
+    return "\n".join(lines)
+
+
+def _percent(value: Any) -> str:
+    return "too few events" if value is None else f"{100 * value:.2f} %"

@@ -1,0 +1,173 @@
+"""The run directory: what is in it, and which of its stages are finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_ae import __version__
+from keras_ae.config import Experiment, dump_experiment, load_experiment
+from keras_ae.errors import InputError
+from keras_ae.files import write_text
+
+#: Raised when the meaning of a run directory's files changes.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment's directory.
+
+    experiment.yaml     what was asked for, with every default
+    run.json            format, version, finished stages with the digest of their inputs
+    scaler.json         hardware integers -> network inputs
+    float.keras, quantized.keras, history_*.json
+    metrics.json, plots/
+    trigger.keras, trigger.json, firmware/
+    validation.json
+    """
+
+    folder: Path
+    experiment: Experiment
+
+    @property
+    def scaler_path(self) -> Path:
+        return self.folder / "scaler.json"
+
+    def model_path(self, precision: str) -> Path:
+        """`precision`: float or quantized."""
+        return self.folder / f"{precision}.keras"
+
+    def history_path(self, precision: str) -> Path:
+        return self.folder / f"history_{precision}.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def plots_folder(self) -> Path:
+        return self.folder / "plots"
+
+    @property
+    def trigger_graph_path(self) -> Path:
+        return self.folder / "trigger.keras"
+
+    @property
+    def trigger_path(self) -> Path:
+        return self.folder / "trigger.json"
+
+    @property
+    def firmware_folder(self) -> Path:
+        return self.folder / "firmware"
+
+    @property
+    def validation_path(self) -> Path:
+        return self.folder / "validation.json"
+
+    @property
+    def _record_path(self) -> Path:
+        return self.folder / "run.json"
+
+    def digest_of(self, stage: str) -> str:
+        """The digest of the inputs that a finished stage had.
+
+        Raises:
+            InputError: the stage has not been run.
+        """
+        stages = _read_record(self.folder)["stages"]
+        if stage not in stages:
+            raise InputError(
+                f"{self.folder} must have finished the stage '{stage}' first, "
+                f"finished: {', '.join(stages) or 'none'}"
+            )
+        return str(stages[stage]["digest"])
+
+    def stage(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        outputs: tuple[Path, ...],
+        work: Callable[[], None],
+    ) -> bool:
+        """Do `work`, unless it was finished with equal `inputs` and its `outputs` are there.
+
+        Returns whether it was done. While it is at work, and after a failure, the stage counts as
+        not finished.
+        """
+        digest = hashlib.sha256(
+            json.dumps({"version": __version__, **inputs}, sort_keys=True, default=str).encode()
+        ).hexdigest()
+        record = _read_record(self.folder)
+        finished = record["stages"].get(name, {}).get("digest")
+        if finished == digest and all(path.exists() for path in outputs):
+            return False
+        record["stages"].pop(name, None)
+        write_text(self._record_path, json.dumps(record, indent=2))
+        work()
+        record["stages"][name] = {"digest": digest}
+        write_text(self._record_path, json.dumps(record, indent=2))
+        return True
+
+
+def create_run(folder: Path, experiment: Experiment) -> Run:
+    """Make or reuse a run directory for `experiment`.
+
+    Raises:
+        InputError: the folder holds something else, or a run of another format.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"run directory must be a directory, got the file {folder}")
+    if not (folder / "run.json").exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"run directory must be new, empty or a run, got {folder}")
+        record = {"format": FORMAT, "version": __version__, "stages": {}}
+        write_text(folder / "run.json", json.dumps(record, indent=2))
+    _read_record(folder)
+    write_text(folder / "experiment.yaml", dump_experiment(experiment))
+    return Run(folder, experiment)
+
+
+def open_run(folder: Path) -> Run:
+    """An existing run directory.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is of another format.
+    """
+    if not (folder / "run.json").is_file():
+        raise FileNotFoundError(f"run directory not found: {folder} has no run.json")
+    _read_record(folder)
+    return Run(folder, load_experiment(folder / "experiment.yaml"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a whole JSON file, floats as short as they can be read back exactly."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} must be JSON: {error}") from error
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / "run.json")
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else record
+        raise InputError(
+            f"{folder}: run directory must be of format {FORMAT}, got {found}: "
+            "start a new one with 'keras-ae run CONFIG --run-dir NEW'"
+        )
+    return record
