@@ -63,8 +63,10 @@ def simulate_project(
         FileNotFoundError: the folder holds no project.
         InputError: no g++ on PATH, or it does not compile the project.
     """
-    (top,) = folder.glob("firmware/*.cpp") if folder.is_dir() else ()
-    project = top.stem
+    sources = list(folder.glob("firmware/*.cpp"))
+    if len(sources) != 1:
+        raise FileNotFoundError(f"HLS project not found: {folder} must hold firmware/NAME.cpp")
+    project = sources[0].stem
     events = np.ascontiguousarray(integers, np.float64)
     scores, triggers = np.empty(len(events)), np.empty(len(events))
     with tempfile.TemporaryDirectory() as build_folder:

@@ -67,10 +67,11 @@ def convert(run: Run) -> bool:
 
 
 def validate(run: Run) -> Validation:
-    """Stage `validate`: C-simulation of every event of the experiment, and of stress events.
+    """Stage `validate`: C-simulation of every event of the experiment and of stress events.
 
     Never skipped: the project on disk may have changed in any way.
     """
+    run.digest_of("convert")
     data = load_data(run)
     graph = keras.models.load_model(run.trigger_graph_path)
     units = run.experiment.scaling.units.format

@@ -12,7 +12,7 @@ from keras_ae.architecture import ArchitectureSpec
 from keras_ae.data.dataset import L1Data
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.fixed_point import FixedPointFormats
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -52,17 +52,6 @@ class TrainingSettings(_Section):
     tensorboard: bool = False
 
 
-class PrecisionSettings(_Section):
-    """Formats of the quantized model, `fixed<W,I>` or `ufixed<W,I>`; see `precision.FixedPoint`."""
-
-    input: FixedPointFormat
-    weight: FixedPointFormat
-    bias: FixedPointFormat
-    activation: FixedPointFormat
-    latent: FixedPointFormat
-    reconstruction: FixedPointFormat
-
-
 class TriggerSettings(_Section):
     """Which score decides, and how much background may pass."""
 
@@ -80,7 +69,7 @@ class Experiment(_Section):
     architecture: ArchitectureSpec
     objective: ObjectiveSettings
     training: TrainingSettings = TrainingSettings()
-    precision: PrecisionSettings
+    precision: FixedPointFormats
     quantization: TrainingSettings = TrainingSettings()
     trigger: TriggerSettings
     firmware: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def score_samples(run: Run, data: L1Dataset) -> dict[str, dict[str, np.ndarray]]
     inputs = {name: scaler.transform(sample) for name, sample in integers.items()}
     models = {precision: load_model(run, precision) for precision in ("float", "quantized")}
     models["untrained"] = build_model(experiment, Float())
-    scores = {
+    scores: dict[str, dict[str, np.ndarray]] = {
         f"{model_name}/{score}": {}
         for model_name, model in models.items()
         for score in model.scores(inputs["background"][:1])
@@ -89,16 +89,18 @@ def _counting_baselines(integers: ScoresBySample) -> dict[str, dict[str, np.ndar
 def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
     """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None."""
     background = scores["background"]
-    table = {}
+    table: dict[str, dict[str, Any]] = {}
     for signal, values in scores.items():
         if signal == "background":
             continue
         auc = roc_auc(background, values)
-        table[signal] = {"auc": auc.value, "auc_error": auc.error, "tpr": {}, "tpr_error": {}}
-        for fpr in TARGET_FPRS:
-            tpr = tpr_at_fpr(background, values, fpr)
-            table[signal]["tpr"][f"{fpr:g}"] = tpr and tpr.value
-            table[signal]["tpr_error"][f"{fpr:g}"] = tpr and tpr.error
+        tpr = {f"{fpr:g}": tpr_at_fpr(background, values, fpr) for fpr in TARGET_FPRS}
+        table[signal] = {
+            "auc": auc.value,
+            "auc_error": auc.error,
+            "tpr": {fpr: estimate and estimate.value for fpr, estimate in tpr.items()},
+            "tpr_error": {fpr: estimate and estimate.error for fpr, estimate in tpr.items()},
+        }
     return table
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from keras_ae.errors import InputError
@@ -87,3 +87,34 @@ class FixedPointFormat:
             lambda value: value if isinstance(value, cls) else cls.parse(value),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+
+class FixedPointFormats(BaseModel):
+    """Format of each kind of number in a quantized autoencoder.
+
+    Raises:
+        ValueError: a format that QKeras or the firmware cannot represent exactly.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: FixedPointFormat = FixedPointFormat(8, 4)
+    weight: FixedPointFormat = FixedPointFormat(8, 2)
+    bias: FixedPointFormat = FixedPointFormat(8, 2)
+    activation: FixedPointFormat = FixedPointFormat(8, 4, signed=False)
+    latent: FixedPointFormat = FixedPointFormat(8, 4)
+    reconstruction: FixedPointFormat = FixedPointFormat(8, 4)
+
+    @model_validator(mode="after")
+    def _check_formats(self) -> Self:
+        for name in FixedPointFormats.model_fields:
+            chosen: FixedPointFormat = getattr(self, name)
+            if chosen.signed == (name == "activation"):
+                kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
+                raise InputError(f"format of {name} must be {kind}, got {chosen}")
+            if chosen.fractional < 1:
+                # quantized_bits(bits, integer) with bits <= integer + 1 rounds to another grid.
+                raise InputError(
+                    f"format of {name} must have at least one bit behind the point, got {chosen}"
+                )
+        return self

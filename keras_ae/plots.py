@@ -53,7 +53,9 @@ def score_distributions(scores: Mapping[str, np.ndarray], title: str) -> Figure:
     top = max(np.quantile(values, 0.99) for values in scores.values())
     bins = np.linspace(0, top or 1.0, 60)
     for sample, values in scores.items():
-        axes.hist(np.minimum(values, top), bins, density=True, histtype="step", label=sample)
+        axes.hist(
+            np.minimum(values, top), bins.tolist(), density=True, histtype="step", label=sample
+        )
     axes.set(yscale="log", xlabel=f"{title} (last bin: and above)", ylabel="events, normalized")
     axes.legend()
     return figure

@@ -10,10 +10,9 @@ from typing import Literal, Protocol
 
 import keras
 import qkeras
-from pydantic import BaseModel, ConfigDict, model_validator
 
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 
 #: What a linear activation is there for: it decides its fixed-point format.
 Role = Literal["input", "latent", "reconstruction"]
@@ -32,10 +31,8 @@ class Precision(Protocol):
         """Nothing in float, a quantizer in fixed point."""
 
 
-class Float(BaseModel):
+class Float:
     """Floating point: stock Keras layers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def dense(self, units: int, name: str) -> keras.Layer:
         return keras.layers.Dense(units, kernel_initializer="he_normal", name=name)
@@ -47,35 +44,8 @@ class Float(BaseModel):
         return keras.layers.Activation("linear", name=name)
 
 
-class FixedPoint(BaseModel):
-    """Fixed point: QKeras layers, quantized in the forward pass, with straight-through gradients.
-
-    Raises:
-        InputError: a format that QKeras or the firmware cannot represent exactly.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: FixedPointFormat = FixedPointFormat(8, 4)
-    weight: FixedPointFormat = FixedPointFormat(8, 2)
-    bias: FixedPointFormat = FixedPointFormat(8, 3)
-    activation: FixedPointFormat = FixedPointFormat(8, 4, signed=False)
-    latent: FixedPointFormat = FixedPointFormat(8, 4)
-    reconstruction: FixedPointFormat = FixedPointFormat(8, 4)
-
-    @model_validator(mode="after")
-    def _check_formats(self) -> FixedPoint:
-        for name in type(self).model_fields:
-            chosen: FixedPointFormat = getattr(self, name)
-            if chosen.signed == (name == "activation"):
-                kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
-                raise InputError(f"format of {name} must be {kind}, got {chosen}")
-            if chosen.fractional < 1:
-                # quantized_bits(bits, integer) with bits <= integer + 1 rounds to another grid.
-                raise InputError(
-                    f"format of {name} must have at least one bit behind the point, got {chosen}"
-                )
-        return self
+class FixedPoint(FixedPointFormats):
+    """Fixed point: QKeras layers, quantized in the forward pass, straight-through gradients."""
 
     def dense(self, units: int, name: str) -> keras.Layer:
         return qkeras.QDense(

@@ -38,7 +38,7 @@ class L1Data(BaseModel):
 
 @dataclass(frozen=True)
 class L1Dataset:
-    """Integers (events, 57) int32: background for training, validation and test; signals by name."""
+    """Integers (events, 57) int32: background in three parts, signals by name."""
 
     train: np.ndarray
     validation: np.ndarray

@@ -84,10 +84,7 @@ class L1Scaler:
         Raises:
             InputError: no events, another number of features, or a quantile outside [0, 1].
         """
-        if integers.ndim != 2 or integers.shape[1] != N_FEATURES:
-            raise InputError(
-                f"integers must have shape (events, {N_FEATURES}), got {integers.shape}"
-            )
+        _check_shape(integers)
         if len(integers) == 0:
             raise InputError("background must hold at least one event, got 0")
         for name, value in (
@@ -116,10 +113,7 @@ class L1Scaler:
         Raises:
             InputError: another number of features.
         """
-        if integers.ndim != 2 or integers.shape[1] != N_FEATURES:
-            raise InputError(
-                f"integers must have shape (events, {N_FEATURES}), got {integers.shape}"
-            )
+        _check_shape(integers)
         scaled = (integers - np.array(self.offset)) * 2.0 ** -np.array(self.shift)
         filled = np.repeat(integers[:, :: len(FEATURES)] > 0, len(FEATURES), axis=1)
         kept = filled | (np.array(self.offset) == 0)
@@ -134,3 +128,8 @@ class L1Scaler:
         """Read what `save` wrote."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         return cls(tuple(stored["offset"]), tuple(stored["shift"]))
+
+
+def _check_shape(integers: np.ndarray) -> None:
+    if integers.ndim != 2 or integers.shape[1] != N_FEATURES:
+        raise InputError(f"integers must have shape (events, {N_FEATURES}), got {integers.shape}")

@@ -5,5 +5,6 @@
     detector     parametrized response, leptons, isolation, jets, missing transverse momentum
     production   many seeds in parallel, resumable, written in the ADC2021 layout
 
-Needs the optional extra `physics` (pythia8mc and fastjet, both GPL): `pip install keras-ae[physics]`.
+Needs the optional extra `physics` (pythia8mc and fastjet, both GPL):
+`pip install keras-ae[physics]`.
 """

@@ -168,7 +168,7 @@ class HeavyFlavourCollisions(Collisions):
     def _hadronize(self) -> list[list[tuple[float, ...]]]:
         pythia = self._pythia
         parton_level = type(pythia.event)(pythia.event)
-        kept = []
+        kept: list[list[tuple[float, ...]]] = []
         for _ in range(self._n_hadronizations):
             pythia.event = parton_level
             if pythia.forceHadronLevel() and self._has_lepton():
@@ -224,17 +224,17 @@ def _pt(particles: ak.Array) -> ak.Array:
     return np.hypot(particles.px, particles.py)
 
 
-def make_overlay_library(seed: int, n_events: int = OVERLAY_LIBRARY_SIZE) -> ak.Array:
-    """`n_events` minimum-bias collisions, simulated in full."""
+def make_overlay_library(seed: int) -> ak.Array:
+    """`OVERLAY_LIBRARY_SIZE` minimum-bias collisions, simulated in full."""
     pythia = _start_pythia(MINIMUM_BIAS_SETTINGS, seed)
     batches: list[ak.Array] = []
-    while sum(map(len, batches)) < n_events:
+    while sum(map(len, batches)) < OVERLAY_LIBRARY_SIZE:
         batches.append(_final_state(pythia.nextBatch(_BATCH_SIZE)))
-    return ak.concatenate(batches)[:n_events]
+    return ak.concatenate(batches)[:OVERLAY_LIBRARY_SIZE]
 
 
 def overlay(particles: ak.Array, library: ak.Array, rng: np.random.Generator) -> ak.Array:
-    """Add Poisson(`MEAN_OVERLAY_EVENTS`) library events, turned by random azimuths, to each event."""
+    """Add Poisson(`MEAN_OVERLAY_EVENTS`) library events to each event, turned in azimuth."""
     counts = rng.poisson(MEAN_OVERLAY_EVENTS, len(particles))
     chosen = library[rng.integers(len(library), size=counts.sum())]
     angle = rng.uniform(0, 2 * np.pi, len(chosen))

@@ -29,6 +29,7 @@ BARREL_MAX_ETA = 1.5
 TRACK_MIN_PT_GEV = 0.5
 
 PHOTON_ID = 22
+ELECTRON_ID = 11
 NEUTRINO_IDS = (12, 14, 16)
 # Of what reaches the detector (ParticleDecays:tau0Max), these are neutral.
 NEUTRAL_IDS = (PHOTON_ID, 130, 310, 2112, 3122, 3322)
@@ -95,7 +96,7 @@ def _measure(particles: ak.Array, rng: np.random.Generator) -> ak.Array:
     )
     track_sigma = np.hypot(np.where(barrel, 0.01, 0.02), 1.5e-4 * pt)
 
-    electromagnetic = np.isin(kind, (ELECTRON.pdg_id, PHOTON_ID))
+    electromagnetic = np.isin(kind, (ELECTRON_ID, PHOTON_ID))
     root = np.sqrt(np.maximum(energy, 1e-9))
     em_sigma = np.sqrt((0.07 / root) ** 2 + 0.007**2 + (0.35 / root**2) ** 2)
     hadron_sigma = np.sqrt((1.1 / root) ** 2 + 0.09**2)

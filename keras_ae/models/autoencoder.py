@@ -170,7 +170,6 @@ def _to_float32(tensor: Tensor) -> Tensor:
 
 def _in_batches(function: Any, x: np.ndarray, batch_size: int) -> Any:
     """`function` over batches of x, its (nested) results joined as numpy arrays."""
-    traced = tf.function(function, reduce_retracing=True)
     x = np.asarray(x, np.float32)
-    parts = [traced(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
+    parts = [function(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
     return tf.nest.map_structure(lambda *batches: np.concatenate(batches), *parts)

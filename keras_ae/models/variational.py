@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ae.errors import InputError
@@ -81,6 +82,15 @@ class VariationalAutoencoder(Autoencoder):
             "squared_latent_norm": squared_latent_norm(mean),
             "kl_divergence": kl_to_standard_normal(mean, log_var),
         }
+
+    def save_own_variables(self, store: Any) -> None:
+        # Keras leaves the state of random generators out: training would not continue as it was.
+        super().save_own_variables(store)
+        store["noise_state"] = np.asarray(self._noise.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        self._noise.state.assign(store["noise_state"])
+        super().load_own_variables({k: store[k] for k in store if k != "noise_state"})
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta": self._initial_beta, "seed": self._seed}

@@ -1,0 +1,39 @@
+"""What the tests share: quiet TensorFlow, a small experiment on the shipped sample, a short run."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture
+def experiment_content() -> dict[str, Any]:
+    """configs/l1_vae.yaml as a dictionary, cut down to seconds; change it at will."""
+    content = yaml.safe_load((CONFIGS / "l1_vae.yaml").read_text(encoding="utf-8"))
+    content["data"]["max_events"] = 3000
+    content["training"] |= {"epochs": 2}
+    content["quantization"] |= {"epochs": 1}
+    return content
+
+
+@pytest.fixture
+def events() -> np.ndarray:
+    """Background hardware integers (3000, 57) of the shipped sample."""
+    from keras_ae.data.dataset import resolve_path
+    from keras_ae.data.l1 import read_l1_events
+    from keras_ae.data.scaling import HardwareUnits
+
+    return HardwareUnits().to_integers(
+        read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects
+    )

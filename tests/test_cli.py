@@ -1,0 +1,262 @@
+"""The command line: help at once, one line and exit code 2 for every mistake, the whole chain."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from keras_ae import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(experiment_content: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(experiment_content), encoding="utf-8")
+    return path
+
+
+def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(caught.value.code or 0), out, err
+
+
+def assert_one_line(result: tuple[int, str, str], *words: str) -> None:
+    code, _, err = result
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1, err
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_cli(capsys, "--help")
+    assert code == 0
+    for command in ("generate", "run", "train", "quantize", "evaluate", "convert", "validate"):
+        assert command in out
+
+
+def test_whole_chain_then_skipped_then_a_flipped_bit(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    code, out, _ = run_cli(capsys, "run", config, "--run-dir", folder)
+    assert code == 0
+    assert "mismatching bits: 0" in out
+    assert str(folder) in out.splitlines()[-1]
+    validation = json.loads((folder / "validation.json").read_text())
+    assert validation["mismatching_bits"] == 0
+    assert validation["quantized"] == validation["firmware"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"float/kl_divergence", "baseline/pca", "untrained/squared_latent_norm"} <= set(
+        metrics["methods"]
+    )
+    tpr = metrics["methods"]["baseline/pca"]["A -> 4l"]["tpr"]
+    assert tpr["0.01"] is None and tpr["1e-05"] is None  # fewer than 10 background events
+    assert {path.name for path in (folder / "plots").iterdir()} == {
+        "roc.png",
+        "scores.png",
+        "training_float.png",
+        "training_quantized.png",
+    }
+    assert not list(folder.rglob("*writing*"))
+
+    code, out, _ = run_cli(capsys, "run", config, "--run-dir", folder)
+    assert code == 0
+    assert out.count("already done") == 4
+
+    weights = max(folder.glob("firmware/firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
+    for path in (weights, weights.with_suffix(".h")):
+        text = path.read_text()
+        start = text.index("{") + 1 if path.suffix == ".h" else 0
+        first, rest = text[start:].split(",", 1)
+        path.write_text(f"{text[:start]}{float(first) + 0.5:.12f},{rest}")
+    code, out, _ = run_cli(capsys, "validate", folder)
+    assert code == 1
+    assert "mismatching bits: 0" not in out
+
+
+class TestMistakes:
+    def test_missing_config(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        assert_one_line(
+            run_cli(capsys, "run", tmp_path / "none.yaml"), "experiment file not found", "none.yaml"
+        )
+
+    def test_unknown_key(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        config: Path,
+        tmp_path: Path,
+    ) -> None:
+        experiment_content["training"]["epoch"] = 3
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "run", config, "--run-dir", tmp_path / "run")
+        assert_one_line(result, "unknown key training.epoch; choices: epochs")
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize(
+        ("key", "value", "word"),
+        [
+            ("part", "ep4ce6", "xcvu"),
+            ("io_type", "io_serial", "'io_parallel'"),
+            ("x", 1, "backend"),
+        ],
+    )
+    def test_firmware_settings(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        config: Path,
+        tmp_path: Path,
+        key: str,
+        value: object,
+        word: str,
+    ) -> None:
+        experiment_content["firmware"][key] = value
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "run", config, "--run-dir", tmp_path / "run")
+        assert_one_line(result, "firmware", key, word)
+        assert not (tmp_path / "run").exists()
+
+    def test_missing_data(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        config: Path,
+        tmp_path: Path,
+    ) -> None:
+        experiment_content["data"]["background"] = str(tmp_path / "none.h5")
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
+        assert_one_line(result, "L1 event file not found", "none.h5")
+        assert not list((tmp_path / "run").glob("*.keras"))
+
+    @pytest.mark.parametrize("command", ["quantize", "evaluate", "convert", "validate"])
+    def test_no_run(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:
+        assert_one_line(run_cli(capsys, command, tmp_path), "run directory not found")
+
+    @pytest.mark.parametrize(
+        ("command", "needed"),
+        [("quantize", "train"), ("evaluate", "quantize"), ("convert", "quantize")],
+    )
+    def test_stage_out_of_order(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        tmp_path: Path,
+        command: str,
+        needed: str,
+    ) -> None:
+        from keras_ae.config import Experiment
+        from keras_ae.runs import create_run
+
+        create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
+        assert_one_line(
+            run_cli(capsys, command, tmp_path / "run"),
+            f"must have finished the stage '{needed}' first, finished: none",
+        )
+
+    def test_validate_before_convert(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        tmp_path: Path,
+    ) -> None:
+        from keras_ae.config import Experiment
+        from keras_ae.runs import create_run
+
+        create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
+        assert_one_line(
+            run_cli(capsys, "validate", tmp_path / "run"),
+            "must have finished the stage 'convert' first",
+        )
+
+    def test_unknown_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, _, err = run_cli(capsys, "fly")
+        assert code == 2
+        assert "No such command 'fly'" in err
+
+    def test_debug_shows_the_traceback(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        code, _, err = run_cli(capsys, "--debug", "run", tmp_path / "none.yaml")
+        assert code == 2
+        assert "Traceback" in err
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_continues(
+    experiment_content: dict[str, Any], config: Path, tmp_path: Path
+) -> None:
+    experiment_content["training"] |= {"epochs": 400, "early_stopping_patience": 400}
+    config.write_text(yaml.safe_dump(experiment_content))
+    command = [sys.executable, "-m", "keras_ae.cli", "train", config, "--run-dir", tmp_path / "run"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    state = tmp_path / "run" / "checkpoint" / "float" / "state.json"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    assert json.loads(state.read_text())["epoch"] >= 1
+    assert not (tmp_path / "run" / "float.keras").exists()
+
+
+@pytest.mark.skipif(
+    shutil.which("mount") is None or os.geteuid() != 0, reason="needs root to mount a full disk"
+)
+def test_full_disk(config: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "keras_ae.cli", "train", config, "--run-dir", disk / "run"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        leftovers = [p.name for p in disk.rglob("*") if "writing" in p.name]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert result.returncode == 2, result.stderr
+    assert "No space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert leftovers == []
+
+
+def test_seeds_reach_the_weights(config: Path, tmp_path: Path) -> None:
+    from keras_ae.config import load_experiment
+    from keras_ae.precision import Float
+    from keras_ae.training import build_model
+
+    experiment = load_experiment(config)
+    same = [build_model(experiment, Float()).get_weights()[0] for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    other = build_model(experiment.model_copy(update={"seed": 2}), Float()).get_weights()[0]
+    assert not np.array_equal(same[0], other)

@@ -1,0 +1,291 @@
+"""The proof itself: C-simulation == quantized Keras, and that the proof can fail."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from hls.convert import convert_trigger_graph
+from hls.csim import check_weight_files, simulate_project
+from hls.settings import FirmwareSettings
+from hls.trigger import TriggerOutput, build_trigger_graph, run_trigger_graph
+from hls.validate import compare_outputs, stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.build import build_decoder, build_encoder
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.likelihoods import MaskedGaussian
+from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.precision import FixedPoint, Float
+
+UNITS = HardwareUnits().format
+SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
+
+
+def make_model(kind: str, precision: FixedPoint | None = None) -> Autoencoder:
+    keras.utils.set_random_seed(1)
+    spec = ArchitectureSpec(input_dim=N_FEATURES)
+    precision = precision or FixedPoint()
+    variational = kind == "variational"
+    networks = build_encoder(spec, precision, variational), build_decoder(spec, precision)
+    model_class = VariationalAutoencoder if variational else Autoencoder
+    return model_class(*networks, MaskedGaussian())
+
+
+def make_graph(kind: str, events: np.ndarray, model: Autoencoder | None = None) -> keras.Model:
+    # An offset, so that empty slots need their mask.
+    scaler = L1Scaler.fit(events, offset_quantile=0.1, spread_quantile=0.9)
+    model = model or make_model(kind)
+    model.compile(optimizer="adam")
+    model.fit(scaler.transform(events), epochs=2, verbose=0)
+    return build_trigger_graph(model, scaler, UNITS, SCORES[kind], events, 0.01)
+
+
+@pytest.fixture(scope="module")
+def module_events() -> np.ndarray:
+    from keras_ae.data.dataset import resolve_path
+    from keras_ae.data.l1 import read_l1_events
+
+    path = resolve_path("package:l1/background.h5")
+    return HardwareUnits().to_integers(read_l1_events(path).objects)
+
+
+@pytest.fixture(scope="module")
+def project(module_events: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    """A variational trigger graph and its project."""
+    graph = make_graph("variational", module_events[:3000])
+    folder = tmp_path_factory.mktemp("project") / "firmware"
+    convert_trigger_graph(graph, folder, FirmwareSettings())
+    return graph, folder
+
+
+@pytest.mark.parametrize("kind", SCORES)
+def test_every_bit_of_200_000_events(kind: str, module_events: np.ndarray, tmp_path: Path) -> None:
+    graph = make_graph(kind, module_events[:3000])
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    stress = stress_events(UNITS, N_FEATURES, 200_000 - len(module_events), seed=1)
+    samples = {"background": module_events, "stress": stress}
+    validation = validate_project(graph, tmp_path / "firmware", samples)
+    assert validation.events == 200_000
+    assert validation.mismatching_bits == 0
+    assert {c.mismatching_events for c in validation.comparisons.values()} == {0}
+    # The stress events do what they are for, and the trigger bit takes both values.
+    formats = [
+        graph.get_layer(name)
+        for name in ("encoder_input_format", "encoder_relu_1", "latent_mean_format")
+    ]
+    probe = keras.Model(graph.inputs, [layer.output for layer in formats])
+    for layer, values in zip(
+        formats, probe.predict(stress[:20_000].astype("float32"), verbose=0), strict=True
+    ):
+        assert values.max() == layer.output.shape[0] or values.max() >= 7.9, layer.name
+    assert 0 < validation.firmware["background"].trigger.mean() < 0.05
+    assert validation.firmware["stress"].trigger.any()
+
+
+def test_firmware_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
+    # Not only graph == firmware: the graph is the model, its scaler and its score.
+    events = module_events[:3000]
+    model = make_model("variational")
+    graph = make_graph("variational", events, model)
+    scaler = L1Scaler.fit(events, 0.1, 0.9)
+    expected = model.score(scaler.transform(events), "squared_latent_norm")
+    np.testing.assert_array_equal(run_trigger_graph(graph, events).score, expected)
+
+
+def test_threshold_passes_the_target_rate(module_events: np.ndarray, project: tuple) -> None:
+    graph, _ = project
+    rate = run_trigger_graph(graph, module_events[:3000]).trigger.mean()
+    assert 0 < rate <= 0.01
+
+
+def test_masked_score_ignores_empty_slots(module_events: np.ndarray) -> None:
+    graph = make_graph("plain", module_events[:3000])
+    probe = keras.Model(
+        graph.inputs, [graph.get_layer("input_and_reconstruction").output, graph.outputs[0]]
+    )
+    pair, score = probe.predict(module_events[:500].astype("float32"), verbose=0)
+    x, y = pair[:, :N_FEATURES], pair[:, N_FEATURES:]
+    np.testing.assert_array_equal(score[:, 0], np.where(x != 0, (x - y) ** 2, 0).sum(axis=1))
+
+
+class TestTheProofCanFail:
+    @pytest.fixture
+    def copy(self, project: tuple, tmp_path: Path) -> tuple[keras.Model, Path]:
+        graph, folder = project
+        shutil.copytree(folder, tmp_path / "firmware")
+        return graph, tmp_path / "firmware"
+
+    def flip_lowest_bit(self, path: Path, step: float, opening: str = "") -> None:
+        """Of the largest weight in a text file or in the initializer of a header."""
+        text = path.read_text()
+        start = text.index(opening) + len(opening)
+        end = text.index("}", start) if opening else len(text)
+        weights = [float(value) for value in text[start:end].split(",")]
+        index = int(np.argmax(np.abs(weights)))
+        weights[index] += step if round(weights[index] / step) % 2 == 0 else -step
+        path.write_text(text[:start] + ", ".join(f"{w:.12f}" for w in weights) + text[end:])
+
+    def test_one_flipped_weight_bit(
+        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+    ) -> None:
+        graph, folder = copy
+        step = FixedPoint().weight.step
+        weights = max(folder.glob("firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
+        self.flip_lowest_bit(weights, step)
+        self.flip_lowest_bit(weights.with_suffix(".h"), step, opening="{")
+        validation = validate_project(graph, folder, {"background": module_events[:5000]})
+        assert validation.mismatching_bits > 0
+        first = validation.comparisons["background"].first_mismatching_event
+        assert first is not None and first >= 0
+
+    def test_weights_that_only_synthesis_would_see(
+        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+    ) -> None:
+        graph, folder = copy
+        header = max(folder.glob("firmware/weights/w*.h"), key=lambda p: p.stat().st_size)
+        self.flip_lowest_bit(header, FixedPoint().weight.step, opening="{")
+        with pytest.raises(InputError, match=r"must hold the same weights, but differ"):
+            validate_project(graph, folder, {"background": module_events[:10]})
+
+    def test_threshold_off_by_one_lsb(
+        self, project: tuple, module_events: np.ndarray, tmp_path: Path
+    ) -> None:
+        graph, _ = project
+        config = graph.get_config()
+        decision = graph.get_layer("trigger")
+        for layer in config["layers"]:
+            if layer["name"] == "trigger":
+                layer["config"]["threshold"] -= decision.input_format.step
+        other = keras.Model.from_config(config)
+        other.set_weights(graph.get_weights())
+        convert_trigger_graph(other, tmp_path / "firmware", FirmwareSettings())
+        # An event exactly at the threshold is there: it was set on one of these.
+        validation = validate_project(
+            graph, tmp_path / "firmware", {"background": module_events[:3000]}
+        )
+        assert 0 < validation.mismatching_bits < 100
+
+    def test_comparison_counts_bits(self) -> None:
+        form = FixedPointFormat.parse("ufixed<8,4>")
+        expected = TriggerOutput(np.array([1.0, 2.0, 3.0]), np.array([False, True, False]))
+        found = TriggerOutput(
+            np.array([1.0, 2.0 + 3 * form.step, 3.0 + form.step / 4]),
+            np.array([False, False, False]),
+        )
+        comparison = compare_outputs(expected, found, form)
+        assert (comparison.events, comparison.mismatching_events) == (3, 2)
+        # Two score bits and the trigger bit of the second; the third is off the grid.
+        assert comparison.mismatching_bits == 2 + 1 + 1
+        assert comparison.first_mismatching_event == 1
+
+
+def test_project_is_complete_and_replaced_as_a_whole(
+    project: tuple, module_events: np.ndarray, tmp_path: Path
+) -> None:
+    graph, _ = project
+    folder = tmp_path / "firmware"
+    folder.mkdir()
+    (folder / "stale").touch()
+    convert_trigger_graph(
+        graph, folder, FirmwareSettings(part="xcvu9p-flga2104-2L-e", clock_ns=2.5)
+    )
+    assert not (folder / "stale").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["firmware"]
+    script = (folder / "project.tcl").read_text() + (folder / "build_prj.tcl").read_text()
+    assert "xcvu9p-flga2104-2L-e" in script and "2.5" in script
+    check_weight_files(folder)
+
+
+@pytest.mark.parametrize("strategy", ["resource", "distributed_arithmetic"])
+@pytest.mark.slow
+def test_other_strategies_are_exact(
+    project: tuple, module_events: np.ndarray, tmp_path: Path, strategy: str
+) -> None:
+    graph, _ = project
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(strategy=strategy))
+    samples = {"background": module_events[:20_000]}
+    assert validate_project(graph, tmp_path / "firmware", samples).mismatching_bits == 0
+
+
+class TestRefusals:
+    def test_no_compiler(
+        self, project: tuple, module_events: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", "/nowhere")
+        with pytest.raises(InputError, match=r"g\+\+ must be on PATH for C-simulation"):
+            simulate_project(project[1], module_events[:1])
+
+    def test_project_that_does_not_compile(
+        self, project: tuple, module_events: np.ndarray, tmp_path: Path
+    ) -> None:
+        shutil.copytree(project[1], tmp_path / "firmware")
+        (tmp_path / "firmware" / "firmware" / "defines.h").write_text("broken")
+        with pytest.raises(InputError, match=r"must compile with g\+\+, got: .*defines.h"):
+            simulate_project(tmp_path / "firmware", module_events[:1])
+
+    def test_no_project(self, module_events: np.ndarray, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="HLS project not found: "):
+            simulate_project(tmp_path, module_events[:1])
+
+    def test_float_model(self, module_events: np.ndarray) -> None:
+        spec = ArchitectureSpec(input_dim=N_FEATURES)
+        model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
+        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        with pytest.raises(InputError, match="quantizer must be quantized_bits"):
+            build_trigger_graph(
+                model, scaler, UNITS, "reconstruction_error", module_events[:100], 0.1
+            )
+
+    def test_unknown_score(self, module_events: np.ndarray) -> None:
+        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        with pytest.raises(InputError, match="score in firmware must be one of squared_latent"):
+            build_trigger_graph(
+                make_model("variational"), scaler, UNITS, "kl_divergence", module_events[:100], 0.1
+            )
+
+    def test_sums_too_wide_for_float32(self, module_events: np.ndarray) -> None:
+        wide = FixedPoint(weight="fixed<16,2>", input="fixed<16,4>")
+        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        with pytest.raises(
+            InputError, match=r"sums in layer 'encoder_dense_1' must stay within 2\^24 units"
+        ):
+            build_trigger_graph(
+                make_model("variational", wide),
+                scaler,
+                UNITS,
+                "squared_latent_norm",
+                module_events[:100],
+                0.1,
+            )
+
+    def test_dense_layer_too_large_to_unroll(self, module_events: np.ndarray) -> None:
+        keras.utils.set_random_seed(1)
+        spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(80,))
+        model = VariationalAutoencoder(
+            build_encoder(spec, FixedPoint(), True), build_decoder(spec, FixedPoint())
+        )
+        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        graph = build_trigger_graph(
+            model, scaler, UNITS, "squared_latent_norm", module_events[:100], 0.1
+        )
+        with pytest.raises(InputError, match="weights of layer 'encoder_dense_1' must be <= 4096"):
+            convert_trigger_graph(graph, Path("never"), FirmwareSettings())
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"part": "ep4ce6"}, "part must start with one of xc7a, .*, got 'ep4ce6'"),
+            ({"io_type": "io_serial"}, "Input should be 'io_parallel'"),
+            ({"clock_ns": 0.0}, "greater than 0"),
+            ({"clock": 5.0}, "Extra inputs are not permitted"),
+        ],
+    )
+    def test_settings(self, settings: dict[str, object], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            FirmwareSettings(**settings)

@@ -1,0 +1,103 @@
+"""Who may know whom, and that importing is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([*ROOT.glob("keras_ae/**/*.py"), *ROOT.glob("hls/**/*.py")])
+
+#: Library -> the only modules that import it.
+SINGLE_IMPORTERS = {
+    "qkeras": {"keras_ae.precision"},
+    "hls4ml": {"hls.handlers", "hls.convert"},
+    "da4ml": {"hls.logic"},
+    "pythia8mc": {"keras_ae.generator.collisions"},
+    "fastjet": {"keras_ae.generator.detector"},
+    "matplotlib": {"keras_ae.plots"},
+    "yaml": {"keras_ae.config"},
+    "click": {"keras_ae.cli"},
+}
+
+#: From the bottom up: a module imports only modules of lower layers of its package.
+LAYERS = [
+    {"errors", "files"},
+    {"fixed_point", "architecture", "scores", "likelihoods", "metrics", "linear"},
+    {"data"},
+    {"config", "precision"},
+    {"build", "runs", "plots"},
+    {"models"},
+    {"training"},
+    {"evaluation", "report", "generator"},
+    {"cli"},
+]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("library", SINGLE_IMPORTERS)
+def test_one_importer_each(library: str) -> None:
+    importers = {
+        module_name(path)
+        for path in FILES
+        if any(name.split(".")[0] == library for name in imported_modules(path))
+    }
+    assert importers == SINGLE_IMPORTERS[library]
+
+
+def test_only_the_command_line_knows_hls() -> None:
+    for path in FILES:
+        name = module_name(path)
+        if name.startswith("keras_ae") and name != "keras_ae.cli":
+            assert not any(module.split(".")[0] == "hls" for module in imported_modules(path)), name
+
+
+def test_nothing_imports_the_command_line() -> None:
+    for path in FILES:
+        assert "keras_ae.cli" not in imported_modules(path), path
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[-2] != "hls"], ids=module_name)
+def test_layers_point_downwards(path: Path) -> None:
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    room = module_name(path).split(".")[1:2]
+    if not room:
+        return
+    for module in imported_modules(path):
+        parts = module.split(".")
+        if parts[0] == "keras_ae" and len(parts) > 1 and parts[1] in level and parts[1:2] != room:
+            assert level[parts[1]] < level[room[0]], f"{module_name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("module", ["keras_ae", "hls", "keras_ae.cli"])
+def test_import_loads_nothing_heavy(module: str) -> None:
+    heavy = {"tensorflow", "keras", "qkeras", "hls4ml", "da4ml", "numpy", "matplotlib", "pydantic"}
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_name_qkeras_has_one_owner() -> None:
+    # hgq2 ships a folder of the same name, which breaks qkeras-v3.
+    assert packages_distributions()["qkeras"] == ["qkeras-v3"]

@@ -1,0 +1,288 @@
+"""Autoencoder and VAE: the objective against numpy, and what Keras users expect."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.build import build_decoder, build_encoder, copy_weights
+from keras_ae.errors import InputError
+from keras_ae.likelihoods import Gaussian, MaskedGaussian
+from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.precision import FixedPoint, Float, Precision
+
+SPEC = ArchitectureSpec(input_dim=12, hidden_dims=(8, 6), latent_dim=2)
+PRECISIONS = {"float": Float(), "fixed": FixedPoint()}
+
+
+def make_model(
+    kind: str, precision: Precision | None = None, seed: int = 1, **options: float
+) -> Autoencoder:
+    keras.utils.set_random_seed(seed)
+    precision = precision or Float()
+    variational = kind == "variational"
+    encoder = build_encoder(SPEC, precision, variational)
+    decoder = build_decoder(SPEC, precision)
+    if variational:
+        return VariationalAutoencoder(encoder, decoder, MaskedGaussian(0.5), seed=seed, **options)
+    return Autoencoder(encoder, decoder, MaskedGaussian(0.5))
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    values = np.random.default_rng(1).normal(size=(256, 12)).astype("float32")
+    values[:, 8:] *= np.random.default_rng(2).random((256, 4)) < 0.5
+    return values
+
+
+@pytest.fixture(params=["plain", "variational"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.mark.parametrize("beta", [1.0, 4.0])
+def test_elbo_terms_equal_numpy(x: np.ndarray, beta: float) -> None:
+    model = make_model("variational", beta=beta)
+    model.compile(optimizer="adam")
+    shown = model.evaluate(x, batch_size=100, return_dict=True, verbose=0)
+    mean, log_var = (np.asarray(output, float) for output in model.encoder(x))
+    output = np.asarray(model.decoder(mean.astype("float32")), float)
+    reconstruction = np.where(x != 0, -norm.logpdf(x, output, np.sqrt(0.5)), 0).sum(axis=1)
+    kl = 0.5 * (mean**2 + np.exp(log_var) - log_var - 1).sum(axis=1)
+    assert shown["reconstruction"] == pytest.approx(reconstruction.mean(), rel=1e-5)
+    assert shown["kl"] == pytest.approx(beta * kl.mean(), rel=1e-5)
+    assert shown["loss"] == pytest.approx((reconstruction + beta * kl).mean(), rel=1e-5)
+
+
+def test_loss_shown_is_the_mean_per_event_score(x: np.ndarray) -> None:
+    model = make_model("variational")
+    model.compile(optimizer="adam")
+    shown = model.evaluate(x, batch_size=100, return_dict=True, verbose=0)
+    scores = model.scores(x)
+    assert shown["kl"] == pytest.approx(scores["kl_divergence"].mean(), rel=1e-5)
+    constant = 0.5 * np.log(2 * np.pi * 0.5) * (x != 0).sum(axis=1).mean()
+    assert shown["reconstruction"] - constant == pytest.approx(
+        scores["reconstruction_error"].mean() / (2 * 0.5), rel=1e-5
+    )
+
+
+def test_sampling_has_the_encoders_moments(x: np.ndarray) -> None:
+    model = make_model("variational")
+    mean, log_var = (np.repeat(output, 20_000, axis=0) for output in model.encoder(x[:1]))
+    z = np.asarray(model.latent((mean, log_var), training=True))
+    np.testing.assert_allclose(z.mean(axis=0), mean[0], atol=0.05)
+    np.testing.assert_allclose(z.std(axis=0), np.exp(log_var[0] / 2), rtol=0.03)
+
+
+def test_gradient_of_beta_zero_has_no_kl(x: np.ndarray) -> None:
+    # With beta = 0 and no use of the variance, its head must not learn at all.
+    model = make_model("variational", beta=0.0)
+    model.latent = lambda encoded, training: encoded[0]
+    model.compile(optimizer=keras.optimizers.SGD(0.01))
+    head = model.encoder.get_layer("latent_log_var")
+    before = head.get_weights()
+    model.fit(x, epochs=1, verbose=0)
+    for old, new in zip(before, head.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_beta_can_change_without_retracing(x: np.ndarray) -> None:
+    model = make_model("variational", beta=1.0)
+    model.compile(optimizer="adam")
+    kl_at_one = model.evaluate(x, return_dict=True, verbose=0)["kl"]
+    model.beta.assign(3.0)
+    kl_at_three = model.evaluate(x, return_dict=True, verbose=0)["kl"]
+    assert kl_at_three == pytest.approx(3 * kl_at_one, rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_training_reduces_the_loss(x: np.ndarray, kind: str, precision: str) -> None:
+    model = make_model(kind, PRECISIONS[precision])
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    before = model.evaluate(x, return_dict=True, verbose=0)
+    history = model.fit(x, validation_data=(x,), epochs=8, verbose=0).history
+    after = model.evaluate(x, return_dict=True, verbose=0)
+    assert after["loss"] < before["loss"]
+    assert set(history) == {*model.term_names, "loss"} | {
+        f"val_{name}" for name in (*model.term_names, "loss")
+    }
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_save_and_load_give_the_same_bits_and_optimizer(
+    x: np.ndarray, kind: str, precision: str, tmp_path: Path
+) -> None:
+    model = make_model(kind, PRECISIONS[precision])
+    model.compile(optimizer="adam")
+    model.fit(x, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+    for name, values in model.scores(x).items():
+        np.testing.assert_array_equal(values, loaded.score(x, name))
+    for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    model.fit(x, epochs=1, verbose=0, shuffle=False)
+    loaded.fit(x, epochs=1, verbose=0, shuffle=False)
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_same_seed_same_weights(x: np.ndarray, kind: str) -> None:
+    weights = []
+    for _ in range(2):
+        model = make_model(kind, seed=3)
+        model.compile(optimizer="adam")
+        model.fit(x, epochs=2, verbose=0)
+        weights.append(model.get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_inference_is_deterministic_and_batches_do_not_matter(x: np.ndarray, kind: str) -> None:
+    model = make_model(kind)
+    assert model.encode(x).shape == (256, 2)
+    np.testing.assert_array_equal(model.reconstruct(x), model.reconstruct(x))
+    np.testing.assert_allclose(
+        model.reconstruct(x, batch_size=100), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_wide_fixed_point_equals_float(x: np.ndarray, kind: str) -> None:
+    wide = FixedPoint(
+        **{name: "fixed<30,8>" for name in FixedPoint.model_fields if name != "activation"},
+        activation="ufixed<30,8>",
+    )
+    model, fixed = make_model(kind), make_model(kind, wide)
+    copy_weights(model.encoder, fixed.encoder)
+    copy_weights(model.decoder, fixed.decoder)
+    np.testing.assert_allclose(fixed.reconstruct(x), model.reconstruct(x), atol=1e-4)
+
+
+def test_graphs_of_both_precisions_have_the_same_layers(kind: str) -> None:
+    names = [
+        [layer.name for network in (model.encoder, model.decoder) for layer in network.layers]
+        for model in (make_model(kind, precision) for precision in PRECISIONS.values())
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 4}])
+def test_compile_options(x: np.ndarray, kind: str, options: dict[str, object]) -> None:
+    model = make_model(kind)
+    model.compile(optimizer="adam", **options)
+    assert np.isfinite(model.fit(x, epochs=1, verbose=0).history["loss"][0])
+
+
+def test_mixed_precision(x: np.ndarray, kind: str) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = make_model(kind)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2)))
+    history = model.fit(x, epochs=8, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    assert model.encoder.compute_dtype == "float16" or model.encoder.layers[1].compute_dtype == (
+        "float16"
+    )
+
+
+def test_two_replicas_train_like_one(tmp_path: Path) -> None:
+    script = tmp_path / "replicas.py"
+    script.write_text(
+        """
+import numpy as np, keras, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.build import build_decoder, build_encoder
+from keras_ae.models import Autoencoder
+from keras_ae.precision import Float
+spec = ArchitectureSpec(input_dim=12, hidden_dims=(8,), latent_dim=2)
+x = np.random.default_rng(1).normal(size=(256, 12)).astype("float32")
+weights = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        keras.utils.set_random_seed(1)
+        model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
+        model.compile(optimizer=keras.optimizers.SGD(0.01))
+    model.fit(x, batch_size=64, epochs=2, shuffle=False, verbose=0)
+    weights.append(model.get_weights())
+for one, two in zip(*weights):
+    np.testing.assert_allclose(one, two, atol=1e-5)
+print("equal")
+""",
+        encoding="utf-8",
+    )
+    root = Path(__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env={**__import__("os").environ, "PYTHONPATH": str(root)},
+    )
+    assert result.stdout.strip() == "equal", result.stderr[-2000:]
+
+
+class TestBadInput:
+    def test_encoder_and_decoder_that_do_not_fit(self) -> None:
+        other = ArchitectureSpec(input_dim=5, hidden_dims=(4,), latent_dim=2)
+        with pytest.raises(InputError, match="decoder output must have the encoder's input shape"):
+            Autoencoder(build_encoder(SPEC, Float()), build_decoder(other, Float()))
+
+    def test_encoder_without_variance(self) -> None:
+        with pytest.raises(InputError, match="encoder of a VariationalAutoencoder must have 2"):
+            VariationalAutoencoder(build_encoder(SPEC, Float()), build_decoder(SPEC, Float()))
+
+    @pytest.mark.parametrize("beta", [-1.0, float("nan")])
+    def test_beta(self, beta: float) -> None:
+        with pytest.raises(InputError, match="beta must be >= 0, got"):
+            make_model("variational", beta=beta)
+
+    def test_unknown_score(self, x: np.ndarray) -> None:
+        with pytest.raises(
+            InputError, match="score of Autoencoder must be one of reconstruction_error, got 'x'"
+        ):
+            make_model("plain").score(x, "x")
+
+    @pytest.mark.parametrize(
+        ("formats", "message"),
+        [
+            ({"activation": "fixed<8,3>"}, "format of activation must be ufixed"),
+            ({"latent": "ufixed<8,3>"}, "format of latent must be fixed, got ufixed<8,3>"),
+            ({"weight": "fixed<4,4>"}, "format of weight must have at least one bit behind"),
+        ],
+    )
+    def test_formats(self, formats: dict[str, str], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            FixedPoint(**formats)
+
+    def test_quantizers_without_exact_form(self) -> None:
+        import qkeras
+
+        from keras_ae.precision import quantizer_format
+
+        for quantizer in (
+            qkeras.quantized_bits(8, 2, alpha=1, symmetric=1),
+            qkeras.quantized_bits(8, 2, alpha="auto"),
+            qkeras.quantized_relu(8, 2, negative_slope=0.25),
+            None,
+        ):
+            with pytest.raises(InputError, match="quantizer must be quantized_bits"):
+                quantizer_format(quantizer)
+
+
+def test_default_likelihood_is_a_gaussian_of_variance_one() -> None:
+    model = Autoencoder(build_encoder(SPEC, Float()), build_decoder(SPEC, Float()))
+    assert type(model.likelihood) is Gaussian
+    assert model.likelihood.variance == 1.0

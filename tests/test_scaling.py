@@ -1,0 +1,92 @@
+"""The scaler: numpy == Keras == traced logic, on every representable input of a slot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
+from keras_ae.errors import InputError
+
+
+def test_integers_round_to_their_lsb_and_saturate() -> None:
+    objects = np.zeros((1, 19, 4))
+    objects[0, 1] = [10.3, -0.09, np.pi, 2]
+    objects[0, 5] = [1e6, 1.0, 0.0, 3]
+    objects[0, 6] = [0.0, 1.0, 1.0, 0]  # empty, whatever it says
+    found = HardwareUnits().to_integers(objects).reshape(19, 3)
+    np.testing.assert_array_equal(found[1], [21, -2, 72])
+    np.testing.assert_array_equal(found[5], [4095, 23, 0])
+    np.testing.assert_array_equal(found[6], [0, 0, 0])
+
+
+def test_integers_of_another_shape_or_not_finite() -> None:
+    with pytest.raises(InputError, match=r"objects must have shape \(events, 19, 4\)"):
+        HardwareUnits().to_integers(np.zeros((3, 18, 4)))
+    with pytest.raises(InputError, match="objects: every value must be finite"):
+        HardwareUnits().to_integers(np.full((3, 19, 4), np.inf))
+
+
+def test_fit_is_the_stated_quantile_by_class(events: np.ndarray) -> None:
+    scaler = L1Scaler.fit(events, offset_quantile=0.1, spread_quantile=0.9)
+    jets = events.reshape(-1, 19, 3)[:, 9:]
+    jets = jets[jets[:, :, 0] > 0]
+    offset = round(np.quantile(jets[:, 0], 0.1))
+    assert set(scaler.offset[27::3]) == {offset}
+    assert set(scaler.offset[28::3]) == {0}
+    scaled = np.abs(jets[:, 0] - offset) / 2 ** scaler.shift[27]
+    assert 0.5 < np.quantile(scaled, 0.9) <= 1.0
+
+
+def test_empty_slots_stay_zero(events: np.ndarray) -> None:
+    x = L1Scaler.fit(events, 0.5, 0.9).transform(events).reshape(-1, 19, 3)
+    assert np.all(x[events.reshape(-1, 19, 3)[:, :, 0] == 0] == 0)
+
+
+def test_save_and_load(events: np.ndarray, tmp_path: Path) -> None:
+    scaler = L1Scaler.fit(events, 0.1, 0.9)
+    scaler.save(tmp_path / "scaler.json")
+    assert L1Scaler.load(tmp_path / "scaler.json") == scaler
+
+
+@pytest.mark.parametrize("offset_quantile", [0.0, 0.5])
+def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
+    events: np.ndarray, offset_quantile: float
+) -> None:
+    from hls.layers import ScaleObjects
+    from hls.logic import trace_logic
+
+    units = HardwareUnits(n_bits=10)
+    scaler = L1Scaler.fit(events, offset_quantile, 0.9)
+    layer = ScaleObjects(
+        list(scaler.offset), list(scaler.shift), input_format=str(units.format), name="scale"
+    )
+    values = np.arange(-512, 512)
+    # Every value of every feature, beside an empty slot, the smallest pT and a large one.
+    inputs = np.concatenate(
+        [np.where(np.arange(N_FEATURES) % 3 == 0, pt, values[:, None]) for pt in (0, 1, 511)]
+        + [np.repeat(values[:, None], N_FEATURES, axis=1)]
+    )
+    expected = scaler.transform(inputs)
+    np.testing.assert_array_equal(np.asarray(layer(inputs.astype("float32"))), expected)
+    np.testing.assert_array_equal(
+        trace_logic(layer, N_FEATURES).predict(inputs.astype(float)), expected
+    )
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 1.1])
+def test_impossible_quantile(events: np.ndarray, quantile: float) -> None:
+    with pytest.raises(InputError, match=r"offset_quantile must be within \[0, 1\], got"):
+        L1Scaler.fit(events, quantile, 0.9)
+
+
+def test_no_background(events: np.ndarray) -> None:
+    with pytest.raises(InputError, match="background must hold at least one event, got 0"):
+        L1Scaler.fit(events[:0], 0.1, 0.9)
+
+
+def test_wrong_feature_count(events: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"integers must have shape \(events, 57\)"):
+        L1Scaler.fit(events, 0.1, 0.9).transform(events[:, :56])

@@ -1,0 +1,95 @@
+"""fit: early stopping, best weights, interruption and continuation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ae import training
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.build import build_decoder, build_encoder
+from keras_ae.config import TrainingSettings
+from keras_ae.errors import InputError
+from keras_ae.models import VariationalAutoencoder
+from keras_ae.precision import Float
+
+X = np.random.default_rng(1).normal(size=(400, 6)).astype("float32")
+SETTINGS = TrainingSettings(epochs=8, batch_size=64, plateau_patience=1, learning_rate=0.02)
+
+
+def make_model() -> VariationalAutoencoder:
+    keras.utils.set_random_seed(1)
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
+    return VariationalAutoencoder(
+        build_encoder(spec, Float(), variational=True), build_decoder(spec, Float()), seed=1
+    )
+
+
+def fit(folder: Path, settings: TrainingSettings = SETTINGS, **options: object) -> tuple:
+    model = make_model()
+    history = training.fit(
+        model, X[:300], X[300:], settings, seed=1, checkpoint=folder, progress=False, **options
+    )
+    return model.get_weights(), history
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs_before", [1, 4])
+def test_interrupted_training_ends_at_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_before: int
+) -> None:
+    weights, history = fit(tmp_path / "whole")
+
+    class Interrupting(training._StopAtNan):
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            if epoch == epochs_before:
+                raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_StopAtNan", Interrupting)
+        with pytest.raises(Interruption):
+            fit(tmp_path / "interrupted")
+    resumed_weights, resumed_history = fit(tmp_path / "interrupted")
+    assert resumed_history == history
+    for expected, found in zip(weights, resumed_weights, strict=True):
+        np.testing.assert_array_equal(expected, found)
+
+
+def test_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None:
+    fit(tmp_path, SETTINGS.model_copy(update={"epochs": 2}), checkpoint_key="old")
+    _, history = fit(tmp_path, SETTINGS, checkpoint_key="new")
+    _, fresh = fit(tmp_path / "fresh", SETTINGS)
+    assert history == fresh
+
+
+def test_best_weights_are_kept(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 0.5, "epochs": 12})
+    model = make_model()
+    history = training.fit(
+        model, X[:300], X[300:], settings, seed=1, checkpoint=tmp_path, progress=False
+    )
+    assert history["val_loss"][-1] > min(history["val_loss"]), "the last epoch must not be the best"
+    model.compile()
+    found = model.evaluate(X[300:], batch_size=64, return_dict=True, verbose=0)["loss"]
+    assert found == pytest.approx(min(history["val_loss"]), rel=1e-6)
+
+
+def test_early_stopping(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(
+        update={"epochs": 200, "early_stopping_patience": 2, "learning_rate": 0.1}
+    )
+    _, history = fit(tmp_path, settings)
+    assert len(history["val_loss"]) == int(np.argmin(history["val_loss"])) + 3
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nan_stops_with_epoch_and_term(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e20})
+    with pytest.raises(InputError, match=r"must be finite, got (nan|inf) in epoch 1: lower"):
+        fit(tmp_path, settings)
