@@ -32,6 +32,9 @@ def convert_trigger_graph(graph: keras.Model, folder: Path, settings: FirmwareSe
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
         _hls_model(graph, temporary, settings).write()
+        # hls4ml records where it wrote; the project is to be moved.
+        record = temporary / "hls4ml_config.yml"
+        record.write_text(record.read_text().replace(str(temporary), "."))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.chmod(0o755)
         temporary.replace(folder)

@@ -126,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line and exit code 2."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Its order of summation depends on the processor: off, the same seed gives the same weights.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="keras-ae", standalone_mode=False)
@@ -171,8 +173,22 @@ def _check_firmware(section: dict[str, Any], subject: str) -> None:
     validate_settings(FirmwareSettings, section, f"{subject}: firmware")
 
 
+def _load_tensorflow() -> None:
+    """Import it without its greetings, which ignore every log level."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
 def _do_stage(run: Run, stage: str) -> None:
     click.echo(f"── {stage}")
+    _load_tensorflow()
     if stage == "validate":
         _validate(run)
         return

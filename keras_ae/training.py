@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.config import Experiment, TrainingSettings
@@ -119,7 +120,7 @@ def _fit_stage(
     inputs: dict[str, Any],
     progress: bool,
 ) -> None:
-    checkpoint = run.folder / "checkpoint" / precision
+    checkpoint = run.folder / f"checkpoint_{precision}"
     history = fit(
         model,
         scaler.transform(data.train),
@@ -159,7 +160,7 @@ def fit(
         checkpoint: folder for the state after each epoch; one that is there is continued.
         checkpoint_key: only a checkpoint of the same key is continued.
         tensorboard: folder of the logs, where settings ask for them.
-        progress: show Keras' progress bar.
+        progress: show a progress bar.
 
     Returns:
         Every training and validation term by epoch.
@@ -181,6 +182,8 @@ def fit(
         callbacks.append(keras.callbacks.TensorBoard(tensorboard))
     model.optimizer.build(model.trainable_variables)
     first_epoch = state.restore(model)
+    if progress:
+        callbacks.append(_Progress(first_epoch, settings.epochs))
     if not state.finished:
         model.fit(
             _Batches(train, settings.batch_size, seed, first_epoch),
@@ -188,7 +191,7 @@ def fit(
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             callbacks=callbacks,
-            verbose="auto" if progress else 0,
+            verbose=0,
             shuffle=False,
         )
     model.load_weights(state.best_weights_path)
@@ -226,6 +229,22 @@ class _Batches(keras.utils.PyDataset):
         if self._seed is None:
             return np.arange(len(self._x))
         return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._x))
+
+
+class _Progress(keras.callbacks.Callback):
+    """One bar over all epochs, with the losses."""
+
+    def __init__(self, first_epoch: int, n_epochs: int) -> None:
+        super().__init__()
+        self._bar = tqdm(total=n_epochs, initial=first_epoch, unit="epoch", desc="fit")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        losses = {name: f"{value:.4g}" for name, value in (logs or {}).items() if "loss" in name}
+        self._bar.set_postfix(losses)
+        self._bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self._bar.close()
 
 
 class _StopAtNan(keras.callbacks.Callback):

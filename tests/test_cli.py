@@ -209,7 +209,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues(
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    state = tmp_path / "run" / "checkpoint" / "float" / "state.json"
+    state = tmp_path / "run" / "checkpoint_float" / "state.json"
     deadline = time.monotonic() + 120
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -197,6 +197,7 @@ def test_project_is_complete_and_replaced_as_a_whole(
     )
     assert not (folder / "stale").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["firmware"]
+    assert "writing-" not in (folder / "hls4ml_config.yml").read_text()
     script = (folder / "project.tcl").read_text() + (folder / "build_prj.tcl").read_text()
     assert "xcvu9p-flga2104-2L-e" in script and "2.5" in script
     check_weight_files(folder)

@@ -90,7 +90,8 @@ class VariationalAutoencoder(Autoencoder):
 
     def load_own_variables(self, store: Any) -> None:
         self._noise.state.assign(store["noise_state"])
-        super().load_own_variables({k: store[k] for k in store if k != "noise_state"})
+        names = set(store.keys()) - {"noise_state"}
+        super().load_own_variables({name: store[name] for name in names})
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta": self._initial_beta, "seed": self._seed}
