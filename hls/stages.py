@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 
 from hls.convert import convert_trigger_graph
 from hls.settings import FirmwareSettings
@@ -36,8 +35,9 @@ def convert(run: Run) -> bool:
     def work() -> None:
         data = load_data(run)
         choice = run.experiment.trigger
-        # Not the test sample: the rate is measured on that.
-        background = np.concatenate([data.train, data.validation])
+        # Neither the training sample, which the model knows, nor the test sample, on which the
+        # rate is measured.
+        background = data.validation
         graph = build_trigger_graph(
             load_model(run, "quantized"),
             L1Scaler.load(run.scaler_path),

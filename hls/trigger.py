@@ -15,18 +15,17 @@ import numpy as np
 
 from hls.layers import AboveThreshold, HardwareInput, ScaleObjects, SquaredError, SquaredNorm
 from hls.logic import output_format
+from keras_ae.batches import map_batches
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
-from keras_ae.metrics import threshold_at_fpr
+from keras_ae.metrics import MIN_BACKGROUND_EVENTS, threshold_at_fpr
 from keras_ae.models import Autoencoder
 from keras_ae.precision import quantizer_format
 
 #: float32 holds every integer up to here: the limit for sums in units of their last bit.
 _EXACT_FLOAT32 = 2**24
-
-_BATCH_SIZE = 8192
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,22 @@ def build_trigger_graph(
         target_fpr: the fraction of background that may pass, at most.
 
     Raises:
-        InputError: a model that is not quantized, an unknown score, or sums that float32 cannot
-            hold exactly, so that Keras could not be the reference.
+        InputError: a model that is not quantized, an unknown score, sums that float32 cannot hold
+            exactly, so that Keras could not be the reference, or too little background.
     """
+    if target_fpr * len(background) < MIN_BACKGROUND_EVENTS:
+        raise InputError(
+            f"trigger.target_fpr must be >= {MIN_BACKGROUND_EVENTS / max(len(background), 1):.2g} "
+            f"to be set on {len(background)} background events, got {target_fpr:g}"
+        )
     inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
     x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
     score_layer, score_output = _score(model, score, x(inputs))
     score_format = output_format(score_layer, score_layer.input.shape[1])
     check_exact_in_float32(keras.Model(inputs, score_output))
 
-    scores = keras.Model(inputs, score_output).predict(
-        background.astype(np.float32), batch_size=_BATCH_SIZE, verbose=0
-    )
-    threshold = threshold_at_fpr(scores.ravel(), target_fpr)
+    scores = map_batches(keras.Model(inputs, score_output), background).ravel()
+    threshold = threshold_at_fpr(scores, target_fpr)
     decision = AboveThreshold(threshold, input_format=str(score_format), name="trigger")
     graph = keras.Model(inputs, [score_output, decision(score_output)], name="trigger_graph")
     # The layers are still part of the autoencoder, too: hls4ml wants them in one graph only.
@@ -83,7 +85,7 @@ def build_trigger_graph(
 
 def run_trigger_graph(graph: keras.Model, integers: np.ndarray) -> TriggerOutput:
     """Evaluate the trigger graph in Keras on hardware integers (events, 57)."""
-    score, trigger = graph.predict(integers.astype(np.float32), batch_size=_BATCH_SIZE, verbose=0)
+    score, trigger = map_batches(graph, integers)
     return TriggerOutput(score.ravel().astype(np.float64), trigger.ravel() > 0.5)
 
 
@@ -103,7 +105,8 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
             _format(input_layer), _format(model.decoder.get_layer("reconstruction_format"))
         )
         pair = keras.layers.Concatenate(name="input_and_reconstruction")(
-            [quantized_x, _call_again(model.decoder.layers[1:], latent)]
+            # The latent has the format of the decoder's input already.
+            [quantized_x, _call_again(model.decoder.layers[2:], latent)]
         )
         layer = SquaredError(
             isinstance(model.likelihood, MaskedGaussian),
@@ -134,26 +137,41 @@ def _common_format(a: FixedPointFormat, b: FixedPointFormat) -> FixedPointFormat
 
 
 def check_exact_in_float32(graph: keras.Model) -> None:
-    """Raise InputError unless every sum of the graph is exact in float32, in any order.
+    """Raise InputError unless every number in the graph is exact in float32, in any order of sums.
 
-    It is, if the sum of absolute values in units of the last bit stays within 2^24.
+    It is, if the largest possible sum of absolute values stays within 2^24 units of its last bit,
+    and of the last bit of the format that it is rounded to: QKeras rounds x to x + (q - x).
     """
     for layer in graph.layers:
-        if hasattr(layer, "kernel_quantizer_internal"):
-            source = layer.input._keras_history.operation
-            x = _format(source)
-            kernel = np.abs(np.asarray(layer.kernel_quantizer_internal(layer.kernel)))
-            bias = np.abs(np.asarray(layer.bias_quantizer_internal(layer.bias)))
-            weight = quantizer_format(layer.kernel_quantizer_internal)
-            step = min(x.step * weight.step, quantizer_format(layer.bias_quantizer_internal).step)
-            largest = (max(-x.low, x.high) * kernel.sum(axis=0) + bias).max()
+        if isinstance(layer, ScaleObjects):
+            steps = 2.0 ** -np.array(layer.scaler.shift)
+            largest = (np.abs(layer.scaler.offset) - layer.input_format.low) * steps
         elif isinstance(layer, SquaredNorm | SquaredError):
             form = output_format(layer, layer.input.shape[1])
-            largest, step = form.high, form.step
+            largest, steps = np.array([form.high]), np.array([form.step])
+        elif hasattr(layer, "kernel_quantizer_internal"):
+            largest, steps = _dense_sums(layer)
         else:
             continue
-        if largest / step > _EXACT_FLOAT32:
+        rounded_to = [
+            _format(other).step
+            for other in graph.layers
+            if hasattr(other, "activation") and other.input is layer.output
+        ]
+        units = float(np.max(largest / np.minimum(steps, min(rounded_to, default=np.inf))))
+        if units > _EXACT_FLOAT32:
             raise InputError(
                 f"sums in layer '{layer.name}' must stay within 2^24 units of their last bit for "
-                f"float32 to be exact, got {largest / step:.3g}: use narrower formats"
+                f"float32 to be exact, got {units:.3g}: use narrower formats"
             )
+
+
+def _dense_sums(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
+    """Largest sum of absolute values of each output, and its last bit."""
+    x = _format(layer.input._keras_history.operation)
+    kernel = np.abs(np.asarray(layer.kernel_quantizer_internal(layer.kernel)))
+    bias = np.abs(np.asarray(layer.bias_quantizer_internal(layer.bias)))
+    weight_step = quantizer_format(layer.kernel_quantizer_internal).step
+    step = min(x.step * weight_step, quantizer_format(layer.bias_quantizer_internal).step)
+    largest = max(-x.low, x.high) * kernel.sum(axis=0) + bias
+    return largest, np.full_like(largest, step)

@@ -10,8 +10,10 @@
     linear         PCA
     scores         per-event anomaly scores
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties
+    batches        functions over arrays that are too large for one call
     data           trigger events; scaling to and from hardware integers
     generator      collision events from Pythia 8 and FastJet (extra: physics)
+    fitting        fit with early stopping, best weights, continuation
     training       the stages train and quantize of a run
     evaluation     the stage evaluate
     runs           the run directory

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.data.dataset import L1Data
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
 
@@ -25,8 +25,7 @@ class ScalingSettings(_Section):
     """How network inputs are made of the trigger's integers, see `L1Scaler.fit`."""
 
     units: HardwareUnits = HardwareUnits()
-    offset_quantile: float = Field(0.0, ge=0, le=1)
-    spread_quantile: float = Field(0.9, ge=0, le=1)
+    quantiles: ScalingQuantiles = ScalingQuantiles()
 
 
 class ObjectiveSettings(_Section):

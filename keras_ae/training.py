@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from tqdm import tqdm
 
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.config import Experiment, TrainingSettings
 from keras_ae.data.dataset import L1Dataset, data_fingerprint, load_l1_dataset
 from keras_ae.data.scaling import L1Scaler
-from keras_ae.errors import InputError
 from keras_ae.files import whole_file
+from keras_ae.fitting import fit, remove_checkpoint
 from keras_ae.likelihoods import LIKELIHOODS
 from keras_ae.models import Autoencoder, VariationalAutoencoder
 from keras_ae.precision import FixedPoint, Float, Precision
-from keras_ae.runs import Run, read_json, write_json
+from keras_ae.runs import Run, write_json
 
 
 def build_model(experiment: Experiment, precision: Precision) -> Autoencoder:
@@ -75,8 +72,7 @@ def train(run: Run, progress: bool = True) -> bool:
 
     def work() -> None:
         data = load_data(run)
-        scaling = experiment.scaling
-        scaler = L1Scaler.fit(data.train, scaling.offset_quantile, scaling.spread_quantile)
+        scaler = L1Scaler.fit(data.train, experiment.scaling.quantiles)
         scaler.save(run.scaler_path)
         model = build_model(experiment, Float())
         _fit_stage(run, "float", model, scaler, data, experiment.training, inputs, progress)
@@ -136,210 +132,3 @@ def _fit_stage(
         model.save(temporary)
     write_json(run.history_path(precision), history)
     remove_checkpoint(checkpoint)
-
-
-def fit(
-    model: Autoencoder,
-    train: np.ndarray,
-    validation: np.ndarray,
-    settings: TrainingSettings,
-    seed: int,
-    checkpoint: Path,
-    checkpoint_key: str = "",
-    tensorboard: Path | None = None,
-    progress: bool = True,
-) -> dict[str, list[float]]:
-    """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
-
-    Args:
-        model: changed in place.
-        train: network inputs (events, features).
-        validation: network inputs (events, features).
-        settings: how long and how fast.
-        seed: of the order of events.
-        checkpoint: folder for the state after each epoch; one that is there is continued.
-        checkpoint_key: only a checkpoint of the same key is continued.
-        tensorboard: folder of the logs, where settings ask for them.
-        progress: show a progress bar.
-
-    Returns:
-        Every training and validation term by epoch.
-
-    Raises:
-        InputError: a loss that is not finite; with the epoch and the term.
-    """
-    optimizer = keras.optimizers.Adam(settings.learning_rate)
-    if settings.mixed_precision:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, jit_compile=settings.jit_compile)
-    stopping = keras.callbacks.EarlyStopping(patience=settings.early_stopping_patience)
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        patience=settings.plateau_patience, factor=settings.plateau_factor
-    )
-    state = _TrainingState(checkpoint, checkpoint_key, (stopping, plateau))
-    callbacks = [_StopAtNan(), stopping, plateau, state]
-    if settings.tensorboard and tensorboard is not None:
-        callbacks.append(keras.callbacks.TensorBoard(tensorboard))
-    model.optimizer.build(model.trainable_variables)
-    first_epoch = state.restore(model)
-    if progress:
-        callbacks.append(_Progress(first_epoch, settings.epochs))
-    if not state.finished:
-        model.fit(
-            _Batches(train, settings.batch_size, seed, first_epoch),
-            validation_data=_Batches(validation, settings.batch_size, None),
-            epochs=settings.epochs,
-            initial_epoch=first_epoch,
-            callbacks=callbacks,
-            verbose=0,
-            shuffle=False,
-        )
-    model.load_weights(state.best_weights_path)
-    return state.history
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Delete what `fit` left to continue from."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
-
-
-class _Batches(keras.utils.PyDataset):
-    """Batches of an array, in an order that depends on seed and epoch alone (None: as they are)."""
-
-    def __init__(self, x: np.ndarray, batch_size: int, seed: int | None, epoch: int = 0) -> None:
-        super().__init__()
-        self._x, self._batch_size, self._seed, self._epoch = x, batch_size, seed, epoch
-        self._order = self._new_order()
-
-    def __len__(self) -> int:
-        return -(-len(self._x) // self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return (self._x[chosen],)
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._order = self._new_order()
-
-    def _new_order(self) -> np.ndarray:
-        if self._seed is None:
-            return np.arange(len(self._x))
-        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._x))
-
-
-class _Progress(keras.callbacks.Callback):
-    """One bar over all epochs, with the losses."""
-
-    def __init__(self, first_epoch: int, n_epochs: int) -> None:
-        super().__init__()
-        self._bar = tqdm(total=n_epochs, initial=first_epoch, unit="epoch", desc="fit")
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        losses = {name: f"{value:.4g}" for name, value in (logs or {}).items() if "loss" in name}
-        self._bar.set_postfix(losses)
-        self._bar.update()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self._bar.close()
-
-
-class _StopAtNan(keras.callbacks.Callback):
-    """A loss that is not finite ends training, naming the epoch and the term."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        for name, value in (logs or {}).items():
-            if not np.isfinite(value):
-                raise InputError(
-                    f"{name} must be finite, got {value} in epoch {epoch + 1}: "
-                    "lower training.learning_rate or check the scaling"
-                )
-
-
-class _TrainingState(keras.callbacks.Callback):
-    """Writes all that training continues from after each epoch, and the best weights so far.
-
-    Keras' BackupAndRestore forgets the state of other callbacks, so that a resumed training would
-    stop at another epoch.
-    """
-
-    def __init__(
-        self, folder: Path, key: str, others: tuple[keras.callbacks.Callback, ...]
-    ) -> None:
-        super().__init__()
-        self._folder, self._key, self._others = folder, key, others
-        self._best_loss = float("inf")
-        self.history: dict[str, list[float]] = {}
-        self.finished = False
-
-    @property
-    def best_weights_path(self) -> Path:
-        return self._folder / "best.weights.h5"
-
-    @property
-    def _state_path(self) -> Path:
-        return self._folder / "state.json"
-
-    def restore(self, model: keras.Model) -> int:
-        """Continue from the folder's state, if it has one; returns the number of epochs done."""
-        state = read_json(self._state_path) if self._state_path.exists() else {}
-        if state.get("key") != self._key:
-            remove_checkpoint(self._folder)
-            return 0
-        model.load_weights(self._folder / state["weights"])
-        model.optimizer.learning_rate.assign(state["learning_rate"])
-        self._callback_states = state["callbacks"]
-        self._best_loss = state["best_loss"]
-        self.history = state["history"]
-        self.finished = state["finished"]
-        return int(state["epoch"])
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        # After the others have reset themselves: this callback comes behind them.
-        for callback, values in zip(
-            self._others, getattr(self, "_callback_states", ()), strict=False
-        ):
-            vars(callback).update(values)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = {name: float(value) for name, value in (logs or {}).items()}
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
-        if logs["val_loss"] < self._best_loss:
-            self._best_loss = logs["val_loss"]
-            self._save_weights(self.best_weights_path)
-        weights = self._folder / f"epoch-{epoch + 1:04d}.weights.h5"
-        self._save_weights(weights)
-        write_json(
-            self._state_path,
-            {
-                "key": self._key,
-                "epoch": epoch + 1,
-                "weights": weights.name,
-                "learning_rate": float(self.model.optimizer.learning_rate),
-                "best_loss": self._best_loss,
-                "history": self.history,
-                "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
-                "callbacks": [
-                    {
-                        name: value
-                        for name, value in vars(callback).items()
-                        if isinstance(value, int | float) and not name.startswith("_")
-                    }
-                    for callback in self._others
-                ],
-            },
-        )
-        for old in self._folder.glob("epoch-*.weights.h5"):
-            if old != weights:
-                old.unlink()
-
-    def _save_weights(self, path: Path) -> None:
-        # Keras insists on the double suffix, so the temporary name is made here.
-        temporary = path.with_name(f"writing-{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(temporary, overwrite=True)
-        temporary.replace(path)

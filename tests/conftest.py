@@ -23,6 +23,7 @@ def experiment_content() -> dict[str, Any]:
     """configs/l1_vae.yaml as a dictionary, cut down to seconds; change it at will."""
     content = yaml.safe_load((CONFIGS / "l1_vae.yaml").read_text(encoding="utf-8"))
     content["data"]["max_events"] = 3000
+    content["trigger"]["target_fpr"] = 0.05
     content["training"] |= {"epochs": 2}
     content["quantization"] |= {"epochs": 1}
     return content

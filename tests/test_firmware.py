@@ -16,7 +16,7 @@ from hls.trigger import TriggerOutput, build_trigger_graph, run_trigger_graph
 from hls.validate import compare_outputs, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
@@ -24,6 +24,8 @@ from keras_ae.models import Autoencoder, VariationalAutoencoder
 from keras_ae.precision import FixedPoint, Float
 
 UNITS = HardwareUnits().format
+# With an offset, so that empty slots need their mask.
+QUANTILES = ScalingQuantiles(pt_offset=0.1)
 SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
 
 
@@ -38,8 +40,7 @@ def make_model(kind: str, precision: FixedPoint | None = None) -> Autoencoder:
 
 
 def make_graph(kind: str, events: np.ndarray, model: Autoencoder | None = None) -> keras.Model:
-    # An offset, so that empty slots need their mask.
-    scaler = L1Scaler.fit(events, offset_quantile=0.1, spread_quantile=0.9)
+    scaler = L1Scaler.fit(events, QUANTILES)
     model = model or make_model(kind)
     model.compile(optimizer="adam")
     model.fit(scaler.transform(events), epochs=2, verbose=0)
@@ -93,7 +94,7 @@ def test_firmware_equals_the_autoencoder_itself(module_events: np.ndarray) -> No
     events = module_events[:3000]
     model = make_model("variational")
     graph = make_graph("variational", events, model)
-    scaler = L1Scaler.fit(events, 0.1, 0.9)
+    scaler = L1Scaler.fit(events, QUANTILES)
     expected = model.score(scaler.transform(events), "squared_latent_norm")
     np.testing.assert_array_equal(run_trigger_graph(graph, events).score, expected)
 
@@ -237,14 +238,14 @@ class TestRefusals:
     def test_float_model(self, module_events: np.ndarray) -> None:
         spec = ArchitectureSpec(input_dim=N_FEATURES)
         model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
-        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
         with pytest.raises(InputError, match="quantizer must be quantized_bits"):
             build_trigger_graph(
                 model, scaler, UNITS, "reconstruction_error", module_events[:100], 0.1
             )
 
     def test_unknown_score(self, module_events: np.ndarray) -> None:
-        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
         with pytest.raises(InputError, match="score in firmware must be one of squared_latent"):
             build_trigger_graph(
                 make_model("variational"), scaler, UNITS, "kl_divergence", module_events[:100], 0.1
@@ -252,7 +253,7 @@ class TestRefusals:
 
     def test_sums_too_wide_for_float32(self, module_events: np.ndarray) -> None:
         wide = FixedPoint(weight="fixed<16,2>", input="fixed<16,4>")
-        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
         with pytest.raises(
             InputError, match=r"sums in layer 'encoder_dense_1' must stay within 2\^24 units"
         ):
@@ -271,7 +272,7 @@ class TestRefusals:
         model = VariationalAutoencoder(
             build_encoder(spec, FixedPoint(), True), build_decoder(spec, FixedPoint())
         )
-        scaler = L1Scaler.fit(module_events[:100], 0.1, 0.9)
+        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
         graph = build_trigger_graph(
             model, scaler, UNITS, "squared_latent_norm", module_events[:100], 0.1
         )

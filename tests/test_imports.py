@@ -27,12 +27,13 @@ SINGLE_IMPORTERS = {
 
 #: From the bottom up: a module imports only modules of lower layers of its package.
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "batches"},
     {"fixed_point", "architecture", "scores", "likelihoods", "metrics", "linear"},
     {"data"},
     {"config", "precision"},
     {"build", "runs", "plots"},
     {"models"},
+    {"fitting"},
     {"training"},
     {"evaluation", "report", "generator"},
     {"cli"},

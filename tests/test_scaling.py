@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 
 
@@ -30,36 +30,38 @@ def test_integers_of_another_shape_or_not_finite() -> None:
 
 
 def test_fit_is_the_stated_quantile_by_class(events: np.ndarray) -> None:
-    scaler = L1Scaler.fit(events, offset_quantile=0.1, spread_quantile=0.9)
+    quantiles = ScalingQuantiles(pt_offset=0.1, pt_spread=0.5, angle_spread=0.9)
+    scaler = L1Scaler.fit(events, quantiles)
     jets = events.reshape(-1, 19, 3)[:, 9:]
     jets = jets[jets[:, :, 0] > 0]
     offset = round(np.quantile(jets[:, 0], 0.1))
     assert set(scaler.offset[27::3]) == {offset}
     assert set(scaler.offset[28::3]) == {0}
-    scaled = np.abs(jets[:, 0] - offset) / 2 ** scaler.shift[27]
-    assert 0.5 < np.quantile(scaled, 0.9) <= 1.0
+    scaled = np.abs(jets - [offset, 0, 0]) / 2.0 ** np.array(scaler.shift[27:30])
+    for column, quantile in enumerate((0.5, 0.9, 0.9)):
+        assert 0.5 < np.quantile(scaled[:, column], quantile) <= 1.0
 
 
 def test_empty_slots_stay_zero(events: np.ndarray) -> None:
-    x = L1Scaler.fit(events, 0.5, 0.9).transform(events).reshape(-1, 19, 3)
+    x = L1Scaler.fit(events, ScalingQuantiles(pt_offset=0.5)).transform(events).reshape(-1, 19, 3)
     assert np.all(x[events.reshape(-1, 19, 3)[:, :, 0] == 0] == 0)
 
 
 def test_save_and_load(events: np.ndarray, tmp_path: Path) -> None:
-    scaler = L1Scaler.fit(events, 0.1, 0.9)
+    scaler = L1Scaler.fit(events, ScalingQuantiles(pt_offset=0.1))
     scaler.save(tmp_path / "scaler.json")
     assert L1Scaler.load(tmp_path / "scaler.json") == scaler
 
 
-@pytest.mark.parametrize("offset_quantile", [0.0, 0.5])
+@pytest.mark.parametrize("pt_offset", [0.0, 0.5])
 def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
-    events: np.ndarray, offset_quantile: float
+    events: np.ndarray, pt_offset: float
 ) -> None:
     from hls.layers import ScaleObjects
     from hls.logic import trace_logic
 
     units = HardwareUnits(n_bits=10)
-    scaler = L1Scaler.fit(events, offset_quantile, 0.9)
+    scaler = L1Scaler.fit(events, ScalingQuantiles(pt_offset=pt_offset))
     layer = ScaleObjects(
         list(scaler.offset), list(scaler.shift), input_format=str(units.format), name="scale"
     )
@@ -77,16 +79,16 @@ def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
 
 
 @pytest.mark.parametrize("quantile", [-0.1, 1.1])
-def test_impossible_quantile(events: np.ndarray, quantile: float) -> None:
-    with pytest.raises(InputError, match=r"offset_quantile must be within \[0, 1\], got"):
-        L1Scaler.fit(events, quantile, 0.9)
+def test_impossible_quantile(quantile: float) -> None:
+    with pytest.raises(ValueError, match="pt_offset"):
+        ScalingQuantiles(pt_offset=quantile)
 
 
 def test_no_background(events: np.ndarray) -> None:
     with pytest.raises(InputError, match="background must hold at least one event, got 0"):
-        L1Scaler.fit(events[:0], 0.1, 0.9)
+        L1Scaler.fit(events[:0], ScalingQuantiles())
 
 
 def test_wrong_feature_count(events: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"integers must have shape \(events, 57\)"):
-        L1Scaler.fit(events, 0.1, 0.9).transform(events[:, :56])
+        L1Scaler.fit(events, ScalingQuantiles(pt_offset=0.1)).transform(events[:, :56])

@@ -63,6 +63,20 @@ class HardwareUnits(BaseModel):
         return integers.astype(np.int32).reshape(len(objects), N_FEATURES)
 
 
+class ScalingQuantiles(BaseModel):
+    """Quantiles of the background that the scaler is fitted to, over the filled slots of a class.
+
+    `pt_offset` of the pT is subtracted; at 0, the default, that is the threshold of the class.
+    `pt_spread` of pT - offset, and `angle_spread` of |eta| and |phi|, become 1 at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pt_offset: float = Field(0.0, ge=0, le=1)
+    pt_spread: float = Field(0.5, ge=0, le=1)
+    angle_spread: float = Field(0.9, ge=0, le=1)
+
+
 @dataclass(frozen=True)
 class L1Scaler:
     """x = (integer - offset) / 2^shift for filled slots, 0 for empty ones (pT = 0).
@@ -75,24 +89,15 @@ class L1Scaler:
     shift: tuple[int, ...]
 
     @classmethod
-    def fit(cls, integers: np.ndarray, offset_quantile: float, spread_quantile: float) -> L1Scaler:
+    def fit(cls, integers: np.ndarray, quantiles: ScalingQuantiles) -> L1Scaler:
         """Fit on background integers (events, 57), class by class, over filled slots.
 
-        For pT the offset is the `offset_quantile`. For eta and phi, whose distributions are
-        symmetric, it is 0. The shift makes the `spread_quantile` of |integer - offset| at most 1.
-
         Raises:
-            InputError: no events, another number of features, or a quantile outside [0, 1].
+            InputError: no events, or another number of features.
         """
         _check_shape(integers)
         if len(integers) == 0:
             raise InputError("background must hold at least one event, got 0")
-        for name, value in (
-            ("offset_quantile", offset_quantile),
-            ("spread_quantile", spread_quantile),
-        ):
-            if not 0 <= value <= 1:
-                raise InputError(f"{name} must be within [0, 1], got {value}")
         slots = integers.reshape(-1, N_OBJECTS, len(FEATURES))
         filled = slots[:, :, 0] > 0
         offset = np.zeros((N_OBJECTS, len(FEATURES)), int)
@@ -101,9 +106,13 @@ class L1Scaler:
             values = slots[:, kind.slots][filled[:, kind.slots]]
             if len(values) == 0:
                 continue
-            center = np.array([round(np.quantile(values[:, 0], offset_quantile)), 0, 0])
-            spread = np.quantile(np.abs(values - center), spread_quantile, axis=0)
-            offset[kind.slots] = center
+            # eta and phi are symmetric.
+            offset[kind.slots, 0] = round(np.quantile(values[:, 0], quantiles.pt_offset))
+            distance = np.abs(values - offset[kind.first_slot])
+            spread = [
+                np.quantile(distance[:, 0], quantiles.pt_spread),
+                *np.quantile(distance[:, 1:], quantiles.angle_spread, axis=0),
+            ]
             shift[kind.slots] = np.ceil(np.log2(np.maximum(spread, 1)))
         return cls(tuple(offset.ravel().tolist()), tuple(shift.ravel().tolist()))
 

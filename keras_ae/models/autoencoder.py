@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.batches import BATCH_SIZE, map_batches
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian
 
@@ -134,23 +135,23 @@ class Autoencoder(keras.Model):
 
     # Use ---------------------------------------------------------------------------------------
 
-    def encode(self, x: np.ndarray, batch_size: int = 8192) -> np.ndarray:
+    def encode(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Latent means (events, latent_dim) of (events, input_dim)."""
-        return _in_batches(lambda batch: self.latent_mean(self.encoder(batch)), x, batch_size)
+        return map_batches(lambda batch: self.latent_mean(self.encoder(batch)), x, batch_size)
 
-    def decode(self, latent: np.ndarray, batch_size: int = 8192) -> np.ndarray:
+    def decode(self, latent: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Reconstructions (events, input_dim) of (events, latent_dim)."""
-        return _in_batches(self.decoder, latent, batch_size)
+        return map_batches(self.decoder, latent, batch_size)
 
-    def reconstruct(self, x: np.ndarray, batch_size: int = 8192) -> np.ndarray:
+    def reconstruct(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """decode(encode(x)): deterministic."""
         return self.decode(self.encode(x, batch_size), batch_size)
 
-    def scores(self, x: np.ndarray, batch_size: int = 8192) -> dict[str, np.ndarray]:
+    def scores(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
         """Every anomaly score of this model by name, each (events,)."""
-        return _in_batches(self.score_terms, x, batch_size)
+        return map_batches(self.score_terms, x, batch_size)
 
-    def score(self, x: np.ndarray, name: str, batch_size: int = 8192) -> np.ndarray:
+    def score(self, x: np.ndarray, name: str, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """One anomaly score, (events,), higher for the more anomalous.
 
         Raises:
@@ -166,10 +167,3 @@ class Autoencoder(keras.Model):
 
 def _to_float32(tensor: Tensor) -> Tensor:
     return ops.cast(tensor, "float32")
-
-
-def _in_batches(function: Any, x: np.ndarray, batch_size: int) -> Any:
-    """`function` over batches of x, its (nested) results joined as numpy arrays."""
-    x = np.asarray(x, np.float32)
-    parts = [function(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
-    return tf.nest.map_structure(lambda *batches: np.concatenate(batches), *parts)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae import training
+from keras_ae import fitting
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.config import TrainingSettings
@@ -30,7 +30,7 @@ def make_model() -> VariationalAutoencoder:
 
 def fit(folder: Path, settings: TrainingSettings = SETTINGS, **options: object) -> tuple:
     model = make_model()
-    history = training.fit(
+    history = fitting.fit(
         model, X[:300], X[300:], settings, seed=1, checkpoint=folder, progress=False, **options
     )
     return model.get_weights(), history
@@ -46,13 +46,13 @@ def test_interrupted_training_ends_at_the_same_weights(
 ) -> None:
     weights, history = fit(tmp_path / "whole")
 
-    class Interrupting(training._StopAtNan):
+    class Interrupting(fitting._StopAtNan):
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
             if epoch == epochs_before:
                 raise Interruption
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_StopAtNan", Interrupting)
+        patch.setattr(fitting, "_StopAtNan", Interrupting)
         with pytest.raises(Interruption):
             fit(tmp_path / "interrupted")
     resumed_weights, resumed_history = fit(tmp_path / "interrupted")
@@ -71,7 +71,7 @@ def test_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None:
 def test_best_weights_are_kept(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 0.5, "epochs": 12})
     model = make_model()
-    history = training.fit(
+    history = fitting.fit(
         model, X[:300], X[300:], settings, seed=1, checkpoint=tmp_path, progress=False
     )
     assert history["val_loss"][-1] > min(history["val_loss"]), "the last epoch must not be the best"

@@ -1,0 +1,27 @@
+"""The README's Python runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "create_run" not in b])
+def test_block_runs(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+
+
+def test_run_block_names_what_exists() -> None:
+    # The chain itself is run by test_cli; here only its imports and attributes.
+    (block,) = (b for b in BLOCKS if "create_run" in b)
+    namespace: dict[str, object] = {}
+    exec("\n".join(line for line in block.splitlines() if "import" in line), namespace)
+    for module, names in (("training", "train quantize"), ("stages", "convert validate")):
+        for name in names.split():
+            assert f"{module}.{name}(run)" in block
+            assert callable(getattr(namespace[module], name))
