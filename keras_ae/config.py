@@ -80,6 +80,11 @@ class Experiment(_Section):
                 f"architecture.input_dim must be {N_FEATURES}, the features of an L1 event, "
                 f"got {self.architecture.input_dim}"
             )
+        if self.quantization.mixed_precision:
+            raise InputError(
+                "quantization.mixed_precision must be false, got true: "
+                "fixed-point values are exact in float32, not in float16"
+            )
         if self.trigger.score == "squared_latent_norm" and self.objective.kind != "variational":
             raise InputError(
                 "trigger.score must be 'reconstruction_error' for objective.kind "

@@ -55,7 +55,7 @@ def fit(
     state = _TrainingState(checkpoint, checkpoint_key, (stopping, plateau))
     callbacks = [_StopAtNan(), stopping, plateau, state]
     if settings.tensorboard and tensorboard is not None:
-        callbacks.append(keras.callbacks.TensorBoard(tensorboard))
+        callbacks.append(_tensorboard(tensorboard))
     model.optimizer.build(model.trainable_variables)
     first_epoch = state.restore(model)
     if progress:
@@ -72,6 +72,16 @@ def fit(
         )
     model.load_weights(state.best_weights_path)
     return state.history
+
+
+def _tensorboard(folder: Path) -> keras.callbacks.Callback:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "tensorboard is needed for training.tensorboard: pip install 'keras-ae[tensorboard]'"
+        ) from error
+    return keras.callbacks.TensorBoard(folder)
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -19,9 +19,20 @@ from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.runs import Run, write_json
 
 
-def build_model(experiment: Experiment, precision: Precision) -> Autoencoder:
+def build_model(
+    experiment: Experiment, precision: Precision, mixed_precision: bool = False
+) -> Autoencoder:
     """The experiment's autoencoder, untrained; weights depend on its seed alone."""
     keras.utils.set_random_seed(experiment.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
+    try:
+        return _build_model(experiment, precision)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build_model(experiment: Experiment, precision: Precision) -> Autoencoder:
     objective = experiment.objective
     variational = objective.kind == "variational"
     encoder = build_encoder(experiment.architecture, precision, variational)
@@ -74,7 +85,7 @@ def train(run: Run, progress: bool = True) -> bool:
         data = load_data(run)
         scaler = L1Scaler.fit(data.train, experiment.scaling.quantiles)
         scaler.save(run.scaler_path)
-        model = build_model(experiment, Float())
+        model = build_model(experiment, Float(), experiment.training.mixed_precision)
         _fit_stage(run, "float", model, scaler, data, experiment.training, inputs, progress)
 
     outputs = (run.scaler_path, run.model_path("float"), run.history_path("float"))
@@ -125,7 +136,7 @@ def _fit_stage(
         seed=run.experiment.seed,
         checkpoint=checkpoint,
         checkpoint_key=json.dumps(inputs, sort_keys=True),
-        tensorboard=run.folder / "tensorboard" / precision,
+        tensorboard=run.folder / f"tensorboard_{precision}",
         progress=progress,
     )
     with whole_file(run.model_path(precision)) as temporary:

@@ -250,6 +250,26 @@ def test_full_disk(config: Path, tmp_path: Path) -> None:
     assert leftovers == []
 
 
+def test_options_of_training_reach_keras(
+    experiment_content: dict[str, Any], config: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    from keras_ae.config import load_experiment
+    from keras_ae.runs import create_run
+    from keras_ae.training import load_model, train
+
+    experiment_content["training"] |= {"mixed_precision": True, "tensorboard": True}
+    config.write_text(yaml.safe_dump(experiment_content))
+    run = create_run(tmp_path / "run", load_experiment(config))
+    assert train(run, progress=False)
+    model = load_model(run, "float")
+    assert model.encoder.get_layer("encoder_dense_1").compute_dtype == "float16"
+    assert model.encoder.get_layer("encoder_dense_1").variable_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+    assert list((run.folder / "tensorboard_float").rglob("events.out*"))
+
+
 def test_seeds_reach_the_weights(config: Path, tmp_path: Path) -> None:
     from keras_ae.config import load_experiment
     from keras_ae.precision import Float

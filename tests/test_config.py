@@ -55,6 +55,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("objective.kind", "plain", "trigger.score must be 'reconstruction_error' for"),
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
         ("trigger.score", "magic", "trigger.score: .*'squared_latent_norm' or"),
+        ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
         ("name", "a/b", "name: .*pattern"),
     ],
 )

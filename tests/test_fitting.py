@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import keras
@@ -86,6 +87,15 @@ def test_early_stopping(tmp_path: Path) -> None:
     )
     _, history = fit(tmp_path, settings)
     assert len(history["val_loss"]) == int(np.argmin(history["val_loss"])) + 3
+
+
+def test_missing_tensorboard_names_the_install_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    settings = SETTINGS.model_copy(update={"tensorboard": True})
+    with pytest.raises(ImportError, match=r"pip install 'keras-ae\[tensorboard\]'"):
+        fit(tmp_path, settings, tensorboard=tmp_path / "logs")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
