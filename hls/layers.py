@@ -2,7 +2,7 @@
 
 Each computes in Keras (`call`) and, for firmware, traces the same arithmetic on da4ml's symbolic
 fixed-point variables (`trace`), from which C++ and RTL are written. All arithmetic is exact: the
-values are fixed-point numbers that float32 represents.
+values are fixed-point numbers that float32 represents, sums of squares are taken in float64.
 
 Comparisons are traced as the sign of a variable minus a constant. da4ml 0.5.2 takes the sign of a
 *negated* variable for the opposite of the variable's sign, which is wrong at zero.
@@ -89,10 +89,10 @@ class ScaleObjects(LogicLayer):
 
 @keras.saving.register_keras_serializable("hls")
 class SquaredNorm(LogicLayer):
-    """sum_j x_j^2: (batch, n) -> (batch, 1)."""
+    """sum_j x_j^2: (batch, n) -> (batch, 1) in float64."""
 
     def call(self, x: Any) -> Any:
-        return ops.sum(ops.square(x), axis=-1, keepdims=True)
+        return ops.sum(ops.square(ops.cast(x, "float64")), axis=-1, keepdims=True)
 
     def trace(self, inputs: Any) -> Any:
         return np.sum(inputs * inputs, keepdims=True)
@@ -100,7 +100,7 @@ class SquaredNorm(LogicLayer):
 
 @keras.saving.register_keras_serializable("hls")
 class SquaredError(LogicLayer):
-    """sum_i w_i (x_i - y_i)^2 of x and y side by side: (batch, 2n) -> (batch, 1).
+    """sum_i w_i (x_i - y_i)^2 of x and y side by side: (batch, 2n) -> (batch, 1) in float64.
 
     With `masked`, w_i = 0 where x_i is zero (`likelihoods.MaskedGaussian`), else every w_i = 1.
     """
@@ -110,7 +110,7 @@ class SquaredError(LogicLayer):
         self.masked = masked
 
     def call(self, pair: Any) -> Any:
-        x, y = ops.split(pair, 2, axis=-1)
+        x, y = ops.split(ops.cast(pair, "float64"), 2, axis=-1)
         squares = ops.square(x - y)
         if self.masked:
             squares = ops.where(ops.equal(x, 0.0), 0.0, squares)

@@ -146,9 +146,6 @@ def check_exact_in_float32(graph: keras.Model) -> None:
         if isinstance(layer, ScaleObjects):
             steps = 2.0 ** -np.array(layer.scaler.shift)
             largest = (np.abs(layer.scaler.offset) - layer.input_format.low) * steps
-        elif isinstance(layer, SquaredNorm | SquaredError):
-            form = output_format(layer, layer.input.shape[1])
-            largest, steps = np.array([form.high]), np.array([form.step])
         elif hasattr(layer, "kernel_quantizer_internal"):
             largest, steps = _dense_sums(layer)
         else:

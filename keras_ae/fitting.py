@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from keras_ae.config import TrainingSettings
 from keras_ae.errors import InputError
+from keras_ae.files import whole_file
 from keras_ae.models import Autoencoder
 from keras_ae.runs import read_json, write_json
 
@@ -70,7 +71,7 @@ def fit(
             verbose=0,
             shuffle=False,
         )
-    model.load_weights(state.best_weights_path)
+    _load_variables(state.best_weights_path, model.weights)
     return state.history
 
 
@@ -163,7 +164,7 @@ class _TrainingState(keras.callbacks.Callback):
 
     @property
     def best_weights_path(self) -> Path:
-        return self._folder / "best.weights.h5"
+        return self._folder / "best.npz"
 
     @property
     def _state_path(self) -> Path:
@@ -175,7 +176,7 @@ class _TrainingState(keras.callbacks.Callback):
         if state.get("key") != self._key:
             remove_checkpoint(self._folder)
             return 0
-        model.load_weights(self._folder / state["weights"])
+        _load_variables(self._folder / state["weights"], _state_variables(model))
         model.optimizer.learning_rate.assign(state["learning_rate"])
         self._callback_states = state["callbacks"]
         self._best_loss = state["best_loss"]
@@ -196,9 +197,9 @@ class _TrainingState(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(value)
         if logs["val_loss"] < self._best_loss:
             self._best_loss = logs["val_loss"]
-            self._save_weights(self.best_weights_path)
-        weights = self._folder / f"epoch-{epoch + 1:04d}.weights.h5"
-        self._save_weights(weights)
+            _save_variables(self.best_weights_path, self.model.weights)
+        weights = self._folder / f"epoch-{epoch + 1:04d}.npz"
+        _save_variables(weights, _state_variables(self.model))
         write_json(
             self._state_path,
             {
@@ -219,13 +220,23 @@ class _TrainingState(keras.callbacks.Callback):
                 ],
             },
         )
-        for old in self._folder.glob("epoch-*.weights.h5"):
+        for old in self._folder.glob("epoch-*.npz"):
             if old != weights:
                 old.unlink()
 
-    def _save_weights(self, path: Path) -> None:
-        # Keras insists on the double suffix, so the temporary name is made here.
-        temporary = path.with_name(f"writing-{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(temporary, overwrite=True)
-        temporary.replace(path)
+
+def _state_variables(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes: weights, optimizer, random generators."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save_variables(path: Path, variables: list[keras.Variable]) -> None:
+    # Not Keras' HDF5 weights, which a full disk leaves in disorder.
+    with whole_file(path) as temporary:
+        np.savez(temporary, *(np.asarray(variable) for variable in variables))
+
+
+def _load_variables(path: Path, variables: list[keras.Variable]) -> None:
+    with np.load(path) as stored:
+        for number, variable in enumerate(variables):
+            variable.assign(stored[f"arr_{number}"])

@@ -52,7 +52,6 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("precision.latent", "ufixed<8,3>", "precision: format of latent must be fixed"),
         ("precision.latent", "fixed<4,4>", "precision: format of latent must have at least one"),
         ("objective.kind", "sparse", "objective.kind: .*'plain' or 'variational', got 'sparse'"),
-        ("objective.kind", "plain", "trigger.score must be 'reconstruction_error' for"),
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
         ("trigger.score", "magic", "trigger.score: .*'squared_latent_norm' or"),
         ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
@@ -70,6 +69,15 @@ def test_mistakes(
     with pytest.raises(InputError, match=message) as caught:
         load(experiment_content, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_score_that_the_objective_does_not_have(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    experiment_content["objective"]["kind"] = "plain"
+    experiment_content["trigger"]["score"] = "squared_latent_norm"
+    with pytest.raises(InputError, match=r"trigger.score must be 'reconstruction_error' for .*pla"):
+        load(experiment_content, tmp_path)
 
 
 def test_missing_key(experiment_content: dict[str, Any], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pythia8mc", reason="needs the extra 'physics'")
+import awkward as ak
 
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
@@ -72,7 +73,7 @@ def test_heavy_flavour_events_hold_a_lepton_and_nothing_undecayed() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras_ae.generator.collisions._BATCH_SIZE", collisions_batch_size)
         batch = next(iter(collisions))
-    ids = np.abs(np.asarray(batch.particles.pdg_id.layout.content))
+    ids = np.abs(ak.to_numpy(ak.flatten(batch.particles.pdg_id)))
     # pi0, rho, omega, B and D mesons decay inside the beam pipe.
     assert not np.isin(ids, (111, 113, 213, 223, 411, 421, 431, 511, 521, 531, 15)).any()
     for particles in batch.particles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import h5py
@@ -48,6 +49,7 @@ def test_written_file_reads_back_and_has_the_public_keys(tmp_path: Path) -> None
         provenance={"w_lnu": {"acceptance": 0.3}, "qcd": {"acceptance": 1e-4}},
     )
     write_l1_events(tmp_path / "a.h5", events)
+    time.sleep(1.1)  # HDF5 would store the time of writing, in seconds
     write_l1_events(tmp_path / "b.h5", events)
     found = read_l1_events(tmp_path / "a.h5")
     for name in ("objects", "parents", "process"):

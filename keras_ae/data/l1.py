@@ -108,7 +108,7 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         objects = particles[:max_events].astype(np.float32)
         n_events = len(objects)
         own = "Parent" in file
-        process_names = tuple(file["Processes"]) if own else ("unknown",)
+        process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
         events = L1Events(
             objects=objects,
             parents=file["Parent"][:n_events] if own else np.arange(n_events),
@@ -136,16 +136,22 @@ def check_finite(objects: np.ndarray, subject: str) -> None:
 
 def write_l1_events(path: Path, events: L1Events) -> None:
     """Write `events` in the ADC2021 layout; equal events give equal bytes."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: HDF5 does not survive a full disk in an orderly way.
+    with h5py.File("events.h5", "w", driver="core", backing_store=False) as file:
         compression = {"compression": "gzip", "shuffle": True, "track_times": False}
         file.create_dataset("Particles", data=events.objects.astype(np.float32), **compression)
         file.create_dataset("Parent", data=events.parents.astype(np.int64), **compression)
         file.create_dataset("Process", data=events.process.astype(np.uint8), **compression)
         file["Particles_Names"] = np.array(COLUMN_NAMES, dtype="S")
         file["Particles_Classes"] = np.array(CLASS_NAMES, dtype="S")
-        processes = file.create_group("Processes", track_order=True)
+        # A group that tracks its order would carry the time of writing.
+        file["Process"].attrs["names"] = list(events.process_names)
         for name in events.process_names:
-            processes.create_group(name).attrs.update(events.provenance.get(name, {}))
+            file.create_group(f"Processes/{name}").attrs.update(events.provenance.get(name, {}))
+        file.flush()
+        content = file.id.get_file_image()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def object_counts(objects: np.ndarray) -> np.ndarray:

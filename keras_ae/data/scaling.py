@@ -59,7 +59,8 @@ class HardwareUnits(BaseModel):
         check_finite(objects, "objects")
         lsb = np.array([self.pt_lsb_gev, self.eta_lsb, self.phi_lsb])
         integers = self.format.quantize(objects[:, :, :3] / lsb)
-        integers[objects[:, :, 0] <= 0] = 0
+        # Also where a small pT rounds to zero: an empty slot is zero in all its integers.
+        integers[integers[:, :, 0] <= 0] = 0
         return integers.astype(np.int32).reshape(len(objects), N_FEATURES)
 
 
