@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test test-slow lint lock sample clean
+.PHONY: demo test test-slow lint lock results sample clean
 
 demo: $(READY)
 	$(BIN)/keras-ae run configs/l1_vae.yaml
@@ -19,6 +19,12 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The table of results in the README, from three runs.
+results: $(READY)
+	for name in l1_vae l1_ae l1_vae_latent; do $(BIN)/keras-ae run configs/$$name.yaml || exit; done
+	$(BIN)/python benchmarks/l1_results.py runs/l1_vae runs/l1_ae runs/l1_vae_latent \
+	    > benchmarks/l1_results.md
 
 # The sample that comes with the package. Takes about an hour on four cores.
 sample: $(READY)
