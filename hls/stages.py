@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keras
-
 from hls.convert import convert_trigger_graph
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
@@ -13,7 +11,7 @@ from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.evaluation import separation
 from keras_ae.files import whole_file
 from keras_ae.runs import Run, write_json
-from keras_ae.training import load_data, load_model
+from keras_ae.training import load_data, load_keras_model, load_model
 
 N_STRESS_EVENTS = 20_000
 
@@ -73,7 +71,7 @@ def validate(run: Run) -> Validation:
     """
     run.digest_of("convert")
     data = load_data(run)
-    graph = keras.models.load_model(run.trigger_graph_path)
+    graph = load_keras_model(run.trigger_graph_path)
     units = run.experiment.scaling.units.format
     samples = {
         "background (training)": data.train,

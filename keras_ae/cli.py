@@ -206,11 +206,10 @@ def _do_stage(run: Run, stage: str) -> None:
 
 def _validate(run: Run) -> None:
     from hls.stages import validate as work
-    from keras_ae.report import summary_table
+    from keras_ae.report import summary
 
     validation = work(run)
-    click.echo(summary_table(run))
-    click.echo(f"run directory: {run.folder}")
+    click.echo(summary(run))
     if validation.mismatching_bits:
         sys.exit(1)
 

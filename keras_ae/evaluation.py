@@ -25,7 +25,10 @@ ScoresBySample = Mapping[str, np.ndarray]
 
 def evaluate(run: Run) -> bool:
     """Stage `evaluate`: AUC and TPR of every score and baseline, as JSON and as figures."""
-    inputs = {"quantize": run.digest_of("quantize")}
+    inputs = {
+        "quantize": run.digest_of("quantize"),
+        "score": run.experiment.trigger.score,
+    }
 
     def work() -> None:
         data = load_data(run)

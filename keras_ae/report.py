@@ -10,17 +10,29 @@ from keras_ae.runs import Run, read_json
 TABLE_FPR = 1e-3
 
 
-def summary_table(run: Run) -> str:
-    """AUC in float, quantized and in firmware by signal, beside PCA and counting objects."""
-    metrics, validation = read_json(run.metrics_path), read_json(run.validation_path)
-    trigger = read_json(run.trigger_path)
-    score = trigger["score"]
-    methods = metrics["methods"]
-    header = (
+def summary(run: Run) -> str:
+    """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
+    validation, trigger = read_json(run.validation_path), read_json(run.trigger_path)
+    lines = _table(run, validation, trigger["score"]) if run.metrics_path.exists() else []
+    lines += [
+        f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on the "
+        f"test background: {validation['firmware']['trigger_rate']['background']:.2g}",
+        f"events checked: {validation['events']}   "
+        f"mismatching bits: {validation['mismatching_bits']}",
+        f"run directory: {run.folder}",
+    ]
+    return "\n".join(lines)
+
+
+def _table(run: Run, validation: Any, score: str) -> list[str]:
+    """AUC in float, quantized and in firmware by signal, beside baselines."""
+    methods = read_json(run.metrics_path)["methods"]
+    lines = [
+        "",
+        f"score: {score}",
         f"{'signal':<16}{'AUC float':>16}{'quantized':>11}{'firmware':>10}"
-        f"{f'TPR@FPR={TABLE_FPR:g}':>16}{'PCA':>8}{'untrained':>11}{'count':>8}"
-    )
-    lines = ["", f"score: {score}", header]
+        f"{f'TPR@FPR={TABLE_FPR:g}':>16}{'PCA':>8}{'untrained':>11}{'count':>8}",
+    ]
     for signal, quality in methods[f"float/{score}"].items():
         firmware = validation["firmware"]["separation"][signal]
         lines.append(
@@ -33,14 +45,7 @@ def summary_table(run: Run) -> str:
             f"{methods[f'untrained/{score}'][signal]['auc']:>11.3f}"
             f"{methods['baseline/n_objects'][signal]['auc']:>8.3f}"
         )
-    rate = validation["firmware"]["trigger_rate"]["background"]
-    lines += [
-        f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; "
-        f"on {metrics['test_background_events']} background events of the test sample: {rate:.2g}",
-        f"events checked: {validation['events']}   "
-        f"mismatching bits: {validation['mismatching_bits']}",
-    ]
-    return "\n".join(lines)
+    return lines
 
 
 def _percent(value: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +13,7 @@ from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.config import Experiment, TrainingSettings
 from keras_ae.data.dataset import L1Dataset, data_fingerprint, load_l1_dataset
 from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.fitting import fit, remove_checkpoint
 from keras_ae.likelihoods import LIKELIHOODS
@@ -56,9 +59,24 @@ def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
 
 def load_model(run: Run, precision: str) -> Autoencoder:
     """The `float` or `quantized` model of a run."""
-    if not run.model_path(precision).is_file():
-        raise FileNotFoundError(f"model not found: {run.model_path(precision)}; train it first")
-    return keras.models.load_model(run.model_path(precision))
+    return load_keras_model(run.model_path(precision))
+
+
+def load_keras_model(path: Path) -> keras.Model:
+    """Read a .keras file of a run.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"model not found: {path}")
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} must be a model saved by keras-ae, got a damaged one: {str(error)[:200]}"
+        ) from error
 
 
 def load_data(run: Run) -> L1Dataset:

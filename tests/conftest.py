@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -18,15 +19,21 @@ import yaml
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-@pytest.fixture
-def experiment_content() -> dict[str, Any]:
-    """configs/l1_vae.yaml as a dictionary, cut down to seconds; change it at will."""
+@pytest.fixture(scope="session")
+def small_experiment() -> dict[str, Any]:
+    """configs/l1_vae.yaml as a dictionary, cut down to seconds."""
     content = yaml.safe_load((CONFIGS / "l1_vae.yaml").read_text(encoding="utf-8"))
     content["data"]["max_events"] = 3000
     content["trigger"]["target_fpr"] = 0.05
     content["training"] |= {"epochs": 2}
     content["quantization"] |= {"epochs": 1}
     return content
+
+
+@pytest.fixture
+def experiment_content(small_experiment: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the small experiment, to change at will."""
+    return copy.deepcopy(small_experiment)
 
 
 @pytest.fixture

@@ -51,44 +51,108 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert command in out
 
 
-def test_whole_chain_then_skipped_then_a_flipped_bit(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "run"
-    code, out, _ = run_cli(capsys, "run", config, "--run-dir", folder)
-    assert code == 0
-    assert "mismatching bits: 0" in out
-    assert str(folder) in out.splitlines()[-1]
-    validation = json.loads((folder / "validation.json").read_text())
+@pytest.fixture(scope="module")
+def finished_run(
+    small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The run directory of a whole chain. Tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("chain")
+    config = folder / "experiment.yaml"
+    config.write_text(yaml.safe_dump(small_experiment), encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", str(config), "--run-dir", str(folder / "run")])
+    assert not caught.value.code
+    return folder / "run"
+
+
+@pytest.fixture
+def run_copy(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "copy"))
+
+
+def test_whole_chain(finished_run: Path) -> None:
+    validation = json.loads((finished_run / "validation.json").read_text())
+    assert validation["events"] > 20_000
     assert validation["mismatching_bits"] == 0
     assert validation["quantized"] == validation["firmware"]
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = json.loads((finished_run / "metrics.json").read_text())
     assert {"float/kl_divergence", "baseline/pca", "untrained/squared_latent_norm"} <= set(
         metrics["methods"]
     )
     tpr = metrics["methods"]["baseline/pca"]["A -> 4l"]["tpr"]
     assert tpr["0.01"] is None and tpr["1e-05"] is None  # fewer than 10 background events
-    assert {path.name for path in (folder / "plots").iterdir()} == {
+    assert {path.name for path in (finished_run / "plots").iterdir()} == {
         "roc.png",
         "scores.png",
         "training_float.png",
         "training_quantized.png",
     }
-    assert not list(folder.rglob("*writing*"))
+    assert not list(finished_run.rglob("*writing*"))
+    assert not list(finished_run.glob("checkpoint*"))
 
-    code, out, _ = run_cli(capsys, "run", config, "--run-dir", folder)
+
+def test_finished_stages_are_skipped(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = finished_run.parent / "experiment.yaml"
+    code, out, _ = run_cli(capsys, "run", config, "--run-dir", finished_run)
     assert code == 0
     assert out.count("already done") == 4
+    assert "mismatching bits: 0" in out
+    assert "AUC float" in out
+    assert str(finished_run) in out.splitlines()[-1]
 
-    weights = max(folder.glob("firmware/firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
+
+def test_changed_section_repeats_only_what_depends_on_it(
+    run_copy: Path, experiment_content: dict[str, Any], config: Path
+) -> None:
+    experiment_content["firmware"]["clock_ns"] = 2.5
+    config.write_text(yaml.safe_dump(experiment_content))
+    with pytest.raises(SystemExit):
+        cli.main(["run", str(config), "--run-dir", str(run_copy)])
+    assert "2.5" in (run_copy / "firmware" / "project.tcl").read_text()
+
+
+def test_validate_needs_no_evaluation(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run_copy / "metrics.json").unlink()
+    code, out, _ = run_cli(capsys, "validate", run_copy)
+    assert code == 0
+    assert "mismatching bits: 0" in out
+    assert "AUC float" not in out
+
+
+def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = max(run_copy.glob("firmware/firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
     for path in (weights, weights.with_suffix(".h")):
         text = path.read_text()
         start = text.index("{") + 1 if path.suffix == ".h" else 0
         first, rest = text[start:].split(",", 1)
         path.write_text(f"{text[:start]}{float(first) + 0.5:.12f},{rest}")
-    code, out, _ = run_cli(capsys, "validate", folder)
+    code, out, _ = run_cli(capsys, "validate", run_copy)
     assert code == 1
     assert "mismatching bits: 0" not in out
+
+
+@pytest.mark.parametrize(
+    ("damaged", "command"),
+    [
+        ("run.json", "convert"),
+        ("experiment.yaml", "convert"),
+        ("scaler.json", "evaluate"),
+        ("float.keras", "evaluate"),
+        ("quantized.keras", "convert"),
+        ("trigger.keras", "validate"),
+        ("trigger.json", "validate"),
+    ],
+)
+def test_damaged_file_of_a_run(
+    run_copy: Path, capsys: pytest.CaptureFixture[str], damaged: str, command: str
+) -> None:
+    path = run_copy / damaged
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (run_copy / "plots" / "roc.png").unlink()  # so that evaluate is repeated
+    shutil.rmtree(run_copy / "firmware") if command == "convert" else None
+    assert_one_line(run_cli(capsys, command, run_copy), damaged)
 
 
 class TestMistakes:
@@ -200,7 +264,7 @@ class TestMistakes:
         assert "Traceback" in err
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_continues(
+def test_ctrl_c_ends_with_130_and_leaves_a_checkpoint(
     experiment_content: dict[str, Any], config: Path, tmp_path: Path
 ) -> None:
     experiment_content["training"] |= {"epochs": 400, "early_stopping_patience": 400}

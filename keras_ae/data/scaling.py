@@ -135,9 +135,16 @@ class L1Scaler:
 
     @classmethod
     def load(cls, path: Path) -> L1Scaler:
-        """Read what `save` wrote."""
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tuple(stored["offset"]), tuple(stored["shift"]))
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return cls(tuple(stored["offset"]), tuple(stored["shift"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} must hold a scaler's offset and shift: {error}") from error
 
 
 def _check_shape(integers: np.ndarray) -> None:
