@@ -104,12 +104,14 @@ def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     assert [len(part) for part in numbers] == pytest.approx([300, 50, 150], abs=5)
 
 
+@pytest.fixture(scope="module")
+def background() -> L1Events:
+    """Of the sample that comes with the package."""
+    return read_l1_events(resolve_path("package:l1/background.h5"))
+
+
 class TestShippedSample:
     """Physics of the sample that comes with the package."""
-
-    @pytest.fixture(scope="class")
-    def background(self) -> L1Events:
-        return read_l1_events(resolve_path("package:l1/background.h5"))
 
     def of_process(self, background: L1Events, name: str) -> np.ndarray:
         return background.objects[background.process == background.process_names.index(name)]
