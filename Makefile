@@ -28,7 +28,7 @@ results: $(READY)
 
 # The sample that comes with the package. Takes about an hour on four cores.
 sample: $(READY)
-	$(BIN)/keras-ae generate build/l1 --background 40000 --signal 5000 --seed 1
+	$(BIN)/keras-ae generate build/l1 --n-background 40000 --n-signal 5000 --seed 1
 	cp build/l1/*.h5 keras_ae/data/samples/l1/
 
 lock: $(READY)
@@ -44,6 +44,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
 	    || { echo "Python must be >= 3.11, got $$($(PYTHON) --version)"; exit 2; }
 	@command -v g++ > /dev/null || { echo "g++ must be on PATH for C-simulation"; exit 2; }
+	@echo "installing into $(VENV), takes a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hls.trigger import TriggerOutput
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 
 #: Calls the top function for each event. The first call, alone, loads the weights: hls4ml's code
 #: guards that with a static flag that is not thread-safe.
@@ -88,7 +88,7 @@ def simulate_project(
 
 
 def check_weight_files(folder: Path) -> None:
-    """Raise InputError unless C-simulation and synthesis see the same weights.
+    """Raise ProofError unless C-simulation and synthesis see the same weights.
 
     C-simulation reads `weights/*.txt`, synthesis compiles `weights/*.h`.
     """
@@ -96,13 +96,13 @@ def check_weight_files(folder: Path) -> None:
         text = header.with_suffix(".txt")
         initializer = re.search(r"\{(.*)\}", header.read_text(encoding="utf-8"), re.DOTALL)
         if initializer is None or not text.is_file():
-            raise InputError(f"{header} must hold an initializer and have {text.name} beside it")
+            raise ProofError(f"{header} must hold an initializer and have {text.name} beside it")
         synthesized, simulated = (
             np.array([float(value) for value in values.split(",") if value.strip()])
             for values in (initializer[1], text.read_text(encoding="utf-8"))
         )
         if not np.array_equal(synthesized, simulated):
-            raise InputError(f"{header} and {text.name} must hold the same weights, but differ")
+            raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from hls.convert import convert_trigger_graph
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import Validation, stress_events, validate_project
 from keras_ae.config import validate_settings
+from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.evaluation import separation
 from keras_ae.files import whole_file
@@ -64,21 +68,28 @@ def convert(run: Run) -> bool:
     return run.stage("convert", inputs, outputs, work)
 
 
-def validate(run: Run) -> Validation:
+def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
     """Stage `validate`: C-simulation of every event of the experiment and of stress events.
 
     Never skipped: the project on disk may have changed in any way.
+
+    Args:
+        run: converted before.
+        event_files: more events to compare, in the ADC2021 layout.
     """
     run.digest_of("convert")
+    # Whatever happens next, an earlier proof no longer holds.
+    run.validation_path.unlink(missing_ok=True)
     data = load_data(run)
     graph = load_keras_model(run.trigger_graph_path)
-    units = run.experiment.scaling.units.format
+    units = run.experiment.scaling.units
     samples = {
         "background (training)": data.train,
         "background (validation)": data.validation,
         "background (test)": data.test,
         **data.signals,
-        "stress": stress_events(units, N_FEATURES, N_STRESS_EVENTS, run.experiment.seed),
+        "stress": stress_events(units.format, N_FEATURES, N_STRESS_EVENTS, run.experiment.seed),
+        **{str(path): units.to_integers(read_l1_events(path).objects) for path in event_files},
     }
     validation = validate_project(graph, run.firmware_folder, samples)
     tested = {"background": "background (test)"} | {name: name for name in data.signals}

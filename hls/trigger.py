@@ -20,7 +20,7 @@ from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
-from keras_ae.metrics import MIN_BACKGROUND_EVENTS, threshold_at_fpr
+from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import Autoencoder
 from keras_ae.precision import quantizer_format
 
@@ -62,11 +62,7 @@ def build_trigger_graph(
         InputError: a model that is not quantized, an unknown score, sums that float32 cannot hold
             exactly, so that Keras could not be the reference, or too little background.
     """
-    if target_fpr * len(background) < MIN_BACKGROUND_EVENTS:
-        raise InputError(
-            f"trigger.target_fpr must be >= {MIN_BACKGROUND_EVENTS / max(len(background), 1):.2g} "
-            f"to be set on {len(background)} background events, got {target_fpr:g}"
-        )
+    check_rate(len(background), target_fpr)
     inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
     x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
     score_layer, score_output = _score(model, score, x(inputs))

@@ -74,7 +74,8 @@ def validate_project(
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: no g++, a project that does not compile, or weight files that disagree.
+        InputError: no g++, or a project that does not compile.
+        ProofError: simulation and synthesis would not see the same weights.
     """
     check_weight_files(folder)
     sizes = np.cumsum([len(sample) for sample in samples.values()])[:-1]

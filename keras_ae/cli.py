@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keras_ae import __version__
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 
 if TYPE_CHECKING:
     from keras_ae.runs import Run
@@ -81,44 +81,54 @@ def convert(run_folder: Path) -> None:
 
 @cli.command()
 @_run_folder
-def validate(run_folder: Path) -> None:
+@click.option(
+    "--events",
+    "event_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="More events to compare, in the ADC2021 layout; can be repeated.",
+)
+def validate(run_folder: Path, event_files: tuple[Path, ...]) -> None:
     """Compare the HLS project of RUN with the quantized model, every event, every bit.
 
     Exit code 1 unless all bits are equal.
     """
-    _do_stage(_open_run(run_folder), "validate")
+    opened = _open_run(run_folder)
+    _start_stage("validate")
+    _validate(opened, event_files)
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--background", default=10_000, show_default=True, help="Background events.")
-@click.option("--signal", default=1_000, show_default=True, help="Events of each signal.")
+@click.option("--n-background", default=10_000, show_default=True, help="Background events.")
+@click.option("--n-signal", default=1_000, show_default=True, help="Events of each signal.")
 @click.option("--seed", default=1, show_default=True, help="Of the whole production.")
-@click.option("--workers", type=int, help="Processes. Default: one for each core.")
+@click.option("--n-workers", type=int, help="Processes. Default: one for each core.")
 @click.option("--full", is_flag=True, help="Simulate multiparton interactions instead of overlay.")
 @click.option(
-    "--hadronizations",
+    "--n-hadronizations",
     default=50,
     show_default=True,
     help="Of each parton-level multijet event.",
 )
 def generate(
     folder: Path,
-    background: int,
-    signal: int,
+    n_background: int,
+    n_signal: int,
     seed: int,
-    workers: int | None,
+    n_workers: int | None,
     full: bool,
-    hadronizations: int,
+    n_hadronizations: int,
 ) -> None:
     """Generate L1 trigger events with Pythia 8 and FastJet into FOLDER, in the ADC2021 layout.
 
-    Needs the extra `physics`. An interrupted generation continues from its whole chunks.
+    Needs the extra `physics`. Events are made in whole chunks of 100 to 2,000 of one process, which
+    stay in FOLDER/chunks: an interrupted generation, or one for more events, continues from them.
     """
     from keras_ae.generator.production import SimulationSettings, generate_sample
 
-    settings = SimulationSettings(full=full, n_hadronizations=hadronizations, seed=seed)
-    for path in generate_sample(folder, background, signal, settings, workers).values():
+    settings = SimulationSettings(full=full, n_hadronizations=n_hadronizations, seed=seed)
+    for path in generate_sample(folder, n_background, n_signal, settings, n_workers).values():
         click.echo(path)
 
 
@@ -137,25 +147,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command continues", err=True)
         code = 130
-    except (InputError, OSError, ImportError) as error:
+    except (InputError, ProofError, OSError, ImportError) as error:
         if "--debug" in arguments:
             traceback.print_exc()
         click.echo(f"error: {_one_line(error)}", err=True)
-        code = 2
+        code = 1 if isinstance(error, ProofError) else 2
     sys.exit(code)
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
 
 
 def _create_run(config: Path, run_dir: Path | None) -> Run:
     from keras_ae.config import load_experiment
+    from keras_ae.data.dataset import load_l1_dataset
     from keras_ae.runs import create_run
 
     experiment = load_experiment(config)
     _check_firmware(experiment.firmware, str(config))
-    return create_run(run_dir or Path("runs") / experiment.name, experiment)
+    folder = run_dir or Path("runs") / experiment.name
+    if not folder.exists():
+        # A fault in the data leaves no half-made run behind.
+        load_l1_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+    return create_run(folder, experiment)
 
 
 def _open_run(folder: Path) -> Run:
@@ -170,7 +187,7 @@ def _check_firmware(section: dict[str, Any], subject: str) -> None:
     from hls.settings import FirmwareSettings
     from keras_ae.config import validate_settings
 
-    validate_settings(FirmwareSettings, section, f"{subject}: firmware")
+    validate_settings(FirmwareSettings, section, subject, "firmware")
 
 
 def _load_tensorflow() -> None:
@@ -186,9 +203,13 @@ def _load_tensorflow() -> None:
         os.close(nowhere)
 
 
-def _do_stage(run: Run, stage: str) -> None:
+def _start_stage(stage: str) -> None:
     click.echo(f"── {stage}")
     _load_tensorflow()
+
+
+def _do_stage(run: Run, stage: str) -> None:
+    _start_stage(stage)
     if stage == "validate":
         _validate(run)
         return
@@ -204,11 +225,11 @@ def _do_stage(run: Run, stage: str) -> None:
         click.echo("   already done, inputs unchanged")
 
 
-def _validate(run: Run) -> None:
+def _validate(run: Run, event_files: Sequence[Path] = ()) -> None:
     from hls.stages import validate as work
     from keras_ae.report import summary
 
-    validation = work(run)
+    validation = work(run, event_files)
     click.echo(summary(run))
     if validation.mismatching_bits:
         sys.exit(1)

@@ -17,6 +17,26 @@ from keras_ae.fixed_point import FixedPointFormats
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                mark = node.value[index][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=mark)
+        return super().construct_mapping(node, deep)
+
+
+#: In the words of the YAML file instead of pydantic's.
+_RULES = {
+    "model_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping of keys",
+    "tuple_type": "must be a list",
+}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -100,12 +120,17 @@ def load_experiment(path: Path) -> Experiment:
         FileNotFoundError: there is no such file.
         InputError: not YAML, an unknown key, a wrong type or value; with the dotted path.
     """
+    if path.is_dir():
+        raise InputError(f"{path} must be a YAML file, got a directory")
     if not path.is_file():
         raise FileNotFoundError(f"experiment file not found: {path}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(f"{path} must be YAML: {error.problem}, in line {line}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} must be YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping of sections, got {type(content).__name__}")
     return validate_settings(Experiment, content, str(path))
@@ -116,8 +141,10 @@ def dump_experiment(experiment: Experiment) -> str:
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
 
 
-def validate_settings(model: type[Model], content: dict[str, Any], subject: str) -> Model:
-    """`content` as a `model`.
+def validate_settings(
+    model: type[Model], content: dict[str, Any], subject: str, section: str = ""
+) -> Model:
+    """`content`, the whole file or one `section` of it, as a `model`.
 
     Raises:
         InputError: the first of its faults, with subject, dotted path, rule, value and choices.
@@ -125,22 +152,27 @@ def validate_settings(model: type[Model], content: dict[str, Any], subject: str)
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{subject}: {_first_fault(model, error)}") from None
+        raise InputError(f"{subject}: {_first_fault(model, error, section)}") from None
 
 
-def _first_fault(model: type[BaseModel], error: ValidationError) -> str:
+def _first_fault(model: type[BaseModel], error: ValidationError, section: str) -> str:
     fault = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in fault["loc"])
+    location = [*([section] if section else []), *map(str, fault["loc"])]
+    path = ".".join(location)
     if fault["type"] == "extra_forbidden":
-        section = _section_at(model, fault["loc"][:-1])
-        choices = ", ".join(section.model_fields) if section else ""
+        found = _section_at(model, fault["loc"][:-1])
+        choices = ", ".join(found.model_fields) if found else ""
         return f"unknown key {path}; choices: {choices}"
     if fault["type"] == "missing":
         return f"missing key {path}"
     cause = fault.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
+        # A rule that names its own key needs only the sections before it.
+        if location and str(cause).startswith(location[-1]):
+            return ".".join([*location[:-1], str(cause)])
         return f"{path}: {cause}" if path else str(cause)
-    return f"{path}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"
+    rule = _RULES.get(fault["type"], f"{fault['msg'][0].lower()}{fault['msg'][1:]}")
+    return f"{path}: {rule}, got {fault['input']!r}"
 
 
 def _section_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""The one error class for the user's mistakes."""
+"""Errors that the command line explains in one line."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class InputError(ValueError):
     The command line prints it as one line and exits with code 2. Everything else that is raised is
     either the operating system's (OSError) or a defect of this package.
     """
+
+
+class ProofError(Exception):
+    """Firmware and model are not the same function; the command line exits with code 1."""

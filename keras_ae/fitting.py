@@ -123,7 +123,10 @@ class _Progress(keras.callbacks.Callback):
 
     def __init__(self, first_epoch: int, n_epochs: int) -> None:
         super().__init__()
-        self._bar = tqdm(total=n_epochs, initial=first_epoch, unit="epoch", desc="fit")
+        # disable=None: no bar in a log file.
+        self._bar = tqdm(
+            total=n_epochs, initial=first_epoch, unit="epoch", desc="fit", disable=None
+        )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         losses = {name: f"{value:.4g}" for name, value in (logs or {}).items() if "loss" in name}

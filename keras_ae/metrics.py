@@ -57,6 +57,17 @@ def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
     return float(np.sort(background)[::-1][n_above])
 
 
+def check_rate(n_background: int, target_fpr: float) -> None:
+    """Raise InputError where a rate means fewer than `MIN_BACKGROUND_EVENTS` background events."""
+    if target_fpr * n_background < MIN_BACKGROUND_EVENTS:
+        needed = int(np.ceil(MIN_BACKGROUND_EVENTS / target_fpr))
+        raise InputError(
+            f"background for the threshold must hold at least {needed} events for "
+            f"trigger.target_fpr {target_fpr:g}, got {n_background} "
+            "(the validation part of data.background)"
+        )
+
+
 def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) -> Estimate | None:
     """Signal efficiency at a false-positive rate, with its binomial error.
 

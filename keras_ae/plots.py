@@ -42,7 +42,8 @@ def roc_curves(scores: Mapping[str, np.ndarray], title: str) -> Figure:
     axes.plot([lowest, 1], [lowest, 1], color="gray", linestyle=":")
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.05), title=title)
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
-    axes.legend(title="AUC")
+    if len(scores) > 1:
+        axes.legend(title="AUC")
     return figure
 
 

@@ -12,8 +12,10 @@ TABLE_FPR = 1e-3
 
 def summary(run: Run) -> str:
     """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
-    validation, trigger = read_json(run.validation_path), read_json(run.trigger_path)
-    lines = _table(run, validation, trigger["score"]) if run.metrics_path.exists() else []
+    validation = read_json(run.validation_path)
+    trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+    evaluated = run.metrics_path.exists() and run.experiment.data.signals
+    lines = _table(run, validation, trigger["score"]) if evaluated else []
     lines += [
         f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on the "
         f"test background: {validation['firmware']['trigger_rate']['background']:.2g}",
@@ -26,7 +28,7 @@ def summary(run: Run) -> str:
 
 def _table(run: Run, validation: Any, score: str) -> list[str]:
     """AUC in float, quantized and in firmware by signal, beside baselines."""
-    methods = read_json(run.metrics_path)["methods"]
+    methods = read_json(run.metrics_path, "methods")["methods"]
     lines = [
         "",
         f"score: {score}",

@@ -94,7 +94,7 @@ class Run:
         outputs: tuple[Path, ...],
         work: Callable[[], None],
     ) -> bool:
-        """Do `work`, unless it was finished with equal `inputs` and its `outputs` are there.
+        """Do `work`, unless it was finished with equal `inputs` and its `outputs` are untouched.
 
         Returns whether it was done. While it is at work, and after a failure, the stage counts as
         not finished.
@@ -103,13 +103,12 @@ class Run:
             json.dumps({"version": __version__, **inputs}, sort_keys=True, default=str).encode()
         ).hexdigest()
         record = _read_record(self.folder)
-        finished = record["stages"].get(name, {}).get("digest")
-        if finished == digest and all(path.exists() for path in outputs):
+        if record["stages"].get(name) == {"digest": digest, "outputs": _fingerprint(outputs)}:
             return False
         record["stages"].pop(name, None)
         write_text(self._record_path, json.dumps(record, indent=2))
         work()
-        record["stages"][name] = {"digest": digest}
+        record["stages"][name] = {"digest": digest, "outputs": _fingerprint(outputs)}
         write_text(self._record_path, json.dumps(record, indent=2))
         return True
 
@@ -150,16 +149,29 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
+def read_json(path: Path, *keys: str) -> Any:
+    """Read a JSON file of a run, a mapping with at least `keys`.
 
     Raises:
         InputError: it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{path} must be JSON: {error}") from error
+    missing = set(keys) - set(content if isinstance(content, dict) else ())
+    if missing:
+        raise InputError(f"{path} must hold {', '.join(sorted(missing))}: run the stage again")
+    return content
+
+
+def _fingerprint(outputs: tuple[Path, ...]) -> dict[str, str]:
+    """What the files hold; of a folder, only that it is there: `validate` looks into it."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in outputs
+        if path.exists()
+    }
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

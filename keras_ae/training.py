@@ -17,6 +17,7 @@ from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.fitting import fit, remove_checkpoint
 from keras_ae.likelihoods import LIKELIHOODS
+from keras_ae.metrics import check_rate
 from keras_ae.models import Autoencoder, VariationalAutoencoder
 from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.runs import Run, write_json
@@ -101,6 +102,8 @@ def train(run: Run, progress: bool = True) -> bool:
 
     def work() -> None:
         data = load_data(run)
+        # Now, not after an hour of training.
+        check_rate(len(data.validation), experiment.trigger.target_fpr)
         scaler = L1Scaler.fit(data.train, experiment.scaling.quantiles)
         scaler.save(run.scaler_path)
         model = build_model(experiment, Float(), experiment.training.mixed_precision)

@@ -121,6 +121,60 @@ def test_validate_needs_no_evaluation(run_copy: Path, capsys: pytest.CaptureFixt
     assert "AUC float" not in out
 
 
+def test_more_events_can_be_validated(
+    run_copy: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from keras_ae.data.dataset import resolve_path
+
+    path = resolve_path("package:l1/a_4l.h5")
+    before = json.loads((run_copy / "validation.json").read_text())["events"]
+    code, out, _ = run_cli(capsys, "validate", run_copy, "--events", path)
+    assert code == 0
+    assert f"events checked: {before + 5000}   mismatching bits: 0" in out
+    assert_one_line(
+        run_cli(capsys, "validate", run_copy, "--events", tmp_path / "none.h5"), "none.h5"
+    )
+
+
+def test_damaged_output_is_made_again(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run_copy / "metrics.json"
+    before = path.read_bytes()
+    path.write_text("{")
+    code, out, _ = run_cli(capsys, "evaluate", run_copy)
+    assert code == 0
+    assert "already done" not in out
+    assert path.read_bytes() == before
+
+
+def test_run_without_signals(
+    experiment_content: dict[str, Any],
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    experiment_content["data"]["signals"] = {}
+    config.write_text(yaml.safe_dump(experiment_content))
+    code, out, _ = run_cli(capsys, "run", config, "--run-dir", tmp_path / "run")
+    assert code == 0
+    assert "mismatching bits: 0" in out
+    assert "AUC" not in out
+
+
+def test_weights_that_only_synthesis_sees_are_exit_code_1(
+    run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = max(run_copy.glob("firmware/firmware/weights/w*.h"), key=lambda p: p.stat().st_size)
+    text = header.read_text()
+    start = text.index("{") + 1
+    first, rest = text[start:].split(",", 1)
+    header.write_text(f"{text[:start]}{float(first) + 0.5:.12f},{rest}")
+    code, _, err = run_cli(capsys, "validate", run_copy)
+    assert code == 1
+    assert "must hold the same weights, but differ" in err
+    # The proof of before does not survive.
+    assert not (run_copy / "validation.json").exists()
+
+
 def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = max(run_copy.glob("firmware/firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
     for path in (weights, weights.with_suffix(".h")):
@@ -208,8 +262,27 @@ class TestMistakes:
         experiment_content["data"]["background"] = str(tmp_path / "none.h5")
         config.write_text(yaml.safe_dump(experiment_content))
         result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
-        assert_one_line(result, "L1 event file not found", "none.h5")
+        assert_one_line(result, "data.background: L1 event file not found", "none.h5")
+        assert not (tmp_path / "run").exists()
+
+    def test_too_few_events_for_the_rate_are_refused_before_training(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        experiment_content: dict[str, Any],
+        config: Path,
+        tmp_path: Path,
+    ) -> None:
+        experiment_content["trigger"]["target_fpr"] = 0.01
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
+        assert_one_line(result, "must hold at least 1000 events for trigger.target_fpr 0.01, got")
         assert not list((tmp_path / "run").glob("*.keras"))
+
+    def test_file_in_the_place_of_a_folder(
+        self, capsys: pytest.CaptureFixture[str], config: Path
+    ) -> None:
+        result = run_cli(capsys, "train", config, "--run-dir", config / "run")
+        assert_one_line(result, str(config), "Not a directory")
 
     @pytest.mark.parametrize("command", ["quantize", "evaluate", "convert", "validate"])
     def test_no_run(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:

@@ -46,7 +46,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("training.epochs", 0, "training.epochs: .* greater than or equal to 1, got 0"),
         ("architecture.latent_dim", 0, "architecture.latent_dim: .* or equal to 1, got 0"),
         ("architecture.input_dim", 56, "architecture.input_dim must be 57, .* got 56"),
-        ("precision.weight", "fixed<0,3>", r"precision.weight: width of fixed<0,3> must be 1 to"),
+        ("precision.weight", "fixed<0,3>", r"precision.weight: width of fixed<0,3> must be 1"),
         ("precision.weight", "int8", r"precision.weight: precision must be 'fixed<W,I>'"),
         ("precision.weight", 8, r"precision.weight: precision must be 'fixed<W,I>' .* got 8"),
         ("precision.latent", "ufixed<8,3>", "precision: format of latent must be fixed"),
@@ -55,6 +55,9 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
         ("trigger.score", "magic", "trigger.score: .*'squared_latent_norm' or"),
         ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
+        ("training", 3, "training: must be a mapping of keys, got 3"),
+        ("architecture.hidden_dims", 32, "architecture.hidden_dims: must be a list, got 32"),
+        ("data.train_fraction", 0.9, r"data: train_fraction \+ validation_fraction must be < 1"),
         ("name", "a/b", "name: .*pattern"),
     ],
 )
@@ -88,8 +91,19 @@ def test_missing_key(experiment_content: dict[str, Any], tmp_path: Path) -> None
 
 def test_not_yaml(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text("a: [1")
-    with pytest.raises(InputError, match="e.yaml must be YAML: .*line"):
+    with pytest.raises(InputError, match="e.yaml must be YAML: expected .*, in line 1"):
         load_experiment(tmp_path / "e.yaml")
+
+
+def test_key_that_stands_twice(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text("name: a\nseed: 1\nname: b\n")
+    with pytest.raises(InputError, match="e.yaml must be YAML: key 'name' stands twice, in line 3"):
+        load_experiment(tmp_path / "e.yaml")
+
+
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must be a YAML file, got a directory"):
+        load_experiment(tmp_path)
 
 
 def test_not_a_mapping(tmp_path: Path) -> None:

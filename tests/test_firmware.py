@@ -17,7 +17,7 @@ from hls.validate import compare_outputs, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
 from keras_ae.models import Autoencoder, VariationalAutoencoder
@@ -151,7 +151,7 @@ class TestTheProofCanFail:
         graph, folder = copy
         header = max(folder.glob("firmware/weights/w*.h"), key=lambda p: p.stat().st_size)
         self.flip_lowest_bit(header, FixedPoint().weight.step, opening="{")
-        with pytest.raises(InputError, match=r"must hold the same weights, but differ"):
+        with pytest.raises(ProofError, match=r"must hold the same weights, but differ"):
             validate_project(graph, folder, {"background": module_events[:10]})
 
     def test_threshold_off_by_one_lsb(

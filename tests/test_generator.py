@@ -94,6 +94,14 @@ def test_impossible_counts(tmp_path: Path, arguments: tuple[int, int], message: 
         generate_sample(tmp_path, *arguments, SimulationSettings())
 
 
+def test_other_impossible_arguments(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="n_workers must be >= 1, got 0"):
+        generate_sample(tmp_path, 1, 1, SimulationSettings(), n_workers=0)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="folder of a sample must be a directory, got the file"):
+        generate_sample(tmp_path / "file", 1, 1, SimulationSettings())
+
+
 def test_missing_extra_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,11 @@ def test_missing_file(tmp_path: Path) -> None:
         read_l1_events(tmp_path / "none.h5")
 
 
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must be an HDF5 file, got a directory"):
+        read_l1_events(tmp_path)
+
+
 def test_not_hdf5(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(InputError, match="text.h5 must be an HDF5 file"):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sklearn.model_selection import GroupShuffleSplit
 
 from keras_ae.data.l1 import L1Events, read_l1_events
@@ -32,8 +32,22 @@ class L1Data(BaseModel):
     background: str
     signals: dict[str, str]
     max_events: Annotated[int, Field(ge=10)] | None = None
-    train_fraction: float = Field(0.6, gt=0, lt=1)
-    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    train_fraction: float = Field(0.5, gt=0, lt=1)
+    validation_fraction: float = Field(0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_fractions(self) -> Self:
+        if self.test_fraction <= 0:
+            raise InputError(
+                "train_fraction + validation_fraction must be < 1, got "
+                f"{self.train_fraction + self.validation_fraction:g}"
+            )
+        return self
+
+    @property
+    def test_fraction(self) -> float:
+        """What is left of the background."""
+        return 1 - self.train_fraction - self.validation_fraction
 
 
 @dataclass(frozen=True)
@@ -51,18 +65,13 @@ def load_l1_dataset(settings: L1Data, units: HardwareUnits, seed: int) -> L1Data
 
     Raises:
         FileNotFoundError: a file is missing.
-        InputError: a file that is not in the layout, fractions without room for a test sample, or
-            too few events to split.
+        InputError: a file that is not in the layout, or too few events to split.
     """
-    test_fraction = 1 - settings.train_fraction - settings.validation_fraction
-    if test_fraction <= 0:
-        raise InputError(
-            "data.train_fraction + data.validation_fraction must be < 1, got "
-            f"{settings.train_fraction + settings.validation_fraction:g}"
-        )
-    background = read_l1_events(resolve_path(settings.background), settings.max_events)
-    rest, test = _split(background, test_fraction, seed)
-    train, validation = _split(rest, settings.validation_fraction / (1 - test_fraction), seed)
+    background = _read("background", settings.background, settings.max_events)
+    rest, test = _split(background, settings.test_fraction, seed)
+    train, validation = _split(
+        rest, settings.validation_fraction / (1 - settings.test_fraction), seed
+    )
     return L1Dataset(
         train=units.to_integers(train.objects),
         validation=units.to_integers(validation.objects),
@@ -82,10 +91,7 @@ def data_fingerprint(settings: L1Data) -> dict[str, str]:
     """
     fingerprint = {}
     for name in (settings.background, *settings.signals.values()):
-        path = resolve_path(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"L1 event file not found: {path}")
-        with path.open("rb") as file:
+        with resolve_path(name).open("rb") as file:
             fingerprint[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return fingerprint
 
@@ -95,6 +101,13 @@ def resolve_path(path: str) -> Path:
     if path.startswith(_PACKAGE_PREFIX):
         return Path(str(files("keras_ae") / "data" / "samples" / path[len(_PACKAGE_PREFIX) :]))
     return Path(path)
+
+
+def _read(key: str, path: str, max_events: int | None) -> L1Events:
+    try:
+        return read_l1_events(resolve_path(path), max_events)
+    except (InputError, FileNotFoundError) as error:
+        raise type(error)(f"data.{key}: {error}") from error
 
 
 def _split(events: L1Events, fraction: float, seed: int) -> tuple[L1Events, L1Events]:

@@ -88,6 +88,8 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         InputError: not HDF5, no `Particles`, another shape, no events, or values that are not
             finite.
     """
+    if path.is_dir():
+        raise InputError(f"{path} must be an HDF5 file, got a directory")
     if not path.is_file():
         raise FileNotFoundError(f"L1 event file not found: {path}")
     try:

@@ -89,12 +89,15 @@ def generate_sample(
         ("n_signal", n_signal, 0),
         ("n_hadronizations", settings.n_hadronizations, 1),
         ("seed", settings.seed, 0),
-        ("n_workers", n_workers or 1, 1),
+        ("n_workers", 1 if n_workers is None else n_workers, 1),
     ):
         if value < minimum:
             raise InputError(f"{name} must be >= {minimum}, got {value}")
     if n_background + n_signal == 0:
         raise InputError("n_background + n_signal must be >= 1, got 0")
+
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"folder of a sample must be a directory, got the file {folder}")
 
     samples: dict[str, dict[str, int]] = {}
     if n_background:
@@ -148,7 +151,9 @@ def _make_chunks(tasks: list[_ChunkTask], n_workers: int | None) -> None:
     missing = [task for task in tasks if not task.path.exists()]
     n_events = sum(task.process.chunk_size for task in tasks)
     done = n_events - sum(task.process.chunk_size for task in missing)
-    with tqdm(total=n_events, initial=done, unit="event", desc="generate", smoothing=0) as bar:
+    with tqdm(
+        total=n_events, initial=done, unit="event", desc="generate", smoothing=0, disable=None
+    ) as bar:
         if not missing:
             return
         if not missing[0].settings.full:
