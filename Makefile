@@ -26,7 +26,7 @@ results: $(READY)
 	$(BIN)/python benchmarks/l1_results.py runs/l1_vae runs/l1_ae runs/l1_vae_latent \
 	    > benchmarks/l1_results.md
 
-# The sample that comes with the package. Takes about an hour on four cores.
+# The sample that comes with the package. Takes over an hour on four cores.
 sample: $(READY)
 	$(BIN)/keras-ae generate build/l1 --n-background 40000 --n-signal 5000 --seed 1
 	cp build/l1/*.h5 keras_ae/data/samples/l1/

@@ -11,14 +11,15 @@ from pathlib import Path
 from keras_ae.runs import Run, open_run, read_json
 
 BASELINES = {
-    "PCA, 3 components": "baseline/pca",
+    "PCA": "baseline/pca",
+    "PCA, standardized inputs": "baseline/pca_standardized",
     "count of objects": "baseline/n_objects",
     "count of leptons": "baseline/n_leptons",
 }
 
 
 def table(runs: list[Run]) -> list[str]:
-    """Markdown: AUC ± error of each method by signal."""
+    """Markdown: AUC ± error of each method by signal; the baselines are those of the first run."""
     first = read_json(runs[0].metrics_path)["methods"]
     signals = list(first["baseline/pca"])
     lines = [

@@ -61,12 +61,14 @@ def simulate_project(
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: no g++ on PATH, or it does not compile the project.
+        InputError: another number of features than the project has, no g++ on PATH, or a project
+            that g++ does not compile.
     """
     sources = list(folder.glob("firmware/*.cpp"))
     if len(sources) != 1:
         raise FileNotFoundError(f"HLS project not found: {folder} must hold firmware/NAME.cpp")
     project = sources[0].stem
+    _check_features(sources[0], integers)
     events = np.ascontiguousarray(integers, np.float64)
     scores, triggers = np.empty(len(events)), np.empty(len(events))
     with tempfile.TemporaryDirectory() as build_folder:
@@ -101,8 +103,18 @@ def check_weight_files(folder: Path) -> None:
             np.array([float(value) for value in values.split(",") if value.strip()])
             for values in (initializer[1], text.read_text(encoding="utf-8"))
         )
+        # A text file that is too short would end the process from inside the C++ code.
         if not np.array_equal(synthesized, simulated):
             raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
+
+
+def _check_features(top: Path, integers: np.ndarray) -> None:
+    declared = re.search(r"input_t \w+\[(\d+)\]", top.read_text(encoding="utf-8"))
+    n_features = int(declared[1]) if declared else None
+    if integers.ndim != 2 or integers.shape[1] != n_features:
+        raise InputError(
+            f"integers for {top.name} must have shape (events, {n_features}), got {integers.shape}"
+        )
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:

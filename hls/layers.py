@@ -41,7 +41,8 @@ class LogicLayer(keras.layers.Layer):
     """A layer without weights whose input has one known format, to become combinational logic."""
 
     def __init__(self, input_format: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Keras would cast a float64 score back to float32.
+        super().__init__(autocast=False, **kwargs)
         self.input_format = FixedPointFormat.parse(input_format)
 
     def trace(self, inputs: Any) -> Any:

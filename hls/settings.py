@@ -29,7 +29,7 @@ KNOWN_PART_FAMILIES = (
 class FirmwareSettings(BaseModel):
     """Settings of the HLS project, named as in hls4ml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     backend: Literal["Vitis", "Vivado"] = "Vitis"
     part: str = "xcvu13p-flga2577-2-e"

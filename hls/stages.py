@@ -12,8 +12,8 @@ from hls.validate import Validation, stress_events, validate_project
 from keras_ae.config import validate_settings
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
-from keras_ae.evaluation import separation
 from keras_ae.files import whole_file
+from keras_ae.metrics import separation
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model, load_model
 
@@ -28,11 +28,6 @@ def firmware_settings(run: Run) -> FirmwareSettings:
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
     settings = firmware_settings(run)
-    inputs = {
-        "quantize": run.digest_of("quantize"),
-        "trigger": run.experiment.trigger.model_dump(),
-        "firmware": settings.model_dump(),
-    }
 
     def work() -> None:
         data = load_data(run)
@@ -65,7 +60,7 @@ def convert(run: Run) -> bool:
         )
 
     outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
-    return run.stage("convert", inputs, outputs, work)
+    return run.stage("convert", outputs, work)
 
 
 def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
@@ -77,22 +72,22 @@ def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
         run: converted before.
         event_files: more events to compare, in the ADC2021 layout.
     """
-    run.digest_of("convert")
+    run.require("convert")
     # Whatever happens next, an earlier proof no longer holds.
     run.validation_path.unlink(missing_ok=True)
     data = load_data(run)
     graph = load_keras_model(run.trigger_graph_path)
     units = run.experiment.scaling.units
     samples = {
-        "background (training)": data.train,
-        "background (validation)": data.validation,
-        "background (test)": data.test,
-        **data.signals,
+        "background/train": data.train,
+        "background/validation": data.validation,
+        "background/test": data.test,
+        **{f"signal/{name}": sample for name, sample in data.signals.items()},
         "stress": stress_events(units.format, N_FEATURES, N_STRESS_EVENTS, run.experiment.seed),
-        **{str(path): units.to_integers(read_l1_events(path).objects) for path in event_files},
+        **{f"file/{path}": units.to_integers(read_l1_events(path).objects) for path in event_files},
     }
     validation = validate_project(graph, run.firmware_folder, samples)
-    tested = {"background": "background (test)"} | {name: name for name in data.signals}
+    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
     write_json(
         run.validation_path,
         {

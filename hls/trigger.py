@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from hls.layers import AboveThreshold, HardwareInput, ScaleObjects, SquaredError, SquaredNorm
 from hls.logic import output_format
@@ -19,7 +20,7 @@ from keras_ae.batches import map_batches
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.likelihoods import MaskedGaussian
+from keras_ae.likelihoods import Gaussian, MaskedGaussian
 from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import Autoencoder
 from keras_ae.precision import quantizer_format
@@ -69,7 +70,7 @@ def build_trigger_graph(
     score_format = output_format(score_layer, score_layer.input.shape[1])
     check_exact_in_float32(keras.Model(inputs, score_output))
 
-    scores = map_batches(keras.Model(inputs, score_output), background).ravel()
+    scores = _evaluate_exactly(keras.Model(inputs, score_output), background).ravel()
     threshold = threshold_at_fpr(scores, target_fpr)
     decision = AboveThreshold(threshold, input_format=str(score_format), name="trigger")
     graph = keras.Model(inputs, [score_output, decision(score_output)], name="trigger_graph")
@@ -81,8 +82,14 @@ def build_trigger_graph(
 
 def run_trigger_graph(graph: keras.Model, integers: np.ndarray) -> TriggerOutput:
     """Evaluate the trigger graph in Keras on hardware integers (events, 57)."""
-    score, trigger = map_batches(graph, integers)
+    score, trigger = _evaluate_exactly(graph, integers)
     return TriggerOutput(score.ravel().astype(np.float64), trigger.ravel() > 0.5)
+
+
+def _evaluate_exactly(graph: keras.Model, integers: np.ndarray) -> Any:
+    # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
+    with tf.device("/CPU:0"):
+        return map_batches(graph, integers)
 
 
 def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
@@ -92,7 +99,7 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
     # Without the head for the variance.
     encoder = keras.Model(model.encoder.inputs, latent_layer.output)
     quantized_x = input_layer(x)
-    latent = _call_again(encoder.layers[2:], quantized_x)
+    latent = _call_again(_layers_after(encoder, input_layer.name), quantized_x)
     if name == "squared_latent_norm":
         layer: keras.Layer = SquaredNorm(input_format=str(_format(latent_layer)), name="score")
         return layer, layer(latent)
@@ -102,10 +109,16 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
         )
         pair = keras.layers.Concatenate(name="input_and_reconstruction")(
             # The latent has the format of the decoder's input already.
-            [quantized_x, _call_again(model.decoder.layers[2:], latent)]
+            [quantized_x, _call_again(_layers_after(model.decoder, "decoder_input_format"), latent)]
         )
+        masks = {Gaussian: False, MaskedGaussian: True}
+        if type(model.likelihood) not in masks:
+            raise InputError(
+                "likelihood of a reconstruction_error in firmware must be one of "
+                f"{', '.join(m.__name__ for m in masks)}, got {type(model.likelihood).__name__}"
+            )
         layer = SquaredError(
-            isinstance(model.likelihood, MaskedGaussian),
+            masks[type(model.likelihood)],
             input_format=str(pair_format),
             name="score",
         )
@@ -113,6 +126,11 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
     raise InputError(
         f"score in firmware must be one of squared_latent_norm, reconstruction_error, got {name!r}"
     )
+
+
+def _layers_after(chain: keras.Model, name: str) -> list[keras.Layer]:
+    names = [layer.name for layer in chain.layers]
+    return list(chain.layers[names.index(name) + 1 :])
 
 
 def _call_again(layers: list[keras.Layer], x: Any) -> Any:

@@ -17,7 +17,9 @@
     training       the stages train and quantize of a run
     evaluation     the stage evaluate
     runs           the run directory
+    report         what a run found, as text
     plots          figures
+    errors, files  the user's mistakes; files that are whole or absent
     cli            the command keras-ae
 
 Firmware and its proof are in the package `hls`. Importing `keras_ae` does not import TensorFlow.

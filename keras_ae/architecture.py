@@ -12,7 +12,7 @@ Dimension = Annotated[int, Field(ge=1)]
 class ArchitectureSpec(BaseModel):
     """A dense autoencoder: input_dim, hidden_dims, latent_dim, and back in reverse order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     input_dim: Dimension
     hidden_dims: Annotated[tuple[Dimension, ...], Field(strict=False)] = (32, 16)

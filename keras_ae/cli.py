@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,8 @@ _run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_t
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="keras-ae")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def cli() -> None:
     """Autoencoders for anomaly detection in hardware triggers.
 
     From unlabelled events to FPGA firmware, and the proof that the firmware is the quantized
@@ -138,17 +139,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Its order of summation depends on the processor: off, the same seed gives the same weights.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Before or behind the command.
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = cli.main(arguments, prog_name="keras-ae", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {_one_line(error)}", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command continues", err=True)
         code = 130
     except (InputError, ProofError, OSError, ImportError) as error:
-        if "--debug" in arguments:
+        if debug:
             traceback.print_exc()
         click.echo(f"error: {_one_line(error)}", err=True)
         code = 1 if isinstance(error, ProofError) else 2
@@ -158,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message()} See keras-ae --help."
     return " ".join(str(error).split())
 
 

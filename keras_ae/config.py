@@ -38,7 +38,7 @@ _RULES = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ScalingSettings(_Section):
@@ -99,6 +99,10 @@ class Experiment(_Section):
             raise InputError(
                 f"architecture.input_dim must be {N_FEATURES}, the features of an L1 event, "
                 f"got {self.architecture.input_dim}"
+            )
+        if self.objective.kind == "plain" and self.objective.beta != 1:
+            raise InputError(
+                f"objective.beta must be 1 for objective.kind 'plain', got {self.objective.beta:g}"
             )
         if self.quantization.mixed_precision:
             raise InputError(

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from keras_ae import plots
 from keras_ae.data.dataset import L1Dataset
 from keras_ae.data.l1 import JET, LEPTONS, N_OBJECTS
-from keras_ae.data.scaling import FEATURES, L1Scaler
+from keras_ae.data.scaling import FEATURES
+from keras_ae.likelihoods import Gaussian
 from keras_ae.linear import PCA
-from keras_ae.metrics import roc_auc, tpr_at_fpr
+from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.precision import Float
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.training import build_model, load_data, load_model
-
-TARGET_FPRS = (1e-2, 1e-3, 1e-4, 1e-5)
-
-#: Score of one method on background ("background") and on each signal.
-ScoresBySample = Mapping[str, np.ndarray]
+from keras_ae.training import build_model, load_data, load_model, network_inputs
 
 
 def evaluate(run: Run) -> bool:
     """Stage `evaluate`: AUC and TPR of every score and baseline, as JSON and as figures."""
-    inputs = {
-        "quantize": run.digest_of("quantize"),
-        "score": run.experiment.trigger.score,
-    }
 
     def work() -> None:
         data = load_data(run)
@@ -42,36 +33,42 @@ def evaluate(run: Run) -> bool:
         )
         _write_plots(run, scores)
 
-    return run.stage("evaluate", inputs, (run.metrics_path, run.plots_folder / "roc.png"), work)
+    return run.stage("evaluate", (run.metrics_path, run.plots_folder / "roc.png"), work)
 
 
 def score_samples(run: Run, data: L1Dataset) -> dict[str, dict[str, np.ndarray]]:
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
-    experiment = run.experiment
-    scaler = L1Scaler.load(run.scaler_path)
     integers = {"background": data.test, **data.signals}
-    inputs = {name: scaler.transform(sample) for name, sample in integers.items()}
-    models = {precision: load_model(run, precision) for precision in ("float", "quantized")}
-    models["untrained"] = build_model(experiment, Float())
-    scores: dict[str, dict[str, np.ndarray]] = {
-        f"{model_name}/{score}": {}
-        for model_name, model in models.items()
-        for score in model.scores(inputs["background"][:1])
+    models = {
+        "float": load_model(run, "float"),
+        "quantized": load_model(run, "quantized"),
+        "untrained": build_model(run.experiment, Float()),
     }
-    for sample, x in inputs.items():
-        for model_name, model in models.items():
-            for score, values in model.scores(x).items():
-                scores[f"{model_name}/{score}"][sample] = values
-
-    pca = PCA(experiment.architecture.latent_dim).fit(scaler.transform(data.train))
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for model_name, model in models.items():
+        for sample, x in integers.items():
+            for score, values in model.scores(network_inputs(run, model_name, x)).items():
+                scores.setdefault(f"{model_name}/{score}", {})[sample] = values
+    inputs = {sample: network_inputs(run, "float", x) for sample, x in integers.items()}
+    train = network_inputs(run, "float", data.train)
     likelihood = models["float"].likelihood
-    scores["baseline/pca"] = {
-        sample: np.asarray(likelihood.squared_error(x, pca.reconstruct(x).astype(np.float32))).sum(
-            1
-        )
-        for sample, x in inputs.items()
-    }
-    return scores | _counting_baselines(integers)
+    return scores | _pca_baselines(run, likelihood, train, inputs) | _counting_baselines(integers)
+
+
+def _pca_baselines(
+    run: Run, likelihood: Gaussian, train: np.ndarray, inputs: ScoresBySample
+) -> dict[str, dict[str, np.ndarray]]:
+    """Reconstruction error of PCA on the network's inputs, as they are and standardized."""
+    scores = {}
+    for name, scale in (("pca", 1.0), ("pca_standardized", np.maximum(train.std(axis=0), 1e-6))):
+        pca = PCA(run.experiment.architecture.latent_dim).fit(train / scale)
+        scores[f"baseline/{name}"] = {
+            sample: (
+                np.asarray(likelihood.weight(x)) * (x / scale - pca.reconstruct(x / scale)) ** 2
+            ).sum(axis=1)
+            for sample, x in inputs.items()
+        }
+    return scores
 
 
 def _counting_baselines(integers: ScoresBySample) -> dict[str, dict[str, np.ndarray]]:
@@ -87,24 +84,6 @@ def _counting_baselines(integers: ScoresBySample) -> dict[str, dict[str, np.ndar
         name: {sample: sum(f[:, s].sum(1) for s in chosen) for sample, f in filled.items()}
         for name, chosen in slots.items()
     }
-
-
-def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
-    """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None."""
-    background = scores["background"]
-    table: dict[str, dict[str, Any]] = {}
-    for signal, values in scores.items():
-        if signal == "background":
-            continue
-        auc = roc_auc(background, values)
-        tpr = {f"{fpr:g}": tpr_at_fpr(background, values, fpr) for fpr in TARGET_FPRS}
-        table[signal] = {
-            "auc": auc.value,
-            "auc_error": auc.error,
-            "tpr": {fpr: estimate and estimate.value for fpr, estimate in tpr.items()},
-            "tpr_error": {fpr: estimate and estimate.error for fpr, estimate in tpr.items()},
-        }
-    return table
 
 
 def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:

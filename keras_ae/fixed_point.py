@@ -24,7 +24,7 @@ class FixedPointFormat:
     format. Values are rounded half to even and saturate (RND_CONV, SAT), as QKeras does.
 
     Raises:
-        InputError: width outside 1 to 32.
+        InputError: width outside 1 to 32, or integer bits outside -32 to 32.
     """
 
     width: int
@@ -34,6 +34,10 @@ class FixedPointFormat:
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH:
             raise InputError(f"width of {self} must be 1 to {MAX_WIDTH} bits, got {self.width}")
+        if abs(self.integer) > MAX_WIDTH:
+            raise InputError(
+                f"integer bits of {self} must be {-MAX_WIDTH} to {MAX_WIDTH}, got {self.integer}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> FixedPointFormat:

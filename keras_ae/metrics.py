@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from keras_ae.errors import InputError
+
+#: The rates at which `separation` quotes the TPR.
+TARGET_FPRS = (1e-2, 1e-3, 1e-4, 1e-5)
+
+#: Score of one method on background ("background") and on each signal.
+ScoresBySample = Mapping[str, np.ndarray]
 
 #: Below this many background events above the threshold a rate is not worth printing.
 MIN_BACKGROUND_EVENTS = 10
@@ -69,19 +77,46 @@ def check_rate(n_background: int, target_fpr: float) -> None:
 
 
 def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) -> Estimate | None:
-    """Signal efficiency at a false-positive rate, with its binomial error.
+    """Signal efficiency at a false-positive rate.
 
-    None where the rate means fewer than `MIN_BACKGROUND_EVENTS` background events.
+    Its error adds the signal's binomial one to that of the threshold, which moves with the number
+    of background events above it. None where those are fewer than `MIN_BACKGROUND_EVENTS`, because
+    the sample is small or because the score is too coarse for the rate.
 
     Raises:
         InputError: an empty sample, or a rate outside (0, 1).
     """
     _check_not_empty(background=background, signal=signal)
     threshold = threshold_at_fpr(background, target_fpr)
-    if target_fpr * len(background) < MIN_BACKGROUND_EVENTS:
+    n_above = int((background > threshold).sum())
+    if n_above < MIN_BACKGROUND_EVENTS:
         return None
     efficiency = float(np.mean(signal > threshold))
-    return Estimate(efficiency, float(np.sqrt(efficiency * (1 - efficiency) / len(signal))))
+    ordered = np.sort(background)[::-1]
+    low, high = (
+        float(np.mean(signal > ordered[round(n_above + side * np.sqrt(n_above))]))
+        for side in (-1, 1)
+    )
+    binomial = efficiency * (1 - efficiency) / len(signal)
+    return Estimate(efficiency, float(np.sqrt(binomial + ((high - low) / 2) ** 2)))
+
+
+def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
+    """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None."""
+    background = scores["background"]
+    table: dict[str, dict[str, Any]] = {}
+    for signal, values in scores.items():
+        if signal == "background":
+            continue
+        auc = roc_auc(background, values)
+        tpr = {f"{fpr:g}": tpr_at_fpr(background, values, fpr) for fpr in TARGET_FPRS}
+        table[signal] = {
+            "auc": auc.value,
+            "auc_error": auc.error,
+            "tpr": {fpr: estimate and estimate.value for fpr, estimate in tpr.items()},
+            "tpr_error": {fpr: estimate and estimate.error for fpr, estimate in tpr.items()},
+        }
+    return table
 
 
 def _check_not_empty(**samples: np.ndarray) -> None:

@@ -6,7 +6,7 @@ graphs compare layer by layer. The one importer of qkeras.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import keras
 import qkeras
@@ -69,19 +69,27 @@ def _signed_quantizer(chosen: FixedPointFormat) -> object:
     return qkeras.quantized_bits(chosen.width, chosen.integer - 1, keep_negative=True, alpha=1)
 
 
-def quantizer_format(quantizer: object) -> FixedPointFormat:
+def quantizer_format(quantizer: Any) -> FixedPointFormat:
     """The format that a QKeras quantizer of this package rounds to.
 
     Raises:
         InputError: another quantizer, or options that have no exact fixed-point form.
     """
-    if isinstance(quantizer, qkeras.quantized_relu) and not quantizer.negative_slope:
-        return FixedPointFormat(quantizer.bits, quantizer.integer, signed=False)
-    if isinstance(quantizer, qkeras.quantized_bits):
-        exact = quantizer.keep_negative and not quantizer.symmetric and quantizer.alpha == 1
-        if exact:
-            return FixedPointFormat(int(quantizer.bits), int(quantizer.integer) + 1)
-    raise InputError(
-        f"quantizer must be quantized_bits(alpha=1, symmetric=0, keep_negative=True) or "
-        f"quantized_relu, got {quantizer}"
-    )
+    always = ("use_stochastic_rounding", False), ("qnoise_factor", 1.0)
+    exact: dict[type, tuple[tuple[str, object], ...]] = {
+        qkeras.quantized_bits: (("alpha", 1), ("symmetric", 0), ("keep_negative", 1), *always),
+        qkeras.quantized_relu: (
+            ("negative_slope", 0),
+            ("use_sigmoid", 0),
+            ("relu_upper_bound", None),
+            *always,
+        ),
+    }
+    options = exact.get(type(quantizer))
+    if options is None or any(getattr(quantizer, name) != value for name, value in options):
+        raise InputError(
+            "quantizer must be quantized_bits(alpha=1, symmetric=0, keep_negative=True) or "
+            f"quantized_relu without further options, got {quantizer}"
+        )
+    signed = type(quantizer) is qkeras.quantized_bits
+    return FixedPointFormat(int(quantizer.bits), int(quantizer.integer) + signed, signed)

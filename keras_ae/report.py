@@ -14,8 +14,10 @@ def summary(run: Run) -> str:
     """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
     validation = read_json(run.validation_path)
     trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
-    evaluated = run.metrics_path.exists() and run.experiment.data.signals
-    lines = _table(run, validation, trigger["score"]) if evaluated else []
+    tabulate = (
+        run.experiment.data.signals and run.is_finished("evaluate") and run.metrics_path.exists()
+    )
+    lines = _table(run, validation, trigger["score"]) if tabulate else []
     lines += [
         f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on the "
         f"test background: {validation['firmware']['trigger_rate']['background']:.2g}",

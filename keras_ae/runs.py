@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_ae import __version__
 from keras_ae.config import Experiment, dump_experiment, load_experiment
+from keras_ae.data.dataset import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
+
+#: Stage -> the stage before it, and the sections of the experiment that decide it.
+_STAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "train": (None, ("seed", "data", "scaling", "architecture", "objective", "training")),
+    "quantize": ("train", ("precision", "quantization")),
+    "evaluate": ("quantize", ("trigger",)),
+    "convert": ("quantize", ("trigger", "firmware")),
+}
 
 #: Raised when the meaning of a run directory's files changes.
 FORMAT = 1
@@ -73,44 +82,66 @@ class Run:
     def _record_path(self) -> Path:
         return self.folder / "run.json"
 
-    def digest_of(self, stage: str) -> str:
-        """The digest of the inputs that a finished stage had.
+    def digest(self, stage: str) -> str:
+        """Of all that decides a stage's result: its sections, the data, the stages before it."""
+        upstream, sections = _STAGES[stage]
+        inputs: dict[str, Any] = {
+            "version": __version__,
+            "sections": self.experiment.model_dump(mode="json", include=set(sections)),
+            "upstream": self.digest(upstream)
+            if upstream
+            else data_fingerprint(self.experiment.data),
+        }
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
-        Raises:
-            InputError: the stage has not been run.
-        """
-        stages = _read_record(self.folder)["stages"]
-        if stage not in stages:
+    def _data_fingerprint(self) -> dict[str, str]:
+        return data_fingerprint(self.experiment.data)
+
+    def is_finished(self, stage: str) -> bool:
+        """Whether a stage was finished with the present experiment and data."""
+        return bool(_finished(self.folder).get(stage, {}).get("digest") == self.digest(stage))
+
+    def require(self, stage: str) -> None:
+        """Raise InputError unless `stage` is finished with the present experiment and data."""
+        if not self.is_finished(stage):
+            names = [name for name in _STAGES if self.is_finished(name)]
             raise InputError(
-                f"{self.folder} must have finished the stage '{stage}' first, "
-                f"finished: {', '.join(stages) or 'none'}"
+                f"{self.folder} must have finished the stage '{stage}' first, with the present "
+                f"experiment and data, finished: {', '.join(names) or 'none'}"
             )
-        return str(stages[stage]["digest"])
 
-    def stage(
-        self,
-        name: str,
-        inputs: Mapping[str, Any],
-        outputs: tuple[Path, ...],
-        work: Callable[[], None],
-    ) -> bool:
-        """Do `work`, unless it was finished with equal `inputs` and its `outputs` are untouched.
+    def stage(self, name: str, outputs: tuple[Path, ...], work: Callable[[], None]) -> bool:
+        """Do `work`, unless it is finished and its `outputs` are untouched.
 
         Returns whether it was done. While it is at work, and after a failure, the stage counts as
         not finished.
+
+        Raises:
+            InputError: the stage before it is not finished with the present experiment and data.
         """
-        digest = hashlib.sha256(
-            json.dumps({"version": __version__, **inputs}, sort_keys=True, default=str).encode()
-        ).hexdigest()
-        record = _read_record(self.folder)
-        if record["stages"].get(name) == {"digest": digest, "outputs": _fingerprint(outputs)}:
+        upstream, _ = _STAGES[name]
+        if upstream:
+            self.require(upstream)
+        digest = self.digest(name)
+        if _finished(self.folder).get(name) == {
+            "digest": digest,
+            "outputs": _fingerprint(outputs),
+        }:
             return False
-        record["stages"].pop(name, None)
-        write_text(self._record_path, json.dumps(record, indent=2))
+        self._record(name, None)
+        if name != "evaluate":
+            # What was proved of the firmware before does not hold any more.
+            self.validation_path.unlink(missing_ok=True)
         work()
-        record["stages"][name] = {"digest": digest, "outputs": _fingerprint(outputs)}
-        write_text(self._record_path, json.dumps(record, indent=2))
+        self._record(name, {"digest": digest, "outputs": _fingerprint(outputs)})
         return True
+
+    def _record(self, stage: str, entry: dict[str, Any] | None) -> None:
+        record = _read_record(self.folder)
+        record["stages"].pop(stage, None)
+        if entry:
+            record["stages"][stage] = entry
+        write_json(self._record_path, record)
 
 
 def create_run(folder: Path, experiment: Experiment) -> Run:
@@ -174,8 +205,12 @@ def _fingerprint(outputs: tuple[Path, ...]) -> dict[str, str]:
     }
 
 
+def _finished(folder: Path) -> dict[str, Any]:
+    return dict(_read_record(folder)["stages"])
+
+
 def _read_record(folder: Path) -> dict[str, Any]:
-    record = read_json(folder / "run.json")
+    record = read_json(folder / "run.json", "stages")
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         found = record.get("format") if isinstance(record, dict) else record
         raise InputError(

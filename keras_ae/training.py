@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import keras
+import numpy as np
 
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.config import Experiment, TrainingSettings
-from keras_ae.data.dataset import L1Dataset, data_fingerprint, load_l1_dataset
+from keras_ae.data.dataset import L1Dataset, load_l1_dataset
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
@@ -53,9 +53,25 @@ def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
     """The same autoencoder in fixed point, with the weights of `model`."""
     precision = FixedPoint(**dict(experiment.precision))
     quantized = build_model(experiment, precision)
-    copy_weights(model.encoder, quantized.encoder)
-    copy_weights(model.decoder, quantized.decoder)
+    for network, target in ((model.encoder, quantized.encoder), (model.decoder, quantized.decoder)):
+        copy_weights(network, target)
+        _warn_of_saturated_weights(network, precision)
     return quantized
+
+
+def _warn_of_saturated_weights(network: keras.Model, precision: FixedPoint) -> None:
+    """Saturated weights are the commonest reason for a quantized model that scores otherwise."""
+    for layer in network.layers:
+        for values, form in zip(
+            layer.get_weights(), (precision.weight, precision.bias), strict=False
+        ):
+            n_outside = int(((values < form.low) | (values > form.high)).sum())
+            if n_outside:
+                warnings.warn(
+                    f"{n_outside} of {values.size} weights of layer '{layer.name}' saturate in "
+                    f"{form}, the largest is {np.abs(values).max():.3g}: use more integer bits",
+                    stacklevel=2,
+                )
 
 
 def load_model(run: Run, precision: str) -> Autoencoder:
@@ -92,71 +108,61 @@ def train(run: Run, progress: bool = True) -> bool:
     An interrupted training continues from its last whole epoch, to the same weights.
     """
     experiment = run.experiment
-    inputs = {
-        "data": data_fingerprint(experiment.data),
-        **experiment.model_dump(
-            mode="json",
-            include={"seed", "data", "scaling", "architecture", "objective", "training"},
-        ),
-    }
 
     def work() -> None:
         data = load_data(run)
         # Now, not after an hour of training.
         check_rate(len(data.validation), experiment.trigger.target_fpr)
-        scaler = L1Scaler.fit(data.train, experiment.scaling.quantiles)
-        scaler.save(run.scaler_path)
+        L1Scaler.fit(data.train, experiment.scaling.quantiles).save(run.scaler_path)
         model = build_model(experiment, Float(), experiment.training.mixed_precision)
-        _fit_stage(run, "float", model, scaler, data, experiment.training, inputs, progress)
+        _fit_stage(run, "float", model, data, experiment.training, run.digest("train"), progress)
 
     outputs = (run.scaler_path, run.model_path("float"), run.history_path("float"))
-    return run.stage("train", inputs, outputs, work)
+    return run.stage("train", outputs, work)
 
 
 def quantize(run: Run, progress: bool = True) -> bool:
     """Stage `quantize`: fine-tune the model in fixed point from its float weights."""
-    experiment = run.experiment
-    inputs = {
-        "train": run.digest_of("train"),
-        **experiment.model_dump(mode="json", include={"precision", "quantization"}),
-    }
 
     def work() -> None:
-        model = quantize_model(load_model(run, "float"), experiment)
-        _fit_stage(
-            run,
-            "quantized",
-            model,
-            L1Scaler.load(run.scaler_path),
-            load_data(run),
-            experiment.quantization,
-            inputs,
-            progress,
-        )
+        model = quantize_model(load_model(run, "float"), run.experiment)
+        settings, digest = run.experiment.quantization, run.digest("quantize")
+        _fit_stage(run, "quantized", model, load_data(run), settings, digest, progress)
 
     outputs = (run.model_path("quantized"), run.history_path("quantized"))
-    return run.stage("quantize", inputs, outputs, work)
+    return run.stage("quantize", outputs, work)
+
+
+def network_inputs(run: Run, precision: str, integers: np.ndarray) -> np.ndarray:
+    """What the `float` or `quantized` model of a run sees of hardware integers (events, 57).
+
+    The quantized model is trained and scored on inputs in its own format: they are what the
+    firmware reconstructs and compares with.
+    """
+    x = L1Scaler.load(run.scaler_path).transform(integers)
+    if precision == "quantized":
+        x = run.experiment.precision.input.quantize(x).astype(np.float32)
+    return x
 
 
 def _fit_stage(
     run: Run,
     precision: str,
     model: Autoencoder,
-    scaler: L1Scaler,
     data: L1Dataset,
     settings: TrainingSettings,
-    inputs: dict[str, Any],
+    digest: str,
     progress: bool,
 ) -> None:
     checkpoint = run.folder / f"checkpoint_{precision}"
     history = fit(
         model,
-        scaler.transform(data.train),
-        scaler.transform(data.validation),
+        network_inputs(run, precision, data.train),
+        network_inputs(run, precision, data.validation),
         settings,
         seed=run.experiment.seed,
         checkpoint=checkpoint,
-        checkpoint_key=json.dumps(inputs, sort_keys=True),
+        checkpoint_key=digest,
         tensorboard=run.folder / f"tensorboard_{precision}",
         progress=progress,
     )

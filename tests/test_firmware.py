@@ -15,18 +15,20 @@ from hls.settings import FirmwareSettings
 from hls.trigger import TriggerOutput, build_trigger_graph, run_trigger_graph
 from hls.validate import compare_outputs, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec
+from keras_ae.batches import map_batches
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
 from keras_ae.models import Autoencoder, VariationalAutoencoder
-from keras_ae.precision import FixedPoint, Float
+from keras_ae.precision import FixedPoint, Float, quantizer_format
 
 UNITS = HardwareUnits().format
 # With an offset, so that empty slots need their mask.
 QUANTILES = ScalingQuantiles(pt_offset=0.1)
 SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
+CASES = [*SCORES.items(), ("variational", "reconstruction_error")]
 
 
 def make_model(kind: str, precision: FixedPoint | None = None) -> Autoencoder:
@@ -39,12 +41,14 @@ def make_model(kind: str, precision: FixedPoint | None = None) -> Autoencoder:
     return model_class(*networks, MaskedGaussian())
 
 
-def make_graph(kind: str, events: np.ndarray, model: Autoencoder | None = None) -> keras.Model:
+def make_graph(
+    kind: str, events: np.ndarray, model: Autoencoder | None = None, score: str | None = None
+) -> keras.Model:
     scaler = L1Scaler.fit(events, QUANTILES)
     model = model or make_model(kind)
     model.compile(optimizer="adam")
     model.fit(scaler.transform(events), epochs=2, verbose=0)
-    return build_trigger_graph(model, scaler, UNITS, SCORES[kind], events, 0.01)
+    return build_trigger_graph(model, scaler, UNITS, score or SCORES[kind], events, 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -65,38 +69,50 @@ def project(module_events: np.ndarray, tmp_path_factory: pytest.TempPathFactory)
     return graph, folder
 
 
-@pytest.mark.parametrize("kind", SCORES)
-def test_every_bit_of_200_000_events(kind: str, module_events: np.ndarray, tmp_path: Path) -> None:
-    graph = make_graph(kind, module_events[:3000])
+@pytest.mark.parametrize(("kind", "score"), CASES)
+def test_every_bit_of_200_000_events(
+    kind: str, score: str, module_events: np.ndarray, tmp_path: Path
+) -> None:
+    graph = make_graph(kind, module_events[:3000], score=score)
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
-    stress = stress_events(UNITS, N_FEATURES, 200_000 - len(module_events), seed=1)
-    samples = {"background": module_events, "stress": stress}
+    # Every representable input of a slot, in all slots at once.
+    values = np.arange(UNITS.low, UNITS.high + 1).astype(np.int32)
+    every_value = np.repeat(values[:, None], N_FEATURES, axis=1)
+    n_stress = 200_000 - len(module_events) - len(every_value)
+    stress = stress_events(UNITS, N_FEATURES, n_stress, seed=1)
+    samples = {"background": module_events, "every value": every_value, "stress": stress}
     validation = validate_project(graph, tmp_path / "firmware", samples)
     assert validation.events == 200_000
     assert validation.mismatching_bits == 0
     assert {c.mismatching_events for c in validation.comparisons.values()} == {0}
-    # The stress events do what they are for, and the trigger bit takes both values.
-    formats = [
-        graph.get_layer(name)
-        for name in ("encoder_input_format", "encoder_relu_1", "latent_mean_format")
-    ]
-    probe = keras.Model(graph.inputs, [layer.output for layer in formats])
-    for layer, values in zip(
-        formats, probe.predict(stress[:20_000].astype("float32"), verbose=0), strict=True
-    ):
-        assert values.max() == layer.output.shape[0] or values.max() >= 7.9, layer.name
     assert 0 < validation.firmware["background"].trigger.mean() < 0.05
     assert validation.firmware["stress"].trigger.any()
+    assert_saturated(graph, stress)
 
 
-def test_firmware_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
+def assert_saturated(graph: keras.Model, integers: np.ndarray) -> None:
+    """Every quantizer of the graph must reach the upper end of its format, and the lower one."""
+    quantizers = [layer for layer in graph.layers if layer.name.endswith("_format")]
+    quantizers += [layer for layer in graph.layers if "_relu_" in layer.name]
+    probe = keras.Model(graph.inputs, [layer.output for layer in quantizers])
+    for layer, found in zip(quantizers, map_batches(probe, integers), strict=True):
+        form = quantizer_format(layer.activation)
+        assert found.max() == form.high, layer.name
+        assert found.min() == form.low, layer.name
+
+
+@pytest.mark.parametrize(("kind", "score"), CASES)
+def test_graph_equals_the_autoencoder_itself(
+    kind: str, score: str, module_events: np.ndarray
+) -> None:
     # Not only graph == firmware: the graph is the model, its scaler and its score.
     events = module_events[:3000]
-    model = make_model("variational")
-    graph = make_graph("variational", events, model)
-    scaler = L1Scaler.fit(events, QUANTILES)
-    expected = model.score(scaler.transform(events), "squared_latent_norm")
-    np.testing.assert_array_equal(run_trigger_graph(graph, events).score, expected)
+    model = make_model(kind)
+    graph = make_graph(kind, events, model, score)
+    x = FixedPoint().input.quantize(L1Scaler.fit(events, QUANTILES).transform(events))
+    found = run_trigger_graph(graph, events).score
+    # The model sums in float32.
+    np.testing.assert_allclose(found, model.score(x, score), rtol=1e-6)
 
 
 def test_threshold_passes_the_target_rate(module_events: np.ndarray, project: tuple) -> None:
@@ -110,7 +126,7 @@ def test_masked_score_ignores_empty_slots(module_events: np.ndarray) -> None:
     probe = keras.Model(
         graph.inputs, [graph.get_layer("input_and_reconstruction").output, graph.outputs[0]]
     )
-    pair, score = probe.predict(module_events[:500].astype("float32"), verbose=0)
+    pair, score = map_batches(probe, module_events[:500])
     x, y = pair[:, :N_FEATURES], pair[:, N_FEATURES:]
     np.testing.assert_array_equal(score[:, 0], np.where(x != 0, (x - y) ** 2, 0).sum(axis=1))
 
@@ -230,6 +246,10 @@ class TestRefusals:
         (tmp_path / "firmware" / "firmware" / "defines.h").write_text("broken")
         with pytest.raises(InputError, match=r"must compile with g\+\+, got: .*defines.h"):
             simulate_project(tmp_path / "firmware", module_events[:1])
+
+    def test_wrong_feature_count(self, project: tuple, module_events: np.ndarray) -> None:
+        with pytest.raises(InputError, match=r"must have shape \(events, 57\), got \(1, 56\)"):
+            simulate_project(project[1], module_events[:1, :56])
 
     def test_no_project(self, module_events: np.ndarray, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="HLS project not found: "):

@@ -36,6 +36,11 @@ def test_impossible_width(width: int) -> None:
         FixedPointFormat.parse(f"fixed<{width},3>")
 
 
+def test_impossible_integer_bits() -> None:
+    with pytest.raises(InputError, match=r"integer bits of fixed<8,-99> must be -32 to 32"):
+        FixedPointFormat.parse("fixed<8,-99>")
+
+
 @given(formats(signed=True))
 def test_range_is_that_of_twos_complement(form: FixedPointFormat) -> None:
     raw = np.arange(-(2 ** (form.width - 1)), 2 ** (form.width - 1))

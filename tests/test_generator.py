@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("pythia8mc", reason="needs the extra 'physics'")
 import awkward as ak
 
+from keras_ae import cli
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
 from keras_ae.generator import processes, production
@@ -105,9 +106,29 @@ def test_other_impossible_arguments(tmp_path: Path) -> None:
 def test_missing_extra_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from keras_ae.generator import collisions
+    monkeypatch.setattr(production, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pythia8mc, .* pip install 'keras-ae\[physics\]'"):
+        generate_sample(tmp_path, 1, 1, SimulationSettings())
 
-    monkeypatch.setitem(__import__("sys").modules, "pythia8mc", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-ae\[physics\]'"):
-        collisions._import_pythia()
-    assert production  # imported without the extra
+
+@pytest.mark.parametrize("name", ["w_lnu", "qcd"])
+def test_full_simulation_has_more_particles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras_ae.generator.collisions._BATCH_SIZE", 20)
+    sizes = [
+        len(ak.flatten(batch.particles.pdg_id)) / max(len(batch.particles), 1)
+        for full in (False, True)
+        for batch in [next(iter(open_collisions(PROCESSES[name], 3, full, 10)))]
+    ]
+    assert sizes[1] > 1.3 * sizes[0]
+
+
+def test_generate_command(
+    tmp_path: Path, small_chunks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(tmp_path), "--n-background", "0", "--n-signal", "3"]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*arguments, "--n-workers", "2"])
+    assert not caught.value.code
+    names = [Path(line).name for line in capsys.readouterr().out.split()]
+    assert names == ["a_4l.h5", "lq_btau.h5", "h0_tautau.h5", "hch_taunu.h5"]
+    assert len(read_l1_events(tmp_path / "hch_taunu.h5")) == 3

@@ -106,7 +106,7 @@ def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.sort(np.concatenate(numbers)), np.arange(n_events))
     groups = [set(part // 5) for part in numbers]
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
-    assert [len(part) for part in numbers] == pytest.approx([300, 50, 150], abs=5)
+    assert [len(part) for part in numbers] == pytest.approx([250, 100, 150], abs=5)
 
 
 @pytest.fixture(scope="module")

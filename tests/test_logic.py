@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,15 @@ def test_squared_error(form: FixedPointFormat, n_features: int, masked: bool, se
     x, y = inputs[:, :n_features], inputs[:, n_features:]
     weight = (x != 0) if masked else 1
     np.testing.assert_array_equal(found[:, 0], (weight * (x - y) ** 2).sum(axis=1))
+
+
+def test_threshold_beyond_float32() -> None:
+    # The score is float64, and must stay so.
+    layer = AboveThreshold(2.0**24, input_format="ufixed<28,28>")
+    scores = np.array([[2.0**24 - 1], [2.0**24], [2.0**24 + 1]])
+    found = np.asarray(layer(tf.constant(scores, "float64")))
+    np.testing.assert_array_equal(found[:, 0], [0, 0, 1])
+    np.testing.assert_array_equal(trace_logic(layer, 1).predict(scores), found)
 
 
 @settings(deadline=None, max_examples=30)

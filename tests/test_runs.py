@@ -19,6 +19,14 @@ def run(experiment_content: dict[str, Any], tmp_path: Path) -> Run:
     return create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
 
 
+def changed(run: Run, **sections: dict[str, Any]) -> Run:
+    """The same folder with another experiment."""
+    content = run.experiment.model_dump(mode="json")
+    for name, section in sections.items():
+        content[name] |= section
+    return create_run(run.folder, Experiment.model_validate(content))
+
+
 def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
     output = run.folder / "result"
     calls = []
@@ -27,24 +35,44 @@ def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
         calls.append(1)
         write_text(output, "done")
 
-    assert run.stage("train", {"a": 1}, (output,), work)
-    assert not run.stage("train", {"a": 1}, (output,), work)
-    assert run.stage("train", {"a": 2}, (output,), work)
+    assert run.stage("train", (output,), work)
+    assert not run.stage("train", (output,), work)
+    assert not changed(run, firmware={"clock_ns": 2.5}).stage("train", (output,), work)
+    assert changed(run, training={"epochs": 7}).stage("train", (output,), work)
+    run = changed(run, training={"epochs": 7})
+    output.write_text("tampered")
+    assert run.stage("train", (output,), work)
     output.unlink()
-    assert run.stage("train", {"a": 2}, (output,), work)
-    assert len(calls) == 3
+    assert run.stage("train", (output,), work)
+    assert len(calls) == 4
 
 
 def test_failed_stage_is_not_finished(run: Run) -> None:
-    run.stage("train", {"a": 1}, (), lambda: None)
+    run.stage("train", (), lambda: None)
+    run = changed(run, training={"epochs": 7})
 
     def fail() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run.stage("train", {"a": 2}, (), fail)
-    with pytest.raises(InputError, match="must have finished the stage 'train' first, finished: n"):
-        run.digest_of("train")
+        run.stage("train", (), fail)
+    with pytest.raises(InputError, match="must have finished the stage 'train' first, .* none"):
+        run.require("train")
+
+
+def test_later_stages_do_not_outlive_a_change_before_them(run: Run) -> None:
+    for stage in ("train", "quantize", "evaluate", "convert"):
+        run.stage(stage, (), lambda: None)
+        assert run.is_finished(stage)
+    write_text(run.validation_path, "{}")
+    other = changed(run, scaling={"quantiles": {"pt_spread": 0.75}})
+    with pytest.raises(InputError, match="must have finished the stage 'quantize' first"):
+        other.stage("convert", (), lambda: None)
+    other.stage("train", (), lambda: None)
+    assert not run.validation_path.exists()
+    with pytest.raises(InputError, match="'quantize' first, .*, finished: train$"):
+        other.stage("convert", (), lambda: None)
+    assert not other.is_finished("evaluate")
 
 
 def test_experiment_is_read_back(run: Run) -> None:

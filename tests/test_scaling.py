@@ -61,15 +61,15 @@ def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
     from hls.layers import ScaleObjects
     from hls.logic import trace_logic
 
-    units = HardwareUnits(n_bits=10)
+    units = HardwareUnits()
     scaler = L1Scaler.fit(events, ScalingQuantiles(pt_offset=pt_offset))
     layer = ScaleObjects(
         list(scaler.offset), list(scaler.shift), input_format=str(units.format), name="scale"
     )
-    values = np.arange(-512, 512)
+    values = np.arange(units.format.low, units.format.high + 1).astype(int)
     # Every value of every feature, beside an empty slot, the smallest pT and a large one.
     inputs = np.concatenate(
-        [np.where(np.arange(N_FEATURES) % 3 == 0, pt, values[:, None]) for pt in (0, 1, 511)]
+        [np.where(np.arange(N_FEATURES) % 3 == 0, pt, values[:, None]) for pt in (0, 1, 4095)]
         + [np.repeat(values[:, None], N_FEATURES, axis=1)]
     )
     expected = scaler.transform(inputs)

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sklearn.model_selection import GroupShuffleSplit
 
 from keras_ae.data.l1 import L1Events, read_l1_events
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.errors import InputError
+
+#: Samples that are not signals.
+RESERVED_NAMES = ("background", "stress")
 
 _PACKAGE_PREFIX = "package:"
 
@@ -27,13 +30,24 @@ class L1Data(BaseModel):
     with keras-ae. The rest of the background, after training and validation, is for the test.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     background: str
     signals: dict[str, str]
     max_events: Annotated[int, Field(ge=10)] | None = None
     train_fraction: float = Field(0.5, gt=0, lt=1)
     validation_fraction: float = Field(0.2, gt=0, lt=1)
+
+    @field_validator("signals")
+    @classmethod
+    def _check_names(cls, signals: dict[str, str]) -> dict[str, str]:
+        for name in signals:
+            if not name.isprintable() or not 0 < len(name) <= 16 or name in RESERVED_NAMES:
+                raise InputError(
+                    "signals must have names of 1 to 16 printable characters, other than "
+                    f"{' and '.join(RESERVED_NAMES)}, got {name!r}"
+                )
+        return signals
 
     @model_validator(mode="after")
     def _check_fractions(self) -> Self:

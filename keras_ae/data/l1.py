@@ -102,6 +102,8 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
             raise InputError(
                 f"{path} must hold the dataset 'Particles', found: {', '.join(file) or 'nothing'}"
             )
+        if particles.dtype.kind not in "fiu":
+            raise InputError(f"{path}: 'Particles' must hold numbers, got {particles.dtype}")
         if particles.ndim != 3 or particles.shape[1:] != (N_OBJECTS, 4):
             raise InputError(
                 f"{path}: 'Particles' must have shape (events, {N_OBJECTS}, 4), "
@@ -109,7 +111,7 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
             )
         objects = particles[:max_events].astype(np.float32)
         n_events = len(objects)
-        own = "Parent" in file
+        own = {"Parent", "Process", "Processes"} <= set(file)
         process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
         events = L1Events(
             objects=objects,
@@ -154,9 +156,3 @@ def write_l1_events(path: Path, events: L1Events) -> None:
         content = file.id.get_file_image()
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
-
-
-def object_counts(objects: np.ndarray) -> np.ndarray:
-    """Number of electrons, muons and jets in each event (events, 19, 4): (events, 3) int."""
-    present = objects[:, :, 0] > 0
-    return np.stack([present[:, kind.slots].sum(axis=1) for kind in (*LEPTONS, JET)], axis=1)

@@ -32,7 +32,7 @@ class HardwareUnits(BaseModel):
     The defaults are of the size that the CMS Global Trigger uses: 0.5 GeV, 0.087/2 and 2 pi/144.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     pt_lsb_gev: float = Field(0.5, gt=0)
     eta_lsb: float = Field(0.0435, gt=0)
@@ -71,7 +71,7 @@ class ScalingQuantiles(BaseModel):
     `pt_spread` of pT - offset, and `angle_spread` of |eta| and |phi|, become 1 at most.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     pt_offset: float = Field(0.0, ge=0, le=1)
     pt_spread: float = Field(0.5, ge=0, le=1)

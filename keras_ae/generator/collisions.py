@@ -13,6 +13,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+import pythia8mc
 
 from keras_ae.generator.processes import COMMON_SETTINGS, MINIMUM_BIAS_SETTINGS, Process
 
@@ -57,18 +58,8 @@ def open_collisions(process: Process, seed: int, full: bool, n_hadronizations: i
     return Collisions((*process.settings, mpi), seed)
 
 
-def _import_pythia() -> Any:
-    try:
-        import pythia8mc
-    except ImportError as error:
-        raise ImportError(
-            "pythia8mc is needed to generate events: pip install 'keras-ae[physics]'"
-        ) from error
-    return pythia8mc
-
-
 def _start_pythia(process_settings: tuple[str, ...], seed: int) -> Any:
-    pythia = _import_pythia().Pythia("", False)
+    pythia = pythia8mc.Pythia("", False)
     seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
     for setting in (*COMMON_SETTINGS, *process_settings, *seeding):
         if not pythia.readString(setting):

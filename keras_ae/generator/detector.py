@@ -7,10 +7,10 @@ one importer here. Momenta and energies in GeV.
 
 from __future__ import annotations
 
-from typing import Any
-
 import awkward as ak
+import fastjet
 import numpy as np
+import vector
 
 from keras_ae.data.l1 import (
     ELECTRON,
@@ -162,7 +162,7 @@ def _isolated_leptons(seen: ak.Array, rng: np.random.Generator) -> ak.Array:
 
 def _cluster_jets(particles: ak.Array) -> ak.Array:
     """Anti-kT jets, pT-ordered, within acceptance: fields pt, eta, phi."""
-    fastjet = _import_fastjet()
+    vector.register_awkward()
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
     momenta = ak.zip(
         {name: particles[name] for name in ("px", "py", "pz", "e")}, with_name="Momentum4D"
@@ -171,18 +171,6 @@ def _cluster_jets(particles: ak.Array) -> ak.Array:
     pt = np.hypot(jets.px, jets.py)
     jets = ak.zip({"pt": pt, "eta": np.arcsinh(jets.pz / pt), "phi": np.arctan2(jets.py, jets.px)})
     return jets[abs(jets.eta) < JET.max_eta]
-
-
-def _import_fastjet() -> Any:
-    try:
-        import fastjet
-        import vector
-    except ImportError as error:
-        raise ImportError(
-            "fastjet is needed to generate events: pip install 'keras-ae[physics]'"
-        ) from error
-    vector.register_awkward()
-    return fastjet
 
 
 def _fill(objects: np.ndarray, kind: ObjectClass, found: ak.Array) -> None:

@@ -13,6 +13,7 @@ import os
 import signal
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,7 @@ def generate_sample(
         InputError: a number below its minimum, or chunks of other settings in the folder.
         ImportError: the extra `physics` is not installed.
     """
+    _require_physics()
     for name, value, minimum in (
         ("n_background", n_background, 0),
         ("n_signal", n_signal, 0),
@@ -124,6 +126,16 @@ def generate_sample(
         per_process = [_merge_chunks(tasks[name], n) for name, n in counts.items() if n]
         write_l1_events(paths[sample], _mix(per_process, settings.seed))
     return paths
+
+
+def _require_physics() -> None:
+    missing = [
+        name for name in ("pythia8mc", "fastjet", "awkward", "vector") if not find_spec(name)
+    ]
+    if missing:
+        raise ImportError(
+            f"{', '.join(missing)} needed to generate events: pip install 'keras-ae[physics]'"
+        )
 
 
 def _claim_folder(chunk_folder: Path, settings: SimulationSettings) -> None:

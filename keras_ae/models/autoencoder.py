@@ -20,9 +20,9 @@ Tensor = Any
 class Autoencoder(keras.Model):
     """Minimizes -log p(x | decode(encode(x))), in nats: sum over features, mean over the batch.
 
-    A variant overrides `terms` (what is minimized), `latent` (what the decoder gets in training)
-    or `score_functions`. Sampling and corruption live here, in the outer model, so that `encoder`
-    and `decoder` can be converted to firmware.
+    A variant overrides `terms` and `term_weights` (what is minimized), `latent` (what the decoder
+    gets in training) or `score_terms`. Sampling and corruption live here, in the outer model, so
+    that `encoder` and `decoder` can be converted to firmware.
 
     Args:
         encoder: (batch, input_dim) -> (batch, latent_dim).
@@ -68,13 +68,15 @@ class Autoencoder(keras.Model):
         return self.latent_mean(encoded)
 
     def terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """The objective's terms by name, each (batch,); the loss is the mean of their sum."""
+        """The objective's terms by name, each (batch,) in nats, without their weights."""
         return {"reconstruction": self.likelihood.negative_log_likelihood(x, output)}
 
-    def score_terms(self, x: Tensor) -> dict[str, Tensor]:
-        """Every anomaly score of this model by name, each (batch,), without sampling."""
-        encoded = self.encoder(x)
-        output = self.decoder(self.latent_mean(encoded))
+    def term_weights(self) -> dict[str, Tensor]:
+        """Weights of the terms in the loss; 1 for those that are not named."""
+        return {}
+
+    def score_terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """Every anomaly score by name, each (batch,), of inputs that went through both networks."""
         return {"reconstruction_error": ops.sum(self.likelihood.squared_error(x, output), axis=-1)}
 
     # Keras -------------------------------------------------------------------------------------
@@ -103,12 +105,18 @@ class Autoencoder(keras.Model):
         x = keras.utils.unpack_x_y_sample_weight(data)[0]
         return self._track(*self._objective(x, training=False))
 
-    def _objective(self, x: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    def _forward(self, x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Input, what the encoder returns, reconstruction: what terms and scores are made of."""
         encoded = self.encoder(x, training=training)
         output = self.decoder(self.latent(encoded, training), training=training)
         # In float32 also under mixed precision: sums over many features overflow float16.
-        terms = self.terms(*(tf.nest.map_structure(_to_float32, t) for t in (x, encoded, output)))
-        return ops.mean(sum(terms.values())), terms
+        return tf.nest.map_structure(lambda t: ops.cast(t, "float32"), (x, encoded, output))
+
+    def _objective(self, x: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.terms(*self._forward(x, training))
+        weights = self.term_weights()
+        per_event = sum(weights.get(name, 1.0) * term for name, term in terms.items())
+        return ops.mean(per_event), terms
 
     def _track(self, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         n_events = ops.shape(next(iter(terms.values())))[0]
@@ -149,7 +157,9 @@ class Autoencoder(keras.Model):
 
     def scores(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
         """Every anomaly score of this model by name, each (events,)."""
-        return map_batches(self.score_terms, x, batch_size)
+        return map_batches(
+            lambda batch: self.score_terms(*self._forward(batch, training=False)), x, batch_size
+        )
 
     def score(self, x: np.ndarray, name: str, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """One anomaly score, (events,), higher for the more anomalous.
@@ -163,7 +173,3 @@ class Autoencoder(keras.Model):
                 f"score of {type(self).__name__} must be one of {', '.join(scores)}, got {name!r}"
             )
         return scores[name]
-
-
-def _to_float32(tensor: Tensor) -> Tensor:
-    return ops.cast(tensor, "float32")

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_ae.errors import InputError
@@ -67,18 +68,22 @@ class VariationalAutoencoder(Autoencoder):
         mean, log_var = encoded
         if not training:
             return mean
-        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self._noise)
+        # Replicas share the generator's state, but must not share their noise.
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = ops.cast(self._noise.next(), "int32") + ops.stack([0, ops.cast(replica, "int32")])
+        noise = tf.random.stateless_normal(ops.shape(mean), seed, dtype=mean.dtype)
         return mean + ops.exp(0.5 * log_var) * noise
 
     def terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
-        terms = super().terms(x, encoded, output)
-        terms["kl"] = self.beta * kl_to_standard_normal(*encoded)
-        return terms
+        return {**super().terms(x, encoded, output), "kl": kl_to_standard_normal(*encoded)}
 
-    def score_terms(self, x: Tensor) -> dict[str, Tensor]:
-        mean, log_var = self.encoder(x)
+    def term_weights(self) -> dict[str, Tensor]:
+        return {"kl": self.beta}
+
+    def score_terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
+        mean, log_var = encoded
         return {
-            **super().score_terms(x),
+            **super().score_terms(x, encoded, output),
             "squared_latent_norm": squared_latent_norm(mean),
             "kl_divergence": kl_to_standard_normal(mean, log_var),
         }
