@@ -85,17 +85,13 @@ class Run:
     def digest(self, stage: str) -> str:
         """Of all that decides a stage's result: its sections, the data, the stages before it."""
         upstream, sections = _STAGES[stage]
-        inputs: dict[str, Any] = {
+        before = self.digest(upstream) if upstream else data_fingerprint(self.experiment.data)
+        inputs = {
             "version": __version__,
             "sections": self.experiment.model_dump(mode="json", include=set(sections)),
-            "upstream": self.digest(upstream)
-            if upstream
-            else data_fingerprint(self.experiment.data),
+            "before": before,
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-    def _data_fingerprint(self) -> dict[str, str]:
-        return data_fingerprint(self.experiment.data)
 
     def is_finished(self, stage: str) -> bool:
         """Whether a stage was finished with the present experiment and data."""
