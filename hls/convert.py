@@ -8,10 +8,12 @@ from pathlib import Path
 
 import hls4ml
 import keras
+import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
 from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
+from hls.trigger import run_trigger_graph
 from keras_ae.errors import InputError
 
 #: Name of the top function, of the project and of its files.
@@ -21,8 +23,19 @@ PROJECT_NAME = "anomaly_trigger"
 MAX_UNROLLED_WEIGHTS = 4096
 
 
-def convert_trigger_graph(graph: keras.Model, folder: Path, settings: FirmwareSettings) -> None:
+def convert_trigger_graph(
+    graph: keras.Model,
+    folder: Path,
+    settings: FirmwareSettings,
+    bench_events: np.ndarray | None = None,
+) -> None:
     """Write the HLS project of a trigger graph into `folder`, replacing what is there.
+
+    Args:
+        graph: made by `build_trigger_graph`.
+        folder: of the project.
+        settings: what the firmware is made for.
+        bench_events: hardware integers (events, n_features) for the project's own test bench.
 
     Raises:
         InputError: a dense layer too large for the strategy.
@@ -32,6 +45,8 @@ def convert_trigger_graph(graph: keras.Model, folder: Path, settings: FirmwareSe
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
         _hls_model(graph, temporary, settings).write()
+        if bench_events is not None:
+            _write_bench_data(graph, temporary / "tb_data", bench_events)
         # hls4ml records where it wrote; the project is to be moved.
         record = temporary / "hls4ml_config.yml"
         record.write_text(record.read_text().replace(str(temporary), "."))
@@ -67,6 +82,18 @@ def _hls_model(
                 input_layer.name: {"Precision": {"result": str(input_layer.input_format)}}
             },
         },
+    )
+
+
+def _write_bench_data(graph: keras.Model, folder: Path, events: np.ndarray) -> None:
+    """Inputs and expected outputs, in the files that the test bench reads: one event a line."""
+    expected = run_trigger_graph(graph, events)
+    folder.mkdir(exist_ok=True)
+    np.savetxt(folder / "tb_input_features.dat", events, fmt="%d")
+    np.savetxt(
+        folder / "tb_output_predictions.dat",
+        np.column_stack([expected.score, expected.trigger]),
+        fmt=("%.12g", "%d"),
     )
 
 

@@ -18,6 +18,7 @@ from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model, load_model
 
 N_STRESS_EVENTS = 20_000
+N_BENCH_EVENTS = 1_000
 
 
 def firmware_settings(run: Run) -> FirmwareSettings:
@@ -45,7 +46,7 @@ def convert(run: Run) -> bool:
         )
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
-        convert_trigger_graph(graph, run.firmware_folder, settings)
+        convert_trigger_graph(graph, run.firmware_folder, settings, background[:N_BENCH_EVENTS])
         decision = graph.get_layer("trigger")
         write_json(
             run.trigger_path,

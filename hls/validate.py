@@ -78,11 +78,11 @@ def validate_project(
         ProofError: simulation and synthesis would not see the same weights.
     """
     check_weight_files(folder)
-    sizes = np.cumsum([len(sample) for sample in samples.values()])[:-1]
+    boundaries = np.cumsum([len(sample) for sample in samples.values()])[:-1]
     integers = np.concatenate(list(samples.values()))
     expected, found = run_trigger_graph(graph, integers), simulate_project(folder, integers)
     score_format = graph.get_layer("trigger").input_format
-    indices = dict(zip(samples, np.split(np.arange(len(integers)), sizes), strict=True))
+    indices = dict(zip(samples, np.split(np.arange(len(integers)), boundaries), strict=True))
     quantized = {name: expected.take(index) for name, index in indices.items()}
     firmware = {name: found.take(index) for name, index in indices.items()}
     comparisons = {

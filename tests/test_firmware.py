@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import keras
@@ -200,6 +201,25 @@ class TestTheProofCanFail:
         # Two score bits and the trigger bit of the second; the third is off the grid.
         assert comparison.mismatching_bits == 2 + 1 + 1
         assert comparison.first_mismatching_event == 1
+
+
+def test_the_projects_own_bench_gives_the_expected_outputs(
+    project: tuple, module_events: np.ndarray, tmp_path: Path
+) -> None:
+    graph, _ = project
+    folder = tmp_path / "firmware"
+    convert_trigger_graph(graph, folder, FirmwareSettings(), module_events[:300])
+    command = ["g++", "-std=c++17", "-O1", "-w", "-Ifirmware/ap_types"]
+    command += [f'-DWEIGHTS_DIR="{folder}/firmware/weights"', "-o", "bench"]
+    command += ["anomaly_trigger_test.cpp", "firmware/anomaly_trigger.cpp"]
+    subprocess.run(command, cwd=folder, check=True)
+    subprocess.run(["./bench"], cwd=folder, check=True, capture_output=True)
+    # The bench writes score and trigger on lines of their own, in six digits.
+    found = np.loadtxt(folder / "tb_data" / "csim_results.log").reshape(-1, 2)
+    expected = np.loadtxt(folder / "tb_data" / "tb_output_predictions.dat")
+    assert len(expected) == 300
+    np.testing.assert_array_equal(found[:, 1], expected[:, 1])
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-5)
 
 
 def test_project_is_complete_and_replaced_as_a_whole(

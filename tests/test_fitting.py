@@ -41,11 +41,24 @@ class Interruption(Exception):
     pass
 
 
-@pytest.mark.parametrize("epochs_before", [1, 4])
+@pytest.mark.parametrize(
+    ("epochs_before", "changes"),
+    [
+        (1, {}),
+        (4, {}),
+        # The state of early stopping must survive, too.
+        (3, {"epochs": 100, "early_stopping_patience": 3, "learning_rate": 0.1}),
+    ],
+)
 def test_interrupted_training_ends_at_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_before: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs_before: int,
+    changes: dict[str, float],
 ) -> None:
-    weights, history = fit(tmp_path / "whole")
+    settings = SETTINGS.model_copy(update=changes)
+    weights, history = fit(tmp_path / "whole", settings)
+    assert len(history["loss"]) > epochs_before
 
     class Interrupting(fitting._StopAtNan):
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -55,8 +68,8 @@ def test_interrupted_training_ends_at_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "_StopAtNan", Interrupting)
         with pytest.raises(Interruption):
-            fit(tmp_path / "interrupted")
-    resumed_weights, resumed_history = fit(tmp_path / "interrupted")
+            fit(tmp_path / "interrupted", settings)
+    resumed_weights, resumed_history = fit(tmp_path / "interrupted", settings)
     assert resumed_history == history
     for expected, found in zip(weights, resumed_weights, strict=True):
         np.testing.assert_array_equal(expected, found)
