@@ -60,7 +60,7 @@ def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
 
 
 def _warn_of_saturated_weights(network: keras.Model, precision: FixedPoint) -> None:
-    """Saturated weights are the commonest reason for a quantized model that scores otherwise."""
+    """A weight outside its format would change the model without a word."""
     for layer in network.layers:
         for values, form in zip(
             layer.get_weights(), (precision.weight, precision.bias), strict=False
