@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from keras_ae.config import validate_settings
 from keras_ae.errors import InputError
 
 #: Parts by the start of their name: AMD/Xilinx families that the Vitis and Vivado backends target.
@@ -24,6 +25,15 @@ KNOWN_PART_FAMILIES = (
     "xcvm",
     "xcvp",
 )
+
+
+def load_firmware_settings(section: dict[str, Any], subject: str) -> FirmwareSettings:
+    """The section `firmware` of an experiment, as settings.
+
+    Raises:
+        InputError: its first fault, named after `subject`, with the dotted path.
+    """
+    return validate_settings(FirmwareSettings, section, subject, "firmware")
 
 
 class FirmwareSettings(BaseModel):

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hls.convert import convert_trigger_graph
-from hls.settings import FirmwareSettings
+from hls.settings import load_firmware_settings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import Validation, stress_events, validate_project
-from keras_ae.config import validate_settings
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.files import whole_file
@@ -21,14 +20,9 @@ N_STRESS_EVENTS = 20_000
 N_BENCH_EVENTS = 1_000
 
 
-def firmware_settings(run: Run) -> FirmwareSettings:
-    """The experiment's section `firmware`, validated."""
-    return validate_settings(FirmwareSettings, run.experiment.firmware, "firmware")
-
-
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = firmware_settings(run)
+    settings = load_firmware_settings(run.experiment.firmware, str(run.folder))
 
     def work() -> None:
         data = load_data(run)

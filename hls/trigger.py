@@ -68,9 +68,10 @@ def build_trigger_graph(
     x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
     score_layer, score_output = _score(model, score, x(inputs))
     score_format = output_format(score_layer, score_layer.input.shape[1])
-    check_exact_in_float32(keras.Model(inputs, score_output))
+    scored = keras.Model(inputs, score_output)
+    check_exact_in_float32(scored)
 
-    scores = _evaluate_exactly(keras.Model(inputs, score_output), background).ravel()
+    scores = _evaluate_exactly(scored, background).ravel()
     threshold = threshold_at_fpr(scores, target_fpr)
     decision = AboveThreshold(threshold, input_format=str(score_format), name="trigger")
     graph = keras.Model(inputs, [score_output, decision(score_output)], name="trigger_graph")

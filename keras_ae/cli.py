@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -169,12 +169,13 @@ def _one_line(error: BaseException) -> str:
 
 
 def _create_run(config: Path, run_dir: Path | None) -> Run:
+    from hls.settings import load_firmware_settings
     from keras_ae.config import load_experiment
     from keras_ae.data.dataset import load_l1_dataset
     from keras_ae.runs import create_run
 
     experiment = load_experiment(config)
-    _check_firmware(experiment.firmware, str(config))
+    load_firmware_settings(experiment.firmware, str(config))
     folder = run_dir or Path("runs") / experiment.name
     if not folder.exists():
         # A fault in the data leaves no half-made run behind.
@@ -183,18 +184,12 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
 
 
 def _open_run(folder: Path) -> Run:
+    from hls.settings import load_firmware_settings
     from keras_ae.runs import open_run
 
     opened = open_run(folder)
-    _check_firmware(opened.experiment.firmware, str(folder / "experiment.yaml"))
+    load_firmware_settings(opened.experiment.firmware, str(folder / "experiment.yaml"))
     return opened
-
-
-def _check_firmware(section: dict[str, Any], subject: str) -> None:
-    from hls.settings import FirmwareSettings
-    from keras_ae.config import validate_settings
-
-    validate_settings(FirmwareSettings, section, subject, "firmware")
 
 
 def _load_tensorflow() -> None:

@@ -39,19 +39,22 @@ def evaluate(run: Run) -> bool:
 def score_samples(run: Run, data: L1Dataset) -> dict[str, dict[str, np.ndarray]]:
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
     integers = {"background": data.test, **data.signals}
-    models = {
-        "float": load_model(run, "float"),
-        "quantized": load_model(run, "quantized"),
-        "untrained": build_model(run.experiment, Float()),
-    }
+    inputs, quantized_inputs = (
+        {sample: network_inputs(run, precision, x) for sample, x in integers.items()}
+        for precision in ("float", "quantized")
+    )
+    model = load_model(run, "float")
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for model_name, model in models.items():
-        for sample, x in integers.items():
-            for score, values in model.scores(network_inputs(run, model_name, x)).items():
-                scores.setdefault(f"{model_name}/{score}", {})[sample] = values
-    inputs = {sample: network_inputs(run, "float", x) for sample, x in integers.items()}
+    for name, scored, samples in (
+        ("float", model, inputs),
+        ("quantized", load_model(run, "quantized"), quantized_inputs),
+        ("untrained", build_model(run.experiment, Float()), inputs),
+    ):
+        for sample, x in samples.items():
+            for score, values in scored.scores(x).items():
+                scores.setdefault(f"{name}/{score}", {})[sample] = values
     train = network_inputs(run, "float", data.train)
-    likelihood = models["float"].likelihood
+    likelihood = model.likelihood
     return scores | _pca_baselines(run, likelihood, train, inputs) | _counting_baselines(integers)
 
 

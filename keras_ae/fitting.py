@@ -161,6 +161,7 @@ class _TrainingState(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._folder, self._key, self._others = folder, key, others
+        self._other_states: list[dict[str, float]] = []
         self._best_loss = float("inf")
         self.history: dict[str, list[float]] = {}
         self.finished = False
@@ -181,7 +182,7 @@ class _TrainingState(keras.callbacks.Callback):
             return 0
         _load_variables(self._folder / state["weights"], _state_variables(model))
         model.optimizer.learning_rate.assign(state["learning_rate"])
-        self._callback_states = state["callbacks"]
+        self._other_states = state["callbacks"]
         self._best_loss = state["best_loss"]
         self.history = state["history"]
         self.finished = state["finished"]
@@ -189,9 +190,7 @@ class _TrainingState(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         # After the others have reset themselves: this callback comes behind them.
-        for callback, values in zip(
-            self._others, getattr(self, "_callback_states", ()), strict=False
-        ):
+        for callback, values in zip(self._others, self._other_states, strict=False):
             vars(callback).update(values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

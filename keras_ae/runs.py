@@ -152,7 +152,7 @@ def create_run(folder: Path, experiment: Experiment) -> Run:
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"run directory must be new, empty or a run, got {folder}")
         record = {"format": FORMAT, "version": __version__, "stages": {}}
-        write_text(folder / "run.json", json.dumps(record, indent=2))
+        write_json(folder / "run.json", record)
     _read_record(folder)
     write_text(folder / "experiment.yaml", dump_experiment(experiment))
     return Run(folder, experiment)

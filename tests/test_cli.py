@@ -290,7 +290,12 @@ class TestMistakes:
 
     @pytest.mark.parametrize(
         ("command", "needed"),
-        [("quantize", "train"), ("evaluate", "quantize"), ("convert", "quantize")],
+        [
+            ("quantize", "train"),
+            ("evaluate", "quantize"),
+            ("convert", "quantize"),
+            ("validate", "convert"),
+        ],
     )
     def test_stage_out_of_order(
         self,
@@ -308,21 +313,6 @@ class TestMistakes:
             run_cli(capsys, command, tmp_path / "run"),
             f"must have finished the stage '{needed}' first",
             "finished: none",
-        )
-
-    def test_validate_before_convert(
-        self,
-        capsys: pytest.CaptureFixture[str],
-        experiment_content: dict[str, Any],
-        tmp_path: Path,
-    ) -> None:
-        from keras_ae.config import Experiment
-        from keras_ae.runs import create_run
-
-        create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
-        assert_one_line(
-            run_cli(capsys, "validate", tmp_path / "run"),
-            "must have finished the stage 'convert' first",
         )
 
     def test_unknown_command(self, capsys: pytest.CaptureFixture[str]) -> None:
