@@ -22,18 +22,20 @@ lint: $(READY)
 
 # The table of results in the README, from three runs.
 results: $(READY)
-	for name in l1_vae l1_ae l1_vae_latent; do $(BIN)/keras-ae run configs/$$name.yaml || exit; done
+	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config || exit; done
 	$(BIN)/python benchmarks/l1_results.py runs/l1_vae runs/l1_ae runs/l1_vae_latent \
 	    > benchmarks/l1_results.md
 
-# The sample that comes with the package. Takes over an hour on four cores.
+# The samples that come with the package. Takes over an hour on four cores.
 sample: $(READY)
 	$(BIN)/keras-ae generate build/l1 --n-background 40000 --n-signal 5000 --seed 1
 	cp build/l1/*.h5 keras_ae/data/samples/l1/
+	$(BIN)/keras-ae generate-jets build/jets --n-jets 8000 --seed 1
+	cp build/jets/*.h5 keras_ae/data/samples/jets/
 
 lock: $(READY)
 	$(BIN)/pip install uv
-	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra dev --universal \
 	    --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 	    --upgrade -o requirements.lock
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from keras_ae.config import validate_settings
+from keras_ae.architecture import ConvolutionalSpec
+from keras_ae.config import Experiment, validate_settings
 from keras_ae.errors import InputError
 
 #: Parts by the start of their name: AMD/Xilinx families that the Vitis and Vivado backends target.
@@ -27,13 +28,45 @@ KNOWN_PART_FAMILIES = (
 )
 
 
-def load_firmware_settings(section: dict[str, Any], subject: str) -> FirmwareSettings:
-    """The section `firmware` of an experiment, as settings.
+#: Scores that there is firmware for, see `hls.trigger`.
+FIRMWARE_SCORES = ("squared_latent_norm", "reconstruction_error")
+
+
+def load_firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings | None:
+    """The section `firmware` of an experiment, as settings; None for one without firmware.
 
     Raises:
-        InputError: its first fault, named after `subject`, with the dotted path.
+        InputError: its first fault, named after `subject`, with the dotted path; or an experiment
+            that cannot be put into firmware.
     """
-    return validate_settings(FirmwareSettings, section, subject, "firmware")
+    if experiment.firmware is None:
+        return None
+    settings = validate_settings(FirmwareSettings, experiment.firmware, subject, "firmware")
+    _check_deployable(experiment, subject)
+    return settings
+
+
+def _check_deployable(experiment: Experiment, subject: str) -> None:
+    """Before hours of training, not after them."""
+    spec, likelihood = experiment.architecture, experiment.objective.likelihood
+    score = experiment.trigger.score
+    if isinstance(spec, ConvolutionalSpec) and spec.upsampling == "transpose":
+        raise InputError(
+            f"{subject}: architecture.upsampling must be 'upsample' for firmware, got 'transpose': "
+            "hls4ml has no transposed convolution"
+        )
+    for name, value, choices in (
+        ("trigger.score", score, FIRMWARE_SCORES),
+        ("architecture.kind", spec.kind, ("dense",)),
+        ("architecture.condition_dim", spec.condition_dim, (0,)),
+        ("architecture.latent_activation", spec.latent_activation, ("linear", "relu")),
+        ("objective.likelihood", likelihood, ("gaussian", "masked_gaussian")),
+    ):
+        if value not in choices:
+            raise InputError(
+                f"{subject}: {name} must be {' or '.join(map(repr, choices))} for firmware, got "
+                f"{value!r}: choose another or set 'firmware: null'"
+            )
 
 
 class FirmwareSettings(BaseModel):

@@ -11,6 +11,7 @@ from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import Validation, stress_events, validate_project
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
+from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.metrics import separation
 from keras_ae.runs import Run, write_json
@@ -22,14 +23,16 @@ N_BENCH_EVENTS = 1_000
 
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = load_firmware_settings(run.experiment.firmware, str(run.folder))
+    settings = load_firmware_settings(run.experiment, str(run.folder))
+    if settings is None:
+        raise InputError(f"{run.folder}: section firmware must be given to convert, got null")
 
     def work() -> None:
         data = load_data(run)
         choice = run.experiment.trigger
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
-        background = data.validation
+        background = data.validation.x
         graph = build_trigger_graph(
             load_model(run, "quantized"),
             L1Scaler.load(run.scaler_path),
@@ -74,10 +77,10 @@ def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
     graph = load_keras_model(run.trigger_graph_path)
     units = run.experiment.scaling.units
     samples = {
-        "background/train": data.train,
-        "background/validation": data.validation,
-        "background/test": data.test,
-        **{f"signal/{name}": sample for name, sample in data.signals.items()},
+        "background/train": data.train.x,
+        "background/validation": data.validation.x,
+        "background/test": data.test.x,
+        **{f"signal/{name}": sample.x for name, sample in data.signals.items()},
         "stress": stress_events(units.format, N_FEATURES, N_STRESS_EVENTS, run.experiment.seed),
         **{f"file/{path}": units.to_integers(read_l1_events(path).objects) for path in event_files},
     }

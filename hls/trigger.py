@@ -64,6 +64,7 @@ def build_trigger_graph(
             exactly, so that Keras could not be the reference, or too little background.
     """
     check_rate(len(background), target_fpr)
+    _check_layers(model)
     inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
     x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
     score_layer, score_output = _score(model, score, x(inputs))
@@ -127,6 +128,22 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
     raise InputError(
         f"score in firmware must be one of squared_latent_norm, reconstruction_error, got {name!r}"
     )
+
+
+def _check_layers(model: Autoencoder) -> None:
+    """Raise InputError naming a layer that has no place in the trigger graph."""
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        kind = type(layer).__name__
+        if "Conv2DTranspose" in kind:
+            raise InputError(
+                f"layer '{layer.name}' must not be a {kind}: hls4ml has no transposed convolution; "
+                "use upsampling 'upsample'"
+            )
+        if "Conv" in kind or isinstance(layer, keras.layers.Concatenate):
+            raise InputError(
+                f"layer '{layer.name}' must belong to a dense autoencoder without condition, got "
+                f"{kind}"
+            )
 
 
 def _layers_after(chain: keras.Model, name: str) -> list[keras.Layer]:

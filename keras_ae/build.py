@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 
-from keras_ae.architecture import ArchitectureSpec
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.precision import Precision
 
+Spec = ArchitectureSpec | ConvolutionalSpec
 
-def build_encoder(
-    spec: ArchitectureSpec, precision: Precision, variational: bool = False
-) -> keras.Model:
-    """Inputs (batch, input_dim) -> latent (batch, latent_dim).
+
+def build_encoder(spec: Spec, precision: Precision, variational: bool = False) -> keras.Model:
+    """Inputs (batch, *input_shape) -> latent (batch, latent_dim).
 
     With `variational` there are two outputs of that shape: the mean and the logarithm of the
-    variance of the latent Gaussian.
+    variance of the latent Gaussian. With a condition the inputs are a pair; the condition has
+    shape (batch, condition_dim).
     """
-    inputs = keras.Input((spec.input_dim,), name="encoder_input")
+    inputs = keras.Input(spec.input_shape, name="encoder_input")
     hidden = precision.identity("input", "encoder_input_format")(inputs)
+    if isinstance(spec, ConvolutionalSpec):
+        hidden = _convolutions(hidden, spec, precision)
+    hidden, condition = _with_condition(hidden, spec, precision, "encoder")
     hidden = _hidden_layers(hidden, spec.hidden_dims, precision, "encoder")
-    heads = ("latent_mean", "latent_log_var") if variational else ("latent_mean",)
-    outputs = [
-        precision.identity("latent", f"{head}_format")(
-            precision.dense(spec.latent_dim, head)(hidden)
-        )
-        for head in heads
-    ]
-    return keras.Model(inputs, outputs if variational else outputs[0], name="encoder")
+
+    mean = precision.dense(spec.latent_dim, "latent_mean")(hidden)
+    outputs = [precision.latent_activation(spec.latent_activation, "latent_mean_format")(mean)]
+    if variational:
+        log_var = precision.dense(spec.latent_dim, "latent_log_var")(hidden)
+        outputs.append(precision.identity("latent", "latent_log_var_format")(log_var))
+    return keras.Model(
+        [inputs, *condition] if condition else inputs,
+        outputs if variational else outputs[0],
+        name="encoder",
+    )
 
 
-def build_decoder(spec: ArchitectureSpec, precision: Precision) -> keras.Model:
-    """Latent (batch, latent_dim) -> reconstruction (batch, input_dim)."""
+def build_decoder(spec: Spec, precision: Precision) -> keras.Model:
+    """Latent (batch, latent_dim) -> reconstruction (batch, *input_shape).
+
+    With a condition the inputs are a pair, as for the encoder.
+    """
     inputs = keras.Input((spec.latent_dim,), name="decoder_input")
     hidden = precision.identity("latent", "decoder_input_format")(inputs)
+    hidden, condition = _with_condition(hidden, spec, precision, "decoder")
     hidden = _hidden_layers(hidden, spec.hidden_dims[::-1], precision, "decoder")
-    outputs = precision.dense(spec.input_dim, "reconstruction")(hidden)
+    if isinstance(spec, ConvolutionalSpec):
+        outputs = _upsampling_convolutions(hidden, spec, precision)
+    else:
+        outputs = precision.dense(spec.input_dim, "reconstruction")(hidden)
     outputs = precision.identity("reconstruction", "reconstruction_format")(outputs)
-    return keras.Model(inputs, outputs, name="decoder")
+    return keras.Model([inputs, *condition] if condition else inputs, outputs, name="decoder")
+
+
+def _with_condition(
+    hidden: keras.KerasTensor, spec: Spec, precision: Precision, prefix: str
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+    """`hidden` beside the condition, and the condition's input; as it was without a condition."""
+    if not spec.condition_dim:
+        return hidden, []
+    condition = keras.Input((spec.condition_dim,), name=f"{prefix}_condition")
+    quantized = precision.identity("input", f"{prefix}_condition_format")(condition)
+    joined = keras.layers.Concatenate(name=f"{prefix}_with_condition")([hidden, quantized])
+    return joined, [condition]
 
 
 def _hidden_layers(
@@ -46,6 +74,35 @@ def _hidden_layers(
         hidden = precision.dense(width, f"{prefix}_dense_{number}")(hidden)
         hidden = precision.relu(f"{prefix}_relu_{number}")(hidden)
     return hidden
+
+
+def _convolutions(
+    hidden: keras.KerasTensor, spec: ConvolutionalSpec, precision: Precision
+) -> keras.KerasTensor:
+    for number, channels in enumerate(spec.filters, start=1):
+        hidden = precision.conv2d(channels, spec.kernel_size, f"encoder_conv_{number}")(hidden)
+        hidden = precision.relu(f"encoder_conv_relu_{number}")(hidden)
+        # A maximum stays in its format.
+        hidden = keras.layers.MaxPooling2D(2, name=f"encoder_pool_{number}")(hidden)
+    return keras.layers.Flatten(name="encoder_flatten")(hidden)
+
+
+def _upsampling_convolutions(
+    hidden: keras.KerasTensor, spec: ConvolutionalSpec, precision: Precision
+) -> keras.KerasTensor:
+    hidden = precision.dense(math.prod(spec.innermost_shape), "decoder_unflatten")(hidden)
+    hidden = precision.relu("decoder_unflatten_relu")(hidden)
+    hidden = keras.layers.Reshape(spec.innermost_shape, name="decoder_reshape")(hidden)
+    # From the last stage's channels back to the first's, then to the image's.
+    for number, channels in enumerate((*spec.filters[-2::-1], spec.filters[0]), start=1):
+        name = f"decoder_conv_{number}"
+        if spec.upsampling == "transpose":
+            hidden = precision.conv2d_transpose(channels, spec.kernel_size, name)(hidden)
+        else:
+            hidden = keras.layers.UpSampling2D(2, name=f"decoder_upsample_{number}")(hidden)
+            hidden = precision.conv2d(channels, spec.kernel_size, name)(hidden)
+        hidden = precision.relu(f"decoder_conv_relu_{number}")(hidden)
+    return precision.conv2d(spec.image_shape[2], spec.kernel_size, "reconstruction")(hidden)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

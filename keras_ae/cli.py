@@ -6,6 +6,7 @@ inside the commands, so that `--help` and mistakes answer at once.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -44,11 +45,17 @@ def cli() -> None:
 def run(config: Path, run_dir: Path | None) -> None:
     """Train, quantize, evaluate, convert and validate the experiment CONFIG.
 
-    A stage that was finished with the same inputs is skipped.
+    A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
+    ends with its evaluation.
     """
+    from keras_ae.report import summary
+
     experiment_run = _create_run(config, run_dir)
-    for stage in _STAGES:
+    with_firmware = experiment_run.experiment.firmware is not None
+    for stage in _STAGES if with_firmware else _STAGES[:3]:
         _do_stage(experiment_run, stage)
+    if not with_firmware:
+        click.echo(summary(experiment_run))
 
 
 @cli.command()
@@ -133,6 +140,25 @@ def generate(
         click.echo(path)
 
 
+@cli.command("generate-jets")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--n-jets", default=8_000, show_default=True, help="QCD jets, and as many top jets.")
+@click.option("--seed", default=1, show_default=True, help="Of the whole production.")
+@click.option("--n-workers", type=int, help="Processes. Default: one for each core.")
+@click.option("--full", is_flag=True, help="Simulate multiparton interactions.")
+def generate_jets(folder: Path, n_jets: int, seed: int, n_workers: int | None, full: bool) -> None:
+    """Generate images of QCD and top jets with Pythia 8 and FastJet into FOLDER.
+
+    Needs the extra `physics`. Jets are made in whole chunks of 1,000, which stay in FOLDER/chunks:
+    an interrupted generation, or one for more jets, continues from them.
+    """
+    from keras_ae.generator.jets import JetSettings, generate_jet_sample
+
+    settings = JetSettings(full=full, seed=seed)
+    for path in generate_jet_sample(folder, n_jets, settings, n_workers).values():
+        click.echo(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line and exit code 2."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -171,15 +197,15 @@ def _one_line(error: BaseException) -> str:
 def _create_run(config: Path, run_dir: Path | None) -> Run:
     from hls.settings import load_firmware_settings
     from keras_ae.config import load_experiment
-    from keras_ae.data.dataset import load_l1_dataset
+    from keras_ae.data.dataset import load_dataset
     from keras_ae.runs import create_run
 
     experiment = load_experiment(config)
-    load_firmware_settings(experiment.firmware, str(config))
+    load_firmware_settings(experiment, str(config))
     folder = run_dir or Path("runs") / experiment.name
     if not folder.exists():
         # A fault in the data leaves no half-made run behind.
-        load_l1_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+        load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
     return create_run(folder, experiment)
 
 
@@ -188,7 +214,7 @@ def _open_run(folder: Path) -> Run:
     from keras_ae.runs import open_run
 
     opened = open_run(folder)
-    load_firmware_settings(opened.experiment.firmware, str(folder / "experiment.yaml"))
+    load_firmware_settings(opened.experiment, str(folder / "experiment.yaml"))
     return opened
 
 
@@ -199,6 +225,9 @@ def _load_tensorflow() -> None:
     try:
         os.dup2(nowhere, 2)
         import tensorflow  # noqa: F401
+
+        # It takes each epoch's new iterator for a retracing.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         os.dup2(saved, 2)
         os.close(saved)

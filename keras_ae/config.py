@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
-from keras_ae.architecture import ArchitectureSpec
-from keras_ae.data.dataset import L1Data
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, ScalingQuantiles
+from keras_ae.architecture import Architecture
+from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
+from keras_ae.data.sources import L1Data, Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
+from keras_ae.objectives import OBJECTIVES, Objective, parse_objective
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,20 +58,12 @@ class ScalingSettings(_Section):
     quantiles: ScalingQuantiles = ScalingQuantiles()
 
 
-class ObjectiveSettings(_Section):
-    """What is minimized."""
-
-    kind: Literal["plain", "variational"]
-    likelihood: Literal["gaussian", "masked_gaussian"] = "masked_gaussian"
-    variance: float = Field(1.0, gt=0)
-    beta: float = Field(1.0, ge=0)
-
-
 class TrainingSettings(_Section):
     """How long and how fast; patience in epochs of the validation loss."""
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(1024, ge=1)
+    optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     early_stopping_patience: int = Field(10, ge=1)
     plateau_patience: int = Field(4, ge=1)
@@ -74,45 +76,62 @@ class TrainingSettings(_Section):
 class TriggerSettings(_Section):
     """Which score decides, and how much background may pass."""
 
-    score: Literal["squared_latent_norm", "reconstruction_error"]
+    score: str
     target_fpr: float = Field(gt=0, lt=1)
 
 
 class Experiment(_Section):
-    """Everything that decides a run; `firmware` is validated by `hls.settings`."""
+    """Everything that decides a run.
+
+    `firmware` is validated by `hls.settings`; null for an experiment that ends with its evaluation.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
     seed: int = Field(1, ge=0)
-    data: L1Data
+    data: Source
     scaling: ScalingSettings = ScalingSettings()
-    architecture: ArchitectureSpec
-    objective: ObjectiveSettings
+    architecture: Architecture
+    objective: Annotated[SerializeAsAny[Objective], BeforeValidator(parse_objective)]
     training: TrainingSettings = TrainingSettings()
     precision: FixedPointFormats
     quantization: TrainingSettings = TrainingSettings()
     trigger: TriggerSettings
-    firmware: dict[str, Any] = {}
+    firmware: dict[str, Any] | None = {}
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
-        if self.architecture.input_dim != N_FEATURES:
+        n_features = math.prod(self.data.event_shape)
+        if self.architecture.input_dim != n_features:
             raise InputError(
-                f"architecture.input_dim must be {N_FEATURES}, the features of an L1 event, "
-                f"got {self.architecture.input_dim}"
+                f"architecture.input_dim must be {n_features}, the features of an event of "
+                f"data.kind '{self.data.kind}', got {self.architecture.input_dim}"
             )
-        if self.objective.kind == "plain" and self.objective.beta != 1:
+        if self.architecture.condition_dim not in (0, self.data.condition_dim):
             raise InputError(
-                f"objective.beta must be 1 for objective.kind 'plain', got {self.objective.beta:g}"
+                f"architecture.condition_dim must be 0 or {self.data.condition_dim} for data.kind "
+                f"'{self.data.kind}', got {self.architecture.condition_dim}"
             )
+        self.objective.check_architecture(self.architecture)
         if self.quantization.mixed_precision:
             raise InputError(
                 "quantization.mixed_precision must be false, got true: "
                 "fixed-point values are exact in float32, not in float16"
             )
-        if self.trigger.score == "squared_latent_norm" and self.objective.kind != "variational":
+        for name, section in (("training", self.training), ("quantization", self.quantization)):
+            if self.objective.kind == "oja" and section.optimizer != "sgd":
+                raise InputError(
+                    f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
+                    f"got '{section.optimizer}'"
+                )
+        if self.trigger.score not in self.objective.scores:
             raise InputError(
-                "trigger.score must be 'reconstruction_error' for objective.kind "
-                f"'{self.objective.kind}', got '{self.trigger.score}'"
+                f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
+                f"{', '.join(self.objective.scores)}, got '{self.trigger.score}'"
+            )
+        if self.firmware is not None and not isinstance(self.data, L1Data):
+            raise InputError(
+                f"firmware must be null for data.kind '{self.data.kind}': only trigger events "
+                "are converted"
             )
         return self
 
@@ -156,20 +175,26 @@ def validate_settings(
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{subject}: {_first_fault(model, error, section)}") from None
+        raise InputError(f"{subject}: {_first_fault(model, content, error, section)}") from None
 
 
-def _first_fault(model: type[BaseModel], error: ValidationError, section: str) -> str:
+def _first_fault(
+    model: type[BaseModel], content: dict[str, Any], error: ValidationError, section: str
+) -> str:
     fault = error.errors(include_url=False)[0]
-    location = [*([section] if section else []), *map(str, fault["loc"])]
+    keys, found = _follow(model, content, fault["loc"])
+    location = [*([section] if section else []), *keys]
     path = ".".join(location)
+    cause = fault.get("ctx", {}).get("error")
     if fault["type"] == "extra_forbidden":
-        found = _section_at(model, fault["loc"][:-1])
         choices = ", ".join(found.model_fields) if found else ""
         return f"unknown key {path}; choices: {choices}"
     if fault["type"] == "missing":
         return f"missing key {path}"
-    cause = fault.get("ctx", {}).get("error")
+    if fault["type"].startswith("union_tag"):
+        found_tag = fault.get("ctx", {}).get("tag", "none")
+        tags = fault["ctx"].get("expected_tags", "named")
+        return f"{path}.kind must be one of {tags}, got '{found_tag}'"
     if isinstance(cause, InputError):
         # A rule that names its own key needs only the sections before it.
         if location and str(cause).startswith(location[-1]):
@@ -179,12 +204,35 @@ def _first_fault(model: type[BaseModel], error: ValidationError, section: str) -
     return f"{path}: {rule}, got {fault['input']!r}"
 
 
-def _section_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel] | None:
+def _follow(
+    model: type[BaseModel], content: dict[str, Any], location: tuple[Any, ...]
+) -> tuple[list[str], type[BaseModel] | None]:
+    """The keys of pydantic's location, without the tags of unions, and the last section in it."""
+    keys: list[str] = []
+    section: type[BaseModel] | None = model
+    candidates: list[type[BaseModel]] = []
     for part in location:
-        annotation = model.model_fields[part].annotation
-        candidates = (annotation, *get_args(annotation))
-        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not sections:
-            return None
-        model = sections[0]
-    return model
+        tagged = [c for c in candidates if part in get_args(c.model_fields["kind"].annotation)]
+        if tagged:
+            section, candidates = tagged[0], []
+            continue
+        keys.append(str(part))
+        if section and part in section.model_fields:
+            sections = _sections_in(section.model_fields[part].annotation)
+            section = sections[0] if len(sections) == 1 else None
+            if section is Objective:
+                # Its settings are found by its kind.
+                objective = content.get(part)
+                kind = objective.get("kind") if isinstance(objective, dict) else None
+                section = OBJECTIVES.get(str(kind), Objective)
+            candidates = [c for c in sections if "kind" in c.model_fields]
+    # An unknown key stands behind the section that it is unknown to.
+    if section is None and len(keys) == 1:
+        section = model
+    return keys, section
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from keras_ae import plots
-from keras_ae.data.dataset import L1Dataset
-from keras_ae.data.l1 import JET, LEPTONS, N_OBJECTS
-from keras_ae.data.scaling import FEATURES
-from keras_ae.likelihoods import Gaussian
-from keras_ae.linear import PCA
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.clustering import adjusted_rand_index, cluster_latent
+from keras_ae.data.dataset import Dataset
 from keras_ae.metrics import ScoresBySample, separation
+from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import Float
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.training import build_model, load_data, load_model, network_inputs
+from keras_ae.training import build_model, load_data, load_model, network_inputs, sample_scores
+
+#: Events of each sample in figures that show single ones.
+_N_SHOWN = 2000
+
+Inputs = Mapping[str, Any]
 
 
 def evaluate(run: Run) -> bool:
@@ -23,70 +29,83 @@ def evaluate(run: Run) -> bool:
 
     def work() -> None:
         data = load_data(run)
-        scores = score_samples(run, data)
-        write_json(
-            run.metrics_path,
-            {
-                "test_background_events": len(data.test),
-                "methods": {name: separation(samples) for name, samples in scores.items()},
-            },
-        )
+        inputs = {
+            precision: {
+                name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
+            }
+            for precision in ("float", "quantized")
+        }
+        scores = score_samples(run, data, inputs)
+        result = {
+            "test_background_events": len(data.test),
+            "methods": {name: separation(samples) for name, samples in scores.items()},
+        }
+        model = load_model(run, "float")
+        if data.test.labels is not None:
+            result["clustering"] = _cluster(model, inputs["float"]["background"], data.test.labels)
+        write_json(run.metrics_path, result)
         _write_plots(run, scores)
+        _write_event_plots(run, model, data, inputs["float"])
 
     return run.stage("evaluate", (run.metrics_path, run.plots_folder / "roc.png"), work)
 
 
-def score_samples(run: Run, data: L1Dataset) -> dict[str, dict[str, np.ndarray]]:
+def score_samples(
+    run: Run, data: Dataset, inputs: Mapping[str, Inputs]
+) -> dict[str, dict[str, np.ndarray]]:
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
-    integers = {"background": data.test, **data.signals}
-    inputs, quantized_inputs = (
-        {sample: network_inputs(run, precision, x) for sample, x in integers.items()}
-        for precision in ("float", "quantized")
-    )
-    model = load_model(run, "float")
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for name, scored, samples in (
-        ("float", model, inputs),
-        ("quantized", load_model(run, "quantized"), quantized_inputs),
-        ("untrained", build_model(run.experiment, Float()), inputs),
+    for name, model, samples in (
+        ("float", load_model(run, "float"), inputs["float"]),
+        ("quantized", load_model(run, "quantized"), inputs["quantized"]),
+        ("untrained", build_model(run.experiment, Float()), inputs["float"]),
     ):
         for sample, x in samples.items():
-            for score, values in scored.scores(x).items():
+            for score, values in sample_scores(model, x).items():
                 scores.setdefault(f"{name}/{score}", {})[sample] = values
-    train = network_inputs(run, "float", data.train)
-    likelihood = model.likelihood
-    return scores | _pca_baselines(run, likelihood, train, inputs) | _counting_baselines(integers)
+    for observable in data.test.observables:
+        scores[f"baseline/{observable}"] = {
+            name: sample.observables[observable] for name, sample in data.tested.items()
+        }
+    return scores | _pca_baselines(run, data, inputs["float"])
 
 
-def _pca_baselines(
-    run: Run, likelihood: Gaussian, train: np.ndarray, inputs: ScoresBySample
-) -> dict[str, dict[str, np.ndarray]]:
-    """Reconstruction error of PCA on the network's inputs, as they are and standardized."""
+def _pca_baselines(run: Run, data: Dataset, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]:
+    """Reconstruction error of PCA on the network's inputs, as they are and standardized.
+
+    Features that the run's likelihood ignores do not count here either.
+    """
+    spec, objective = run.experiment.architecture, run.experiment.objective
+    train = _flat(network_inputs(run, "float", data.train))
+    masked = objective.likelihood == "masked_gaussian"
     scores = {}
     for name, scale in (("pca", 1.0), ("pca_standardized", np.maximum(train.std(axis=0), 1e-6))):
-        pca = PCA(run.experiment.architecture.latent_dim).fit(train / scale)
+        latent_dim = min(spec.latent_dim, *train.shape)
+        linear = ArchitectureSpec(input_dim=train.shape[1], hidden_dims=(), latent_dim=latent_dim)
+        with warnings.catch_warnings():
+            # A baseline of an over-complete network is over-complete.
+            warnings.simplefilter("ignore", UserWarning)
+            pca = build_autoencoder("pca", linear)
+        pca.fit(train / scale)
+        error = "masked_squared_error" if masked else "squared_error"
         scores[f"baseline/{name}"] = {
-            sample: (
-                np.asarray(likelihood.weight(x)) * (x / scale - pca.reconstruct(x / scale)) ** 2
-            ).sum(axis=1)
-            for sample, x in inputs.items()
+            sample: pca.score(_flat(x) / scale, error) for sample, x in inputs.items()
         }
     return scores
 
 
-def _counting_baselines(integers: ScoresBySample) -> dict[str, dict[str, np.ndarray]]:
-    filled = {
-        sample: x.reshape(-1, N_OBJECTS, len(FEATURES))[:, :, 0] > 0
-        for sample, x in integers.items()
-    }
-    slots = {
-        "baseline/n_objects": [kind.slots for kind in (*LEPTONS, JET)],
-        "baseline/n_leptons": [kind.slots for kind in LEPTONS],
-    }
-    return {
-        name: {sample: sum(f[:, s].sum(1) for s in chosen) for sample, f in filled.items()}
-        for name, chosen in slots.items()
-    }
+def _flat(inputs: Any) -> np.ndarray:
+    """Network inputs without condition, (events, features)."""
+    x = inputs[0] if isinstance(inputs, tuple) else inputs
+    return x.reshape(len(x), -1)
+
+
+def _cluster(model: Autoencoder, inputs: Any, labels: np.ndarray) -> dict[str, float]:
+    """Agreement of as many clusters of the code as there are labels with the labels."""
+    n_labels = len(np.unique(labels))
+    codes = model.encode(*inputs) if isinstance(inputs, tuple) else model.encode(inputs)
+    clusters = cluster_latent(codes, n_labels, seed=0)
+    return {"n_clusters": n_labels, "adjusted_rand_index": adjusted_rand_index(labels, clusters)}
 
 
 def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
@@ -99,3 +118,39 @@ def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
         plots.score_distributions(scores[f"quantized/{score}"], score),
         run.plots_folder / "scores.png",
     )
+
+
+def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inputs) -> None:
+    """What applies of: images and their averages, latent map, latent grid, interpolation."""
+    shown = {name: _first(x, _N_SHOWN) for name, x in inputs.items()}
+    codes = {name: model.encode(*x) for name, x in shown.items()}
+    labels = np.repeat(list(codes), [len(code) for code in codes.values()])
+    if data.test.labels is not None and not data.signals and len(data.test.labels):
+        labels = data.test.labels[:_N_SHOWN]
+    figures = {"latent_map": plots.latent_map(np.concatenate([*codes.values()]), labels)}
+    shape = run.experiment.data.event_shape
+    if len(shape) == 3:
+        pairs = {
+            name: (
+                x[0].reshape(-1, *shape),
+                model.decode(codes[name], *x[1:]).reshape(-1, *shape),
+            )
+            for name, x in shown.items()
+        }
+        figures |= {f"images_{name}": plots.reconstructions(*pair) for name, pair in pairs.items()}
+        figures["average_images"] = plots.average_images(pairs)
+        if isinstance(model, VariationalAutoencoder) and not model.condition_dim:
+            (x,) = shown["background"]
+            strip = model.interpolate(x[0], x[1], n_steps=10)
+            figures["interpolation"] = plots.interpolation_strip(strip.reshape(-1, *shape))
+            if model.latent_dim == 2:
+                figures["latent_grid"] = plots.latent_grid(
+                    lambda code: model.decode(code).reshape(-1, *shape)
+                )
+    for name, figure in figures.items():
+        plots.save(figure, run.plots_folder / f"{name.replace(' ', '_')}.png")
+
+
+def _first(inputs: Any, n: int) -> tuple[np.ndarray, ...]:
+    """The first n events of network inputs, without or with condition."""
+    return tuple(part[:n] for part in (inputs if isinstance(inputs, tuple) else (inputs,)))

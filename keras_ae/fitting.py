@@ -9,16 +9,19 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_ae.config import TrainingSettings
-from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.models import Autoencoder
+from keras_ae.models.autoencoder import Arrays
+from keras_ae.pipeline import Batches, steps_per_execution
 from keras_ae.runs import read_json, write_json
+
+_OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 
 def fit(
     model: Autoencoder,
-    train: np.ndarray,
-    validation: np.ndarray,
+    train: Arrays,
+    validation: Arrays,
     settings: TrainingSettings,
     seed: int,
     checkpoint: Path,
@@ -30,8 +33,8 @@ def fit(
 
     Args:
         model: changed in place.
-        train: network inputs (events, features).
-        validation: network inputs (events, features).
+        train: network inputs (events, *input_shape), or the pair of them and a condition.
+        validation: in the same form.
         settings: how long and how fast.
         seed: of the order of events.
         checkpoint: folder for the state after each epoch; one that is there is continued.
@@ -45,16 +48,22 @@ def fit(
     Raises:
         InputError: a loss that is not finite; with the epoch and the term.
     """
-    optimizer = keras.optimizers.Adam(settings.learning_rate)
+    optimizer = _OPTIMIZERS[settings.optimizer](settings.learning_rate)
     if settings.mixed_precision:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, jit_compile=settings.jit_compile)
+    batches = Batches(train, settings.batch_size, seed)
+    validation_batches = Batches(validation, settings.batch_size, None)
+    model.compile(
+        optimizer=optimizer,
+        jit_compile=settings.jit_compile,
+        steps_per_execution=steps_per_execution(batches, validation_batches),
+    )
     stopping = keras.callbacks.EarlyStopping(patience=settings.early_stopping_patience)
     plateau = keras.callbacks.ReduceLROnPlateau(
         patience=settings.plateau_patience, factor=settings.plateau_factor
     )
     state = _TrainingState(checkpoint, checkpoint_key, (stopping, plateau))
-    callbacks = [_StopAtNan(), stopping, plateau, state]
+    callbacks = [batches, stopping, plateau, state]
     if settings.tensorboard and tensorboard is not None:
         callbacks.append(_tensorboard(tensorboard))
     model.optimizer.build(model.trainable_variables)
@@ -63,8 +72,8 @@ def fit(
         callbacks.append(_Progress(first_epoch, settings.epochs))
     if not state.finished:
         model.fit(
-            _Batches(train, settings.batch_size, seed, first_epoch),
-            validation_data=_Batches(validation, settings.batch_size, None),
+            batches.dataset,
+            validation_data=validation_batches.dataset,
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             callbacks=callbacks,
@@ -93,31 +102,6 @@ def remove_checkpoint(folder: Path) -> None:
         folder.rmdir()
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of an array, in an order that depends on seed and epoch alone (None: as they are)."""
-
-    def __init__(self, x: np.ndarray, batch_size: int, seed: int | None, epoch: int = 0) -> None:
-        super().__init__()
-        self._x, self._batch_size, self._seed, self._epoch = x, batch_size, seed, epoch
-        self._order = self._new_order()
-
-    def __len__(self) -> int:
-        return -(-len(self._x) // self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return (self._x[chosen],)
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._order = self._new_order()
-
-    def _new_order(self) -> np.ndarray:
-        if self._seed is None:
-            return np.arange(len(self._x))
-        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._x))
-
-
 class _Progress(keras.callbacks.Callback):
     """One bar over all epochs, with the losses."""
 
@@ -135,18 +119,6 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self._bar.close()
-
-
-class _StopAtNan(keras.callbacks.Callback):
-    """A loss that is not finite ends training, naming the epoch and the term."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        for name, value in (logs or {}).items():
-            if not np.isfinite(value):
-                raise InputError(
-                    f"{name} must be finite, got {value} in epoch {epoch + 1}: "
-                    "lower training.learning_rate or check the scaling"
-                )
 
 
 class _TrainingState(keras.callbacks.Callback):

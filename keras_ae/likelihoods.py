@@ -1,55 +1,106 @@
-"""Reconstruction as a negative log-likelihood of a named family, in nats."""
+"""Reconstruction as a negative log-likelihood of a named family, in nats.
+
+A family says how the decoder's output (batch, ...) describes the input of the same shape: `mean` is
+the reconstruction, `negative_log_likelihood` the reconstruction term of every objective, feature by
+feature.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ae.errors import InputError
 
+Tensor = Any
+
+
+class Likelihood(keras.Layer):
+    """What all families share. A Keras layer, because a learned variance is a weight of the model."""
+
+    def call(self, output: Tensor) -> Tensor:
+        """The reconstruction, see `mean`."""
+        return self.mean(output)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Expectation of x: the reconstruction."""
+        return output
+
+    def weight(self, x: Tensor) -> Tensor:
+        """1 for each feature that counts, 0 for each that does not: the shape of x."""
+        return ops.ones_like(x)
+
+    def squared_error(self, x: Tensor, output: Tensor) -> Tensor:
+        """Squared error of the reconstruction in each feature that counts."""
+        return self.weight(x) * ops.square(x - self.mean(output))
+
+    def negative_log_likelihood(self, x: Tensor, output: Tensor) -> Tensor:
+        """-log p(x_i|z) of each feature."""
+        raise NotImplementedError
+
+    def check(self, x: np.ndarray, subject: str) -> None:
+        """Raise InputError where the family gives x no probability."""
+
 
 @keras.saving.register_keras_serializable("keras_ae")
-class Gaussian:
-    """Independent Gaussians of equal, fixed variance around the decoder's output.
+class Gaussian(Likelihood):
+    """Independent Gaussians of equal variance around the decoder's output.
 
-    -log p(x|z) = sum_i [(x_i - y_i)^2 / (2 variance) + log(2 pi variance) / 2]
+    -log p(x_i|z) = (x_i - y_i)^2 / (2 variance) + log(2 pi variance) / 2
     (Goodfellow, Bengio & Courville, Deep Learning, eq. 3.21).
+
+    Args:
+        variance: of every feature; where it is learned, what it starts from.
+        learn_variance: fit the one variance with the networks (its best value is the mean squared
+            error, cf. Rybkin et al., sigma-VAE, arXiv:2006.13202).
 
     Raises:
         InputError: variance <= 0.
     """
 
-    def __init__(self, variance: float = 1.0) -> None:
-        if not variance > 0:
-            raise InputError(f"variance must be > 0, got {variance}")
-        self.variance = variance
+    def __init__(self, variance: float = 1.0, learn_variance: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 < variance < math.inf:
+            raise InputError(f"variance must be > 0 and finite, got {variance}")
+        self._initial_variance = float(variance)
+        self.learn_variance = learn_variance
+        self._log_variance = None
+        if learn_variance:
+            self._log_variance = self.add_weight(
+                shape=(),
+                dtype="float32",
+                initializer=keras.initializers.Constant(math.log(variance)),
+                name="log_variance",
+            )
+        self.built = True
 
-    def weight(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """1 for each feature that counts, 0 for each that does not: the shape of x."""
-        return ops.ones_like(x)
+    @property
+    def variance(self) -> float:
+        """The variance as it is now."""
+        if self._log_variance is None:
+            return self._initial_variance
+        return math.exp(float(self._log_variance))
 
-    def squared_error(self, x: keras.KerasTensor, output: keras.KerasTensor) -> keras.KerasTensor:
-        """Squared error of each feature that counts: (batch, features)."""
-        return self.weight(x) * ops.square(x - output)
+    def negative_log_likelihood(self, x: Tensor, output: Tensor) -> Tensor:
+        if self._log_variance is None:
+            log_variance: Any = math.log(self._initial_variance)
+            precision: Any = 1 / self._initial_variance
+        else:
+            log_variance = ops.convert_to_tensor(self._log_variance)
+            precision = ops.exp(-log_variance)
+        log_normalizer = 0.5 * (math.log(2 * math.pi) + log_variance)
+        return 0.5 * precision * self.squared_error(x, output) + self.weight(x) * log_normalizer
 
-    def negative_log_likelihood(
-        self, x: keras.KerasTensor, output: keras.KerasTensor
-    ) -> keras.KerasTensor:
-        """-log p(x|z) of each event: (batch, features) twice -> (batch,)."""
-        log_normalizer = 0.5 * math.log(2 * math.pi * self.variance)
-        per_feature = (
-            self.squared_error(x, output) / (2 * self.variance) + self.weight(x) * log_normalizer
-        )
-        return ops.sum(per_feature, axis=-1)
-
-    def get_config(self) -> dict[str, float]:
-        return {"variance": self.variance}
-
-    @classmethod
-    def from_config(cls, config: dict[str, float]) -> Gaussian:
-        return cls(**config)
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "variance": self._initial_variance,
+            "learn_variance": self.learn_variance,
+        }
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -60,8 +111,38 @@ class MaskedGaussian(Gaussian):
     pseudorapidity of the missing momentum), as in arXiv:2108.03986.
     """
 
-    def weight(self, x: keras.KerasTensor) -> keras.KerasTensor:
+    def weight(self, x: Tensor) -> Tensor:
         return ops.cast(ops.not_equal(x, 0.0), x.dtype)
 
 
-LIKELIHOODS = {"gaussian": Gaussian, "masked_gaussian": MaskedGaussian}
+@keras.saving.register_keras_serializable("keras_ae")
+class Bernoulli(Likelihood):
+    """Independent Bernoulli variables; the decoder's output is their logits.
+
+    -log p(x_i|z) = -x_i log q_i - (1 - x_i) log(1 - q_i), q = sigmoid(output): the binary
+    cross-entropy. Values between 0 and 1 are taken for probabilities, as is usual for grey images.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.built = True
+
+    def mean(self, output: Tensor) -> Tensor:
+        return ops.sigmoid(output)
+
+    def negative_log_likelihood(self, x: Tensor, output: Tensor) -> Tensor:
+        return ops.softplus(output) - x * output
+
+    def check(self, x: np.ndarray, subject: str) -> None:
+        if x.size and not (x.min() >= 0 and x.max() <= 1):
+            raise InputError(
+                f"{subject} of a Bernoulli likelihood must lie in [0, 1], got values from "
+                f"{x.min():g} to {x.max():g}: choose gaussian or scale the data"
+            )
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "masked_gaussian": MaskedGaussian,
+    "bernoulli": Bernoulli,
+}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
 
 #: The rates at which `separation` quotes the TPR.
@@ -37,7 +38,7 @@ def roc_auc(background: np.ndarray, signal: np.ndarray) -> Estimate:
     Raises:
         InputError: an empty sample.
     """
-    _check_not_empty(background=background, signal=signal)
+    check_not_empty(background=background, signal=signal)
     n_background, n_signal = len(background), len(signal)
     ranks = rankdata(np.concatenate([background, signal]))
     # Fraction of the other sample that each event beats.
@@ -58,7 +59,7 @@ def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
     Raises:
         InputError: an empty background, or a rate outside (0, 1).
     """
-    _check_not_empty(background=background)
+    check_not_empty(background=background)
     if not 0 < target_fpr < 1:
         raise InputError(f"target_fpr must be within (0, 1), got {target_fpr}")
     n_above = int(np.floor(target_fpr * len(background) * (1 + 1e-12)))
@@ -86,7 +87,7 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
     Raises:
         InputError: an empty sample, or a rate outside (0, 1).
     """
-    _check_not_empty(background=background, signal=signal)
+    check_not_empty(background=background, signal=signal)
     threshold = threshold_at_fpr(background, target_fpr)
     n_above = int((background > threshold).sum())
     if n_above < MIN_BACKGROUND_EVENTS:
@@ -117,9 +118,3 @@ def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
             "tpr_error": {fpr: estimate and estimate.error for fpr, estimate in tpr.items()},
         }
     return table
-
-
-def _check_not_empty(**samples: np.ndarray) -> None:
-    for name, sample in samples.items():
-        if len(sample) == 0:
-            raise InputError(f"{name} must hold at least one event, got 0")

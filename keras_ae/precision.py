@@ -16,6 +16,7 @@ from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 
 #: What a linear activation is there for: it decides its fixed-point format.
 Role = Literal["input", "latent", "reconstruction"]
+LatentActivation = Literal["linear", "relu", "sigmoid"]
 
 
 class Precision(Protocol):
@@ -24,11 +25,20 @@ class Precision(Protocol):
     def dense(self, units: int, name: str) -> keras.Layer:
         """Dense layer without activation: (batch, n) -> (batch, units)."""
 
+    def conv2d(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        """Convolution without activation, padded to the same size."""
+
+    def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        """Transposed convolution without activation, to twice the height and width."""
+
     def relu(self, name: str) -> keras.Layer:
         """Rectifier."""
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         """Nothing in float, a quantizer in fixed point."""
+
+    def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
+        """Activation of the code, in the format of the latent."""
 
 
 class Float:
@@ -37,23 +47,45 @@ class Float:
     def dense(self, units: int, name: str) -> keras.Layer:
         return keras.layers.Dense(units, kernel_initializer="he_normal", name=name)
 
+    def conv2d(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        return keras.layers.Conv2D(
+            filters, kernel_size, padding="same", kernel_initializer="he_normal", name=name
+        )
+
+    def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        return keras.layers.Conv2DTranspose(
+            filters,
+            kernel_size,
+            strides=2,
+            padding="same",
+            kernel_initializer="he_normal",
+            name=name,
+        )
+
     def relu(self, name: str) -> keras.Layer:
         return keras.layers.Activation("relu", name=name)
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         return keras.layers.Activation("linear", name=name)
 
+    def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
+        return keras.layers.Activation(activation, name=name)
+
 
 class FixedPoint(FixedPointFormats):
     """Fixed point: QKeras layers, quantized in the forward pass, straight-through gradients."""
 
     def dense(self, units: int, name: str) -> keras.Layer:
-        return qkeras.QDense(
-            units,
-            kernel_initializer="he_normal",
-            kernel_quantizer=_signed_quantizer(self.weight),
-            bias_quantizer=_signed_quantizer(self.bias),
-            name=name,
+        return qkeras.QDense(units, name=name, **self._weight_options())
+
+    def conv2d(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        return qkeras.QConv2D(
+            filters, kernel_size, padding="same", name=name, **self._weight_options()
+        )
+
+    def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        return qkeras.QConv2DTranspose(
+            filters, kernel_size, strides=2, padding="same", name=name, **self._weight_options()
         )
 
     def relu(self, name: str) -> keras.Layer:
@@ -62,6 +94,25 @@ class FixedPoint(FixedPointFormats):
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         return qkeras.QActivation(_signed_quantizer(getattr(self, role)), name=name)
+
+    def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
+        chosen = self.latent
+        if activation == "relu":
+            # The values of the signed format that are not negative.
+            quantizer = qkeras.quantized_relu(chosen.width - 1, chosen.integer - 1)
+        elif activation == "sigmoid":
+            # Never above 1, with the steps of the latent's format.
+            quantizer = qkeras.quantized_sigmoid(chosen.fractional, use_real_sigmoid=True)
+        else:
+            quantizer = _signed_quantizer(chosen)
+        return qkeras.QActivation(quantizer, name=name)
+
+    def _weight_options(self) -> dict[str, object]:
+        return {
+            "kernel_initializer": "he_normal",
+            "kernel_quantizer": _signed_quantizer(self.weight),
+            "bias_quantizer": _signed_quantizer(self.bias),
+        }
 
 
 def _signed_quantizer(chosen: FixedPointFormat) -> object:
@@ -93,3 +144,11 @@ def quantizer_format(quantizer: Any) -> FixedPointFormat:
         )
     signed = type(quantizer) is qkeras.quantized_bits
     return FixedPointFormat(int(quantizer.bits), int(quantizer.integer) + signed, signed)
+
+
+def keeps_unit_interval(layer: keras.Layer) -> bool:
+    """Whether a layer's output lies between 0 and 1: a sigmoid, in either precision."""
+    activation = getattr(layer, "activation", None)
+    return activation is keras.activations.sigmoid or isinstance(
+        activation, qkeras.quantized_sigmoid
+    )

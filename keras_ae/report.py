@@ -12,42 +12,55 @@ TABLE_FPR = 1e-3
 
 def summary(run: Run) -> str:
     """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
-    validation = read_json(run.validation_path)
-    trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
-    tabulate = (
-        run.experiment.data.signals and run.is_finished("evaluate") and run.metrics_path.exists()
-    )
-    lines = _table(run, validation, trigger["score"]) if tabulate else []
-    lines += [
-        f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on the "
-        f"test background: {validation['firmware']['trigger_rate']['background']:.2g}",
-        f"events checked: {validation['events']}   "
-        f"mismatching bits: {validation['mismatching_bits']}",
-        f"run directory: {run.folder}",
-    ]
-    return "\n".join(lines)
+    validation = read_json(run.validation_path) if run.validation_path.exists() else None
+    evaluated = run.is_finished("evaluate") and run.metrics_path.exists()
+    metrics = read_json(run.metrics_path, "methods") if evaluated else None
+    lines = []
+    if metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
+        lines += _table(run.experiment.trigger.score, metrics["methods"], validation)
+    if metrics and "clustering" in metrics:
+        clustering = metrics["clustering"]
+        lines.append(
+            f"{clustering['n_clusters']} clusters of the code, adjusted Rand index "
+            f"{clustering['adjusted_rand_index']:.3f}"
+        )
+    if validation:
+        trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+        lines += [
+            f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on "
+            f"the test background: {validation['firmware']['trigger_rate']['background']:.2g}",
+            f"events checked: {validation['events']}   "
+            f"mismatching bits: {validation['mismatching_bits']}",
+        ]
+    return "\n".join([*lines, f"run directory: {run.folder}"])
 
 
-def _table(run: Run, validation: Any, score: str) -> list[str]:
+def _table(score: str, methods: Any, validation: Any) -> list[str]:
     """AUC in float, quantized and in firmware by signal, beside baselines."""
-    methods = read_json(run.metrics_path, "methods")["methods"]
+    baselines = {
+        "PCA": "baseline/pca",
+        "untrained": f"untrained/{score}",
+        "count": "baseline/n_objects",
+        "mass": "baseline/jet_mass",
+    }
+    baselines = {name: key for name, key in baselines.items() if key in methods}
+    firmware = validation["firmware"]["separation"] if validation else None
     lines = [
         "",
         f"score: {score}",
-        f"{'signal':<16}{'AUC float':>16}{'quantized':>11}{'firmware':>10}"
-        f"{f'TPR@FPR={TABLE_FPR:g}':>16}{'PCA':>8}{'untrained':>11}{'count':>8}",
+        f"{'signal':<16}{'AUC float':>16}{'quantized':>11}"
+        + (f"{'firmware':>10}" if firmware else "")
+        + f"{f'TPR@FPR={TABLE_FPR:g}':>16}"
+        + "".join(f"{name:>11}" for name in baselines),
     ]
     for signal, quality in methods[f"float/{score}"].items():
-        firmware = validation["firmware"]["separation"][signal]
+        best = firmware[signal] if firmware else methods[f"quantized/{score}"][signal]
         lines.append(
-            f"{signal:<16}"
-            f"{quality['auc']:>8.3f} ± {quality['auc_error']:.3f}"
-            f"{validation['quantized']['separation'][signal]['auc']:>11.3f}"
-            f"{firmware['auc']:>10.3f}"
-            f"{_percent(firmware['tpr'][f'{TABLE_FPR:g}']):>16}"
-            f"{methods['baseline/pca'][signal]['auc']:>8.3f}"
-            f"{methods[f'untrained/{score}'][signal]['auc']:>11.3f}"
-            f"{methods['baseline/n_objects'][signal]['auc']:>8.3f}"
+            f"{signal:<16}{quality['auc']:>8.3f} ± {quality['auc_error']:.3f}"
+            f"{methods[f'quantized/{score}'][signal]['auc']:>11.3f}"
+            + (f"{best['auc']:>10.3f}" if firmware else "")
+            + f"{_percent(best['tpr'][f'{TABLE_FPR:g}']):>16}"
+            + "".join(f"{methods[key][signal]['auc']:>11.3f}" for key in baselines.values())
         )
     return lines
 

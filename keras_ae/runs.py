@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_ae import __version__
 from keras_ae.config import Experiment, dump_experiment, load_experiment
-from keras_ae.data.dataset import data_fingerprint
+from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
 

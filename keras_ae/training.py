@@ -9,44 +9,45 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_ae.build import build_decoder, build_encoder, copy_weights
+from keras_ae.build import copy_weights
 from keras_ae.config import Experiment, TrainingSettings
-from keras_ae.data.dataset import L1Dataset, load_l1_dataset
+from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
+from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.fitting import fit, remove_checkpoint
-from keras_ae.likelihoods import LIKELIHOODS
 from keras_ae.metrics import check_rate
-from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.models import PCA, Autoencoder, build_autoencoder
+from keras_ae.models.autoencoder import Arrays
+from keras_ae.objectives import ConstantSettings
 from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.runs import Run, write_json
 
 
 def build_model(
-    experiment: Experiment, precision: Precision, mixed_precision: bool = False
+    experiment: Experiment,
+    precision: Precision,
+    mixed_precision: bool = False,
+    n_train: int | None = None,
 ) -> Autoencoder:
-    """The experiment's autoencoder, untrained; weights depend on its seed alone."""
-    keras.utils.set_random_seed(experiment.seed)
+    """The experiment's autoencoder, untrained; weights depend on its seed alone.
+
+    `n_train` events turn the epochs of a schedule into steps; without it, or in fixed point, whose
+    training goes on where the float one ended, there is no schedule.
+    """
+    objective = experiment.objective
+    steps_per_epoch = -(-(n_train or 1) // experiment.training.batch_size)
+    if n_train is None and "schedule" in type(objective).model_fields:
+        objective = objective.model_copy(update={"schedule": ConstantSettings(kind="constant")})
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
     try:
-        return _build_model(experiment, precision)
+        return build_autoencoder(
+            objective, experiment.architecture, precision, experiment.seed, steps_per_epoch
+        )
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _build_model(experiment: Experiment, precision: Precision) -> Autoencoder:
-    objective = experiment.objective
-    variational = objective.kind == "variational"
-    encoder = build_encoder(experiment.architecture, precision, variational)
-    decoder = build_decoder(experiment.architecture, precision)
-    likelihood = LIKELIHOODS[objective.likelihood](objective.variance)
-    if variational:
-        return VariationalAutoencoder(
-            encoder, decoder, likelihood, beta=objective.beta, seed=experiment.seed
-        )
-    return Autoencoder(encoder, decoder, likelihood)
 
 
 def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
@@ -56,6 +57,7 @@ def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
     for network, target in ((model.encoder, quantized.encoder), (model.decoder, quantized.decoder)):
         copy_weights(network, target)
         _warn_of_saturated_weights(network, precision)
+    quantized.likelihood.set_weights(model.likelihood.get_weights())
     return quantized
 
 
@@ -96,10 +98,10 @@ def load_keras_model(path: Path) -> keras.Model:
         ) from error
 
 
-def load_data(run: Run) -> L1Dataset:
-    """The experiment's events, as hardware integers."""
+def load_data(run: Run) -> Dataset:
+    """The experiment's events, as their source gives them; trigger events as integers."""
     experiment = run.experiment
-    return load_l1_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+    return load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
 
 
 def train(run: Run, progress: bool = True) -> bool:
@@ -113,8 +115,11 @@ def train(run: Run, progress: bool = True) -> bool:
         data = load_data(run)
         # Now, not after an hour of training.
         check_rate(len(data.validation), experiment.trigger.target_fpr)
-        L1Scaler.fit(data.train, experiment.scaling.quantiles).save(run.scaler_path)
-        model = build_model(experiment, Float(), experiment.training.mixed_precision)
+        if isinstance(experiment.data, L1Data):
+            L1Scaler.fit(data.train.x, experiment.scaling.quantiles).save(run.scaler_path)
+        model = build_model(
+            experiment, Float(), experiment.training.mixed_precision, len(data.train)
+        )
         _fit_stage(run, "float", model, data, experiment.training, run.digest("train"), progress)
 
     outputs = (run.scaler_path, run.model_path("float"), run.history_path("float"))
@@ -133,39 +138,56 @@ def quantize(run: Run, progress: bool = True) -> bool:
     return run.stage("quantize", outputs, work)
 
 
-def network_inputs(run: Run, precision: str, integers: np.ndarray) -> np.ndarray:
-    """What the `float` or `quantized` model of a run sees of hardware integers (events, 57).
+def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
+    """What the `float` or `quantized` model of a run sees of a sample; a pair with a condition.
 
     The quantized model is trained and scored on inputs in its own format: they are what the
     firmware reconstructs and compares with.
     """
-    x = L1Scaler.load(run.scaler_path).transform(integers)
+    x = sample.x
+    if isinstance(run.experiment.data, L1Data):
+        x = L1Scaler.load(run.scaler_path).transform(x)
+    spec, form = run.experiment.architecture, run.experiment.precision.input
+    arrays = [x.reshape(-1, *spec.input_shape)]
+    if spec.condition_dim:
+        arrays.append(sample.condition)
     if precision == "quantized":
-        x = run.experiment.precision.input.quantize(x).astype(np.float32)
-    return x
+        arrays = [form.quantize(array) for array in arrays]
+    arrays = [array.astype(np.float32) for array in arrays]
+    return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
+
+
+def sample_scores(model: Autoencoder, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Every score of `network_inputs`, each (events,)."""
+    return model.scores(*inputs) if isinstance(inputs, tuple) else model.scores(inputs)
 
 
 def _fit_stage(
     run: Run,
     precision: str,
     model: Autoencoder,
-    data: L1Dataset,
+    data: Dataset,
     settings: TrainingSettings,
     digest: str,
     progress: bool,
 ) -> None:
     checkpoint = run.folder / f"checkpoint_{precision}"
-    history = fit(
-        model,
-        network_inputs(run, precision, data.train),
-        network_inputs(run, precision, data.validation),
-        settings,
-        seed=run.experiment.seed,
-        checkpoint=checkpoint,
-        checkpoint_key=digest,
-        tensorboard=run.folder / f"tensorboard_{precision}",
-        progress=progress,
-    )
+    inputs = model.check_inputs(network_inputs(run, precision, data.train), "training data")
+    validation = network_inputs(run, precision, data.validation)
+    if isinstance(model, PCA):
+        history = model.fit(inputs, validation_data=(validation,)).history
+    else:
+        history = fit(
+            model,
+            inputs,
+            validation,
+            settings,
+            seed=run.experiment.seed,
+            checkpoint=checkpoint,
+            checkpoint_key=digest,
+            tensorboard=run.folder / f"tensorboard_{precision}",
+            progress=progress,
+        )
     with whole_file(run.model_path(precision)) as temporary:
         model.save(temporary)
     write_json(run.history_path(precision), history)

@@ -39,9 +39,9 @@ def experiment_content(small_experiment: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def events() -> np.ndarray:
     """Background hardware integers (3000, 57) of the shipped sample."""
-    from keras_ae.data.dataset import resolve_path
     from keras_ae.data.l1 import read_l1_events
     from keras_ae.data.scaling import HardwareUnits
+    from keras_ae.data.sources import resolve_path
 
     return HardwareUnits().to_integers(
         read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects

@@ -124,7 +124,7 @@ def test_validate_needs_no_evaluation(run_copy: Path, capsys: pytest.CaptureFixt
 def test_more_events_can_be_validated(
     run_copy: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from keras_ae.data.dataset import resolve_path
+    from keras_ae.data.sources import resolve_path
 
     path = resolve_path("package:l1/a_4l.h5")
     before = json.loads((run_copy / "validation.json").read_text())["events"]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hls.settings import load_firmware_settings
+from keras_ae.architecture import ConvolutionalSpec
 from keras_ae.config import Experiment, dump_experiment, load_experiment
 from keras_ae.errors import InputError
 
@@ -51,9 +53,65 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("precision.weight", 8, r"precision.weight: precision must be 'fixed<W,I>' .* got 8"),
         ("precision.latent", "ufixed<8,3>", "precision: format of latent must be fixed"),
         ("precision.latent", "fixed<4,4>", "precision: format of latent must have at least one"),
-        ("objective.kind", "sparse", "objective.kind: .*'plain' or 'variational', got 'sparse'"),
+        ("objective.kind", "magic", "objective.kind must be one of plain, linear, .*, got 'magic'"),
+        ("objective", {}, "objective.kind must be one of plain, .*, got none"),
+        ("objective", 3, "objective must be a mapping of keys, got 3"),
+        ("objective.betta", 3, "unknown key objective.betta; choices: kind, likelihood, .*, beta"),
+        ("objective.beta", -1.0, "objective.beta: .* or equal to 0, got -1.0"),
+        ("objective.n_samples", 0, "objective.n_samples: .* or equal to 1, got 0"),
+        ("objective.schedule", {"kind": "steps"}, "objective.schedule.kind must be one of 'const"),
+        ("objective.schedule", {"kind": "linear", "n_epochs": 0}, "schedule.n_epochs: .* got 0"),
+        ("objective.variance", 0.0, "objective.variance: .* greater than 0, got 0.0"),
+        ("objective.likelihood", "poisson", "objective.likelihood: .*'bernoulli', got 'poisson'"),
+        ("objective", {"kind": "sparse", "weight": -1.0}, "objective.weight: .* got -1.0"),
+        (
+            "objective",
+            {"kind": "sparse", "target_activation": 1.0},
+            "target_activation: .* got 1.0",
+        ),
+        ("objective", {"kind": "sparse", "penalty": "kl"}, "latent_activation must be 'sigmoid'"),
+        (
+            "objective",
+            {"kind": "sparse", "penalty": "l3"},
+            "objective.penalty: .*'l1' or 'kl', got",
+        ),
+        ("objective", {"kind": "contractive", "weight": -2.0}, "objective.weight: .* got -2.0"),
+        (
+            "objective",
+            {"kind": "denoising", "corruption": {"kind": "fog"}},
+            "objective.corruption.kind must be one of 'gaussian', .* got 'fog'",
+        ),
+        (
+            "objective",
+            {"kind": "denoising", "corruption": {"kind": "masking", "rate": 1.0}},
+            "objective.corruption.rate: .* less than 1, got 1.0",
+        ),
+        ("objective", {"kind": "pca"}, "architecture for objective.kind 'pca' must be dense with"),
+        (
+            "objective",
+            {"kind": "conditional_variational"},
+            "architecture.condition_dim must be >= 1 for objective.kind 'conditional_variational'",
+        ),
+        (
+            "objective",
+            {"kind": "plain", "likelihood": "bernoulli", "variance": 2.0},
+            "variance must not be set for the likelihood 'bernoulli'",
+        ),
+        (
+            "architecture.condition_dim",
+            3,
+            "architecture.condition_dim must be 0 for objective.kind",
+        ),
+        (
+            "architecture.condition_dim",
+            2,
+            "architecture.condition_dim must be 0 or 3 for data.kind",
+        ),
+        ("architecture.kind", "magic", "architecture.kind must be one of 'dense', 'convolutional'"),
+        ("data.kind", "magic", "data.kind must be one of 'l1', 'jets', 'digits', 'mnist', got"),
+        ("data", {"kind": "digits", "anomaly": 10}, "data.anomaly: .* equal to 9, got 10"),
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
-        ("trigger.score", "magic", "trigger.score: .*'squared_latent_norm' or"),
+        ("trigger.score", "magic", "trigger.score for .* must be one of reconstruction_error, .*"),
         ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
         ("training", 3, "training: must be a mapping of keys, got 3"),
         ("architecture.hidden_dims", 32, "architecture.hidden_dims: must be a list, got 32"),
@@ -79,9 +137,67 @@ def test_mistakes(
 def test_score_that_the_objective_does_not_have(
     experiment_content: dict[str, Any], tmp_path: Path
 ) -> None:
-    experiment_content["objective"]["kind"] = "plain"
-    experiment_content["trigger"]["score"] = "squared_latent_norm"
-    with pytest.raises(InputError, match=r"trigger.score must be 'reconstruction_error' for .*pla"):
+    experiment_content["objective"] = {"kind": "plain"}
+    experiment_content["trigger"]["score"] = "kl_divergence"
+    with pytest.raises(InputError, match=r"trigger.score for objective.kind 'plain' must be one"):
+        load(experiment_content, tmp_path)
+
+
+def test_beta_of_an_objective_without_it(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    experiment_content["objective"] = {"kind": "plain", "beta": 2.0}
+    with pytest.raises(InputError, match=r"unknown key objective.beta; choices: kind, likelihood"):
+        load(experiment_content, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trigger": {"score": "kl_divergence"}}, "trigger.score must be 'squared_latent_norm' or"),
+        (
+            {"architecture": {"latent_activation": "sigmoid"}},
+            "architecture.latent_activation must be 'linear' or 'relu' for firmware, got 'sigmoid'",
+        ),
+        ({"objective": {"likelihood": "bernoulli", "variance": 1.0}}, "objective.likelihood must"),
+    ],
+)
+def test_what_has_no_firmware_is_refused_before_training(
+    experiment_content: dict[str, Any], tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    for section, values in changes.items():
+        experiment_content[section] |= values
+    experiment = load(experiment_content, tmp_path)
+    with pytest.raises(InputError, match=f"e.yaml: {message}"):
+        load_firmware_settings(experiment, "e.yaml")
+    experiment_content["firmware"] = None
+    assert load_firmware_settings(load(experiment_content, tmp_path), "e.yaml") is None
+
+
+def test_transposed_convolutions_are_refused_with_the_reason(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    spec = ConvolutionalSpec(kind="convolutional", image_shape=(8, 8, 1), upsampling="transpose")
+    experiment = load(experiment_content, tmp_path).model_copy(update={"architecture": spec})
+    with pytest.raises(InputError, match="got 'transpose': hls4ml has no transposed convolution"):
+        load_firmware_settings(experiment, "e.yaml")
+
+
+def test_images_have_no_firmware_yet(experiment_content: dict[str, Any], tmp_path: Path) -> None:
+    experiment_content["data"] = {"kind": "digits"}
+    experiment_content["architecture"]["input_dim"] = 64
+    with pytest.raises(InputError, match="firmware must be null for data.kind 'digits'"):
+        load(experiment_content, tmp_path)
+
+
+def test_oja_needs_gradient_steps_without_memory(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    experiment_content["objective"] = {"kind": "oja"}
+    experiment_content["architecture"]["hidden_dims"] = []
+    with pytest.raises(
+        InputError, match="training.optimizer must be 'sgd' for .*'oja', got 'adam'"
+    ):
         load(experiment_content, tmp_path)
 
 

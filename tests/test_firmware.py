@@ -54,8 +54,8 @@ def make_graph(
 
 @pytest.fixture(scope="module")
 def module_events() -> np.ndarray:
-    from keras_ae.data.dataset import resolve_path
     from keras_ae.data.l1 import read_l1_events
+    from keras_ae.data.sources import resolve_path
 
     path = resolve_path("package:l1/background.h5")
     return HardwareUnits().to_integers(read_l1_events(path).objects)

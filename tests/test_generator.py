@@ -14,7 +14,7 @@ import awkward as ak
 from keras_ae import cli
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
-from keras_ae.generator import processes, production
+from keras_ae.generator import chunks, processes
 from keras_ae.generator.collisions import open_collisions
 from keras_ae.generator.processes import PROCESSES, background_counts
 from keras_ae.generator.production import SimulationSettings, generate_sample
@@ -106,7 +106,7 @@ def test_other_impossible_arguments(tmp_path: Path) -> None:
 def test_missing_extra_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(production, "find_spec", lambda name: None)
+    monkeypatch.setattr(chunks, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pythia8mc, .* pip install 'keras-ae\[physics\]'"):
         generate_sample(tmp_path, 1, 1, SimulationSettings())
 

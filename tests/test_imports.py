@@ -20,7 +20,8 @@ SINGLE_IMPORTERS = {
     "da4ml": {"hls.logic"},
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
-    "matplotlib": {"keras_ae.plots"},
+    "matplotlib": {f"keras_ae.plots.{name}" for name in ("curves", "figure", "images", "latent")},
+    "pandas": {"keras_ae.data.jets"},
     "yaml": {"keras_ae.config"},
     "click": {"keras_ae.cli"},
 }
@@ -28,11 +29,14 @@ SINGLE_IMPORTERS = {
 #: From the bottom up: a module imports only modules of lower layers of its package.
 LAYERS = [
     {"errors", "files", "batches"},
-    {"fixed_point", "architecture", "scores", "likelihoods", "metrics", "linear"},
+    {"arrays", "fixed_point", "architecture"},
+    {"scores", "likelihoods", "corruptions", "schedules", "objectives", "metrics"},
+    {"divergences", "compression", "clustering"},
     {"data"},
-    {"config", "precision"},
-    {"build", "runs", "plots"},
+    {"config", "precision", "plots"},
+    {"build", "runs"},
     {"models"},
+    {"pipeline", "detector"},
     {"fitting"},
     {"training"},
     {"evaluation", "report", "generator"},

@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_ae.data.dataset import L1Data, load_l1_dataset, resolve_path
+from keras_ae.data.dataset import load_dataset
 from keras_ae.data.l1 import JET, LEPTONS, MET, L1Events, read_l1_events, write_l1_events
 from keras_ae.data.scaling import HardwareUnits
+from keras_ae.data.sources import L1Data, resolve_path
 from keras_ae.errors import InputError
 
 
@@ -101,8 +102,8 @@ def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     parents = np.arange(n_events) // 5
     write_l1_events(tmp_path / "b.h5", L1Events(objects, parents, np.zeros(n_events), ("qcd",)))
     settings = L1Data(background=str(tmp_path / "b.h5"), signals={})
-    data = load_l1_dataset(settings, HardwareUnits(), seed=1)
-    numbers = [part[:, 0] - 1 for part in (data.train, data.validation, data.test)]
+    data = load_dataset(settings, HardwareUnits(), seed=1)
+    numbers = [part.x[:, 0] - 1 for part in (data.train, data.validation, data.test)]
     np.testing.assert_array_equal(np.sort(np.concatenate(numbers)), np.arange(n_events))
     groups = [set(part // 5) for part in numbers]
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]

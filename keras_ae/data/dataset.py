@@ -1,133 +1,152 @@
-"""Background in three parts and signals, as the trigger sees them: hardware integers."""
+"""Background in three parts and signals, from any source."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Self
+from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sklearn.model_selection import GroupShuffleSplit
 
-from keras_ae.data.l1 import L1Events, read_l1_events
-from keras_ae.data.scaling import HardwareUnits
+from keras_ae.data.digits import load_digits, load_mnist
+from keras_ae.data.jets import JetImages, read_jet_images, read_top_tagging
+from keras_ae.data.l1 import ELECTRON, JET, LEPTONS, MUON, N_OBJECTS, read_l1_events
+from keras_ae.data.scaling import FEATURES, HardwareUnits
+from keras_ae.data.sources import DigitsData, JetData, L1Data, MnistData, resolve_path
 from keras_ae.errors import InputError
-
-#: Samples that are not signals.
-RESERVED_NAMES = ("background", "stress")
-
-_PACKAGE_PREFIX = "package:"
-
-
-class L1Data(BaseModel):
-    """Files in the ADC2021 layout.
-
-    A path is taken from the working directory; `package:NAME` is a file of the sample that comes
-    with keras-ae. The rest of the background, after training and validation, is for the test.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    background: str
-    signals: dict[str, str]
-    max_events: Annotated[int, Field(ge=10)] | None = None
-    train_fraction: float = Field(0.5, gt=0, lt=1)
-    validation_fraction: float = Field(0.2, gt=0, lt=1)
-
-    @field_validator("signals")
-    @classmethod
-    def _check_names(cls, signals: dict[str, str]) -> dict[str, str]:
-        for name in signals:
-            if not name.isprintable() or not 0 < len(name) <= 16 or name in RESERVED_NAMES:
-                raise InputError(
-                    "signals must have names of 1 to 16 printable characters, other than "
-                    f"{' and '.join(RESERVED_NAMES)}, got {name!r}"
-                )
-        return signals
-
-    @model_validator(mode="after")
-    def _check_fractions(self) -> Self:
-        if self.test_fraction <= 0:
-            raise InputError(
-                "train_fraction + validation_fraction must be < 1, got "
-                f"{self.train_fraction + self.validation_fraction:g}"
-            )
-        return self
-
-    @property
-    def test_fraction(self) -> float:
-        """What is left of the background."""
-        return 1 - self.train_fraction - self.validation_fraction
 
 
 @dataclass(frozen=True)
-class L1Dataset:
-    """Integers (events, 57) int32: background in three parts, signals by name."""
+class Sample:
+    """Events of one kind: `x` (events, ...), `condition` (events, condition_dim).
 
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    signals: Mapping[str, np.ndarray]
+    `parents`: events of equal parent stay on one side of a split. `labels`: what they are, where
+    that is known. `observables`: what one would cut on without a network, by name, (events,).
+    """
+
+    x: np.ndarray
+    condition: np.ndarray
+    parents: np.ndarray
+    labels: np.ndarray | None = None
+    observables: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: np.ndarray) -> Sample:
+        """The events at `index`."""
+        return Sample(
+            self.x[index],
+            self.condition[index],
+            self.parents[index],
+            None if self.labels is None else self.labels[index],
+            {name: values[index] for name, values in self.observables.items()},
+        )
 
 
-def load_l1_dataset(settings: L1Data, units: HardwareUnits, seed: int) -> L1Dataset:
-    """Read and split the files; hadronizations of one parton-level event stay together.
+@dataclass(frozen=True)
+class Dataset:
+    """Background in three parts, signals by name."""
+
+    train: Sample
+    validation: Sample
+    test: Sample
+    signals: Mapping[str, Sample]
+
+    @property
+    def tested(self) -> dict[str, Sample]:
+        """Background of the test, and signals."""
+        return {"background": self.test, **self.signals}
+
+
+def load_dataset(
+    source: L1Data | JetData | DigitsData | MnistData, units: HardwareUnits, seed: int
+) -> Dataset:
+    """Read and split a source; events of one parent stay together.
+
+    L1 events are hardware integers (events, 57) int32 in `units`, images are float32.
 
     Raises:
         FileNotFoundError: a file is missing.
-        InputError: a file that is not in the layout, or too few events to split.
+        InputError: a file that is not in its layout, or too few events to split.
     """
-    background = _read("background", settings.background, settings.max_events)
-    rest, test = _split(background, settings.test_fraction, seed)
-    train, validation = _split(
-        rest, settings.validation_fraction / (1 - settings.test_fraction), seed
-    )
-    return L1Dataset(
-        train=units.to_integers(train.objects),
-        validation=units.to_integers(validation.objects),
-        test=units.to_integers(test.objects),
-        signals={
-            name: units.to_integers(read_l1_events(resolve_path(path), settings.max_events).objects)
-            for name, path in settings.signals.items()
+    background, signals = _read(source, units)
+    rest, test = _split(background, source.test_fraction, seed)
+    train, validation = _split(rest, source.validation_fraction / (1 - source.test_fraction), seed)
+    return Dataset(train, validation, test, signals)
+
+
+def _read(
+    source: L1Data | JetData | DigitsData | MnistData, units: HardwareUnits
+) -> tuple[Sample, dict[str, Sample]]:
+    """All background, and the signals."""
+    if isinstance(source, DigitsData):
+        return _read_digits(source)
+    samples = {}
+    for name, path in {"background": source.background, **source.signals}.items():
+        try:
+            if isinstance(source, JetData):
+                samples[name] = _read_jets(source, path, signal=name != "background")
+            else:
+                samples[name] = _read_l1(source, path, units)
+        except (InputError, FileNotFoundError) as error:
+            key = name if name == "background" else f"signals.{name}"
+            raise type(error)(f"data.{key}: {error}") from error
+    return samples.pop("background"), samples
+
+
+def _read_l1(source: L1Data, path: str, units: HardwareUnits) -> Sample:
+    events = read_l1_events(resolve_path(path), source.max_events)
+    integers = units.to_integers(events.objects)
+    filled = integers.reshape(-1, N_OBJECTS, len(FEATURES))[:, :, 0] > 0
+    counts = {kind: filled[:, kind.slots].sum(axis=1) for kind in (ELECTRON, MUON, JET)}
+    return Sample(
+        integers,
+        # By powers of two, so that they are exact in fixed point.
+        np.stack([counts[ELECTRON] / 4, counts[MUON] / 4, counts[JET] / 8], axis=1),
+        events.parents,
+        events.process,
+        {
+            "n_objects": sum(counts.values()),
+            "n_leptons": sum(counts[kind] for kind in LEPTONS),
         },
     )
 
 
-def data_fingerprint(settings: L1Data) -> dict[str, str]:
-    """SHA-256 of every file, to see whether the inputs of a stage have changed.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-    """
-    fingerprint = {}
-    for name in (settings.background, *settings.signals.values()):
-        with resolve_path(name).open("rb") as file:
-            fingerprint[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return fingerprint
-
-
-def resolve_path(path: str) -> Path:
-    """Where a file of the configuration is, see `L1Data`."""
-    if path.startswith(_PACKAGE_PREFIX):
-        return Path(str(files("keras_ae") / "data" / "samples" / path[len(_PACKAGE_PREFIX) :]))
-    return Path(path)
+def _read_jets(source: JetData, path: str, signal: bool) -> Sample:
+    if source.layout == "top_tagging":
+        jets: JetImages = read_top_tagging(resolve_path(path), signal, source.max_events)
+    else:
+        jets = read_jet_images(resolve_path(path), source.max_events)
+    return Sample(
+        (jets.images[..., None] ** source.power).astype(np.float32),
+        (jets.pt_gev[:, None] - 600) / 64,
+        np.arange(len(jets)),
+        None,
+        {"jet_mass": jets.mass_gev},
+    )
 
 
-def _read(key: str, path: str, max_events: int | None) -> L1Events:
-    try:
-        return read_l1_events(resolve_path(path), max_events)
-    except (InputError, FileNotFoundError) as error:
-        raise type(error)(f"data.{key}: {error}") from error
+def _read_digits(source: DigitsData) -> tuple[Sample, dict[str, Sample]]:
+    if isinstance(source, MnistData):
+        images, labels = load_mnist(resolve_path(source.path))
+    else:
+        images, labels = load_digits()
+    images, labels = images[: source.max_events], labels[: source.max_events]
+    sample = Sample(images, np.eye(10)[labels], np.arange(len(images)), labels)
+    if source.anomaly is None:
+        return sample, {}
+    is_signal = labels == source.anomaly
+    return (
+        sample.take(np.flatnonzero(~is_signal)),
+        {f"digit {source.anomaly}": sample.take(np.flatnonzero(is_signal))},
+    )
 
 
-def _split(events: L1Events, fraction: float, seed: int) -> tuple[L1Events, L1Events]:
-    n_parents = len(np.unique(events.parents))
+def _split(sample: Sample, fraction: float, seed: int) -> tuple[Sample, Sample]:
+    n_parents = len(np.unique(sample.parents))
     if n_parents < 4:
         raise InputError(f"background must hold at least 4 independent events, got {n_parents}")
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-    first, second = next(splitter.split(events.parents, groups=events.parents))
-    return events.take(first), events.take(second)
+    first, second = next(splitter.split(sample.parents, groups=sample.parents))
+    return sample.take(first), sample.take(second)

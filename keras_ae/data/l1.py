@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from keras_ae.arrays import check_finite
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 
@@ -126,16 +127,6 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         raise InputError(f"{path} must hold at least one event, got 0")
     check_finite(objects, str(path))
     return events
-
-
-def check_finite(objects: np.ndarray, subject: str) -> None:
-    """Raise InputError naming the first event with a NaN or an infinity."""
-    bad = ~np.isfinite(objects).all(axis=tuple(range(1, objects.ndim)))
-    if bad.any():
-        raise InputError(
-            f"{subject}: every value must be finite, got NaN or infinity in {bad.sum()} events, "
-            f"the first is event {np.flatnonzero(bad)[0]}"
-        )
 
 
 def write_l1_events(path: Path, events: L1Events) -> None:

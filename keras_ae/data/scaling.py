@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from keras_ae.data.l1 import N_OBJECTS, OBJECT_CLASSES, check_finite
+from keras_ae.arrays import check_finite
+from keras_ae.data.l1 import N_OBJECTS, OBJECT_CLASSES
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
 from keras_ae.fixed_point import FixedPointFormat

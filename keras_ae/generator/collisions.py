@@ -58,7 +58,8 @@ def open_collisions(process: Process, seed: int, full: bool, n_hadronizations: i
     return Collisions((*process.settings, mpi), seed)
 
 
-def _start_pythia(process_settings: tuple[str, ...], seed: int) -> Any:
+def start_pythia(process_settings: tuple[str, ...], seed: int) -> Any:
+    """An initialized Pythia; settings are its command lines, later ones win."""
     pythia = pythia8mc.Pythia("", False)
     seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
     for setting in (*COMMON_SETTINGS, *process_settings, *seeding):
@@ -69,8 +70,8 @@ def _start_pythia(process_settings: tuple[str, ...], seed: int) -> Any:
     return pythia
 
 
-def _final_state(events: ak.Array) -> ak.Array:
-    """The final particles of a `nextBatch` result."""
+def final_state(events: ak.Array) -> ak.Array:
+    """The final particles (events, particles) of what Pythia's `nextBatch` returned."""
     final = events.prt[events.prt.status > 0]
     momentum = final.p
     return ak.zip(
@@ -88,12 +89,12 @@ class Collisions:
     """Every event simulated once, from the hard process to hadrons; iterating gives batches."""
 
     def __init__(self, settings: tuple[str, ...], seed: int) -> None:
-        self._pythia = _start_pythia(settings, seed)
+        self._pythia = start_pythia(settings, seed)
 
     def __iter__(self) -> Iterator[CollisionBatch]:
         first_parent = 0
         while True:
-            particles = _final_state(self._pythia.nextBatch(_BATCH_SIZE))
+            particles = final_state(self._pythia.nextBatch(_BATCH_SIZE))
             n_events = len(particles)
             parents = np.arange(first_parent, first_parent + n_events)
             first_parent += n_events
@@ -217,10 +218,10 @@ def _pt(particles: ak.Array) -> ak.Array:
 
 def make_overlay_library(seed: int) -> ak.Array:
     """`OVERLAY_LIBRARY_SIZE` minimum-bias collisions, simulated in full."""
-    pythia = _start_pythia(MINIMUM_BIAS_SETTINGS, seed)
+    pythia = start_pythia(MINIMUM_BIAS_SETTINGS, seed)
     batches: list[ak.Array] = []
     while sum(map(len, batches)) < OVERLAY_LIBRARY_SIZE:
-        batches.append(_final_state(pythia.nextBatch(_BATCH_SIZE)))
+        batches.append(final_state(pythia.nextBatch(_BATCH_SIZE)))
     return ak.concatenate(batches)[:OVERLAY_LIBRARY_SIZE]
 
 

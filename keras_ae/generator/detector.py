@@ -173,6 +173,31 @@ def _cluster_jets(particles: ak.Array) -> ak.Array:
     return jets[abs(jets.eta) < JET.max_eta]
 
 
+def cluster_fat_jets(particles: ak.Array, radius: float, min_pt_gev: float) -> ak.Array:
+    """Constituents of anti-kT jets of visible particles, as an ideal detector sees them.
+
+    Args:
+        particles: final-state particles (events, particles), see `collisions.PARTICLE_FIELDS`.
+        radius: of the jets, in (rapidity, azimuth).
+        min_pt_gev: of the jets.
+
+    Returns:
+        Four-vectors (events, jets, constituents): fields px, py, pz, e [GeV]. Jets in no order.
+    """
+    vector.register_awkward()
+    flat_ids, counts = ak.flatten(particles.pdg_id), ak.num(particles)
+    visible = ak.unflatten(~np.isin(abs(flat_ids), NEUTRINO_IDS), counts)
+    visible = visible & (
+        abs(particles.pz) < np.sinh(CALORIMETER_MAX_ETA) * np.hypot(particles.px, particles.py)
+    )
+    momenta = ak.zip(
+        {name: particles[name][visible] for name in ("px", "py", "pz", "e")},
+        with_name="Momentum4D",
+    )
+    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
+    return fastjet.ClusterSequence(momenta, definition).constituents(min_pt=min_pt_gev)
+
+
 def _fill(objects: np.ndarray, kind: ObjectClass, found: ak.Array) -> None:
     """Write the hardest `found` (events, any number) into the slots of their class."""
     found = found[ak.argsort(found.pt, ascending=False)]

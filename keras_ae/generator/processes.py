@@ -128,6 +128,32 @@ PROCESSES: dict[str, Process] = {
     )
 }
 
+_BOOSTED_SETTINGS = (
+    "Beams:eCM = 14000.",
+    "PhaseSpace:pTHatMin = 525.",
+    "PhaseSpace:pTHatMax = 850.",
+)
+
+#: For jet images; the public top-tagging set (arXiv:1902.09914) was made at 14 TeV.
+JET_PROCESSES: dict[str, Process] = {
+    process.name: process
+    for process in (
+        Process("qcd", "QCD jets", ("HardQCD:all = on", *_BOOSTED_SETTINGS), chunk_size=1000),
+        Process(
+            "top",
+            "t tbar, both hadronic",
+            (
+                "Top:gg2ttbar = on",
+                "Top:qqbar2ttbar = on",
+                "24:onMode = off",
+                "24:onIfAny = 1 2 3 4 5",
+                *_BOOSTED_SETTINGS,
+            ),
+            chunk_size=1000,
+        ),
+    )
+}
+
 #: Proportions of the ADC2021 background after its lepton requirement (arXiv:2107.02157), in %.
 BACKGROUND_PERCENT = {"w_lnu": 59.2, "qcd": 33.8, "z_ll": 6.7, "tt": 0.3}
 

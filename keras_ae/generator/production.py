@@ -1,27 +1,24 @@
-"""Samples of many events: chunks made in parallel, continued after an interruption, then merged.
-
-A chunk is a file of `Process.chunk_size` accepted events from one seed, so that what a chunk holds
-depends on its process, its index and the production's settings alone: neither on the number of
-workers nor on how many chunks are asked for.
-"""
+"""L1 samples of many events: chunks of each process, made in parallel, then merged."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import signal
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from keras_ae.data.l1 import L1Events, read_l1_events, write_l1_events
 from keras_ae.errors import InputError
-from keras_ae.files import whole_file, write_text
+from keras_ae.files import whole_file
+from keras_ae.generator.chunks import (
+    check_minima,
+    chunk_provenance,
+    claim_folder,
+    make_chunks,
+    merge_provenance,
+    random_stream,
+    require_physics,
+)
 from keras_ae.generator.processes import (
     COMMON_SETTINGS,
     PROCESSES,
@@ -29,9 +26,6 @@ from keras_ae.generator.processes import (
     Process,
     background_counts,
 )
-
-_PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy")
-_MAX_PYTHIA_SEED = 900_000_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,10 @@ class _ChunkTask:
     def path(self) -> Path:
         return self.folder / self.process.name / f"{self.index:05d}.h5"
 
+    @property
+    def n_items(self) -> int:
+        return self.process.chunk_size
+
 
 def generate_sample(
     folder: Path,
@@ -85,21 +83,16 @@ def generate_sample(
         InputError: a number below its minimum, or chunks of other settings in the folder.
         ImportError: the extra `physics` is not installed.
     """
-    _require_physics()
-    for name, value, minimum in (
+    require_physics()
+    check_minima(
         ("n_background", n_background, 0),
         ("n_signal", n_signal, 0),
         ("n_hadronizations", settings.n_hadronizations, 1),
         ("seed", settings.seed, 0),
-        ("n_workers", 1 if n_workers is None else n_workers, 1),
-    ):
-        if value < minimum:
-            raise InputError(f"{name} must be >= {minimum}, got {value}")
+        ("n_workers", n_workers, 1),
+    )
     if n_background + n_signal == 0:
         raise InputError("n_background + n_signal must be >= 1, got 0")
-
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"folder of a sample must be a directory, got the file {folder}")
 
     samples: dict[str, dict[str, int]] = {}
     if n_background:
@@ -107,8 +100,8 @@ def generate_sample(
     if n_signal:
         samples |= {name: {name: n_signal} for name in SIGNALS}
 
-    chunk_folder = folder / "chunks"
-    _claim_folder(chunk_folder, settings)
+    processes = {name: process.settings for name, process in PROCESSES.items()}
+    chunk_folder = claim_folder(folder, asdict(settings), processes)
     tasks = {
         name: [
             _ChunkTask(chunk_folder, PROCESSES[name], index, settings)
@@ -128,68 +121,12 @@ def generate_sample(
     return paths
 
 
-def _require_physics() -> None:
-    missing = [
-        name for name in ("pythia8mc", "fastjet", "awkward", "vector") if not find_spec(name)
-    ]
-    if missing:
-        raise ImportError(
-            f"{', '.join(missing)} needed to generate events: pip install 'keras-ae[physics]'"
-        )
-
-
-def _claim_folder(chunk_folder: Path, settings: SimulationSettings) -> None:
-    """Make sure that all chunks in a folder are of one production."""
-    record = {
-        "settings": asdict(settings),
-        "versions": {name: version(name) for name in _PACKAGES},
-        "processes": {name: list(process.settings) for name, process in PROCESSES.items()},
-    }
-    path = chunk_folder / "production.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in record if found.get(key) != record[key]]
-        if changed:
-            raise InputError(
-                f"{chunk_folder} must hold chunks of the same {' and '.join(changed)}, "
-                f"got {found.get(changed[0])} there and {record[changed[0]]} now: "
-                "choose another folder or delete it"
-            )
-    else:
-        write_text(path, json.dumps(record, indent=2))
-
-
 def _make_chunks(tasks: list[_ChunkTask], n_workers: int | None) -> None:
-    missing = [task for task in tasks if not task.path.exists()]
-    n_events = sum(task.process.chunk_size for task in tasks)
-    done = n_events - sum(task.process.chunk_size for task in missing)
-    with tqdm(
-        total=n_events, initial=done, unit="event", desc="generate", smoothing=0, disable=None
-    ) as bar:
-        if not missing:
-            return
-        if not missing[0].settings.full:
-            _make_overlay_library(missing[0])
-        # Slow processes first, so that no worker is left alone with one at the end.
-        missing.sort(key=lambda task: (task.process.chunk_size, task.index))
-        context = multiprocessing.get_context("spawn")
-        n_workers = min(n_workers or os.cpu_count() or 1, len(missing))
-        with context.Pool(n_workers, _start_worker) as pool:
-            for chunk_size in pool.imap_unordered(_make_chunk, missing):
-                bar.update(chunk_size)
-
-
-def _start_worker() -> None:
-    # Ctrl-C is the parent's business; FastJet's greeting is nobody's.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _random_stream(settings: SimulationSettings, *key: int) -> tuple[int, np.random.Generator]:
-    """An independent Pythia seed and numpy generator for each key."""
-    sequence = np.random.SeedSequence([settings.seed, *key])
-    pythia_seed = 1 + int(sequence.generate_state(1)[0]) % _MAX_PYTHIA_SEED
-    return pythia_seed, np.random.default_rng(sequence.spawn(1)[0])
+    if not tasks[0].settings.full and not all(task.path.exists() for task in tasks):
+        _make_overlay_library(tasks[0])
+    # Slow processes first, so that no worker is left alone with one at the end.
+    tasks.sort(key=lambda task: (task.process.chunk_size, task.index))
+    make_chunks(tasks, _make_chunk, n_workers, unit="event")
 
 
 def _overlay_path(chunk_folder: Path) -> Path:
@@ -202,7 +139,7 @@ def _make_overlay_library(task: _ChunkTask) -> None:
         return
     from keras_ae.generator.collisions import make_overlay_library, save_particles
 
-    pythia_seed, _ = _random_stream(task.settings, 0)
+    pythia_seed, _ = random_stream(task.settings.seed, 0)
     with whole_file(path) as temporary:
         save_particles(temporary, make_overlay_library(pythia_seed))
 
@@ -213,7 +150,7 @@ def _make_chunk(task: _ChunkTask) -> int:
 
     process, settings = task.process, task.settings
     process_key = 1 + list(PROCESSES).index(process.name)
-    pythia_seed, rng = _random_stream(settings, process_key, task.index)
+    pythia_seed, rng = random_stream(settings.seed, process_key, task.index)
     library = None if settings.full else load_particles(_overlay_path(task.folder))
     collisions = open_collisions(process, pythia_seed, settings.full, settings.n_hadronizations)
 
@@ -242,14 +179,14 @@ def _make_chunk(task: _ChunkTask) -> int:
         provenance={
             process.name: {
                 "description": process.description,
-                "settings": [*COMMON_SETTINGS, *process.settings],
-                "simulation": json.dumps(asdict(settings)),
-                "versions": json.dumps({name: version(name) for name in _PACKAGES}),
-                "pythia_seeds": [pythia_seed],
-                "cross_section_pb": collisions.cross_section_pb(),
-                "n_simulated": n_simulated,
-                "n_accepted": n_accepted,
-                "acceptance": n_accepted / n_simulated,
+                **chunk_provenance(
+                    asdict(settings),
+                    (*COMMON_SETTINGS, *process.settings),
+                    pythia_seed,
+                    collisions.cross_section_pb(),
+                    n_simulated,
+                    n_accepted,
+                ),
             }
         },
     )
@@ -261,17 +198,7 @@ def _merge_chunks(tasks: list[_ChunkTask], n_events: int) -> L1Events:
     """The first `n_events` of a process' chunks, with their provenance added up."""
     chunks = [read_l1_events(task.path) for task in tasks]
     (name,) = chunks[0].process_names
-    records = [chunk.provenance[name] for chunk in chunks]
-    n_simulated = sum(int(record["n_simulated"]) for record in records)
-    n_accepted = sum(int(record["n_accepted"]) for record in records)
-    record = {
-        **records[0],
-        "pythia_seeds": np.concatenate([record["pythia_seeds"] for record in records]),
-        "cross_section_pb": float(np.mean([record["cross_section_pb"] for record in records])),
-        "n_simulated": n_simulated,
-        "n_accepted": n_accepted,
-        "acceptance": n_accepted / n_simulated,
-    }
+    record = merge_provenance([chunk.provenance[name] for chunk in chunks])
     return L1Events(
         objects=np.concatenate([chunk.objects for chunk in chunks])[:n_events],
         parents=np.concatenate([chunk.parents for chunk in chunks])[:n_events],

@@ -2,120 +2,265 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.arrays import check_events, check_not_empty
 from keras_ae.batches import BATCH_SIZE, map_batches
 from keras_ae.errors import InputError
-from keras_ae.likelihoods import Gaussian
+from keras_ae.likelihoods import Gaussian, Likelihood
+from keras_ae.models.finite_loss import StopAtNonFiniteLoss
+from keras_ae.models.registry import register
+from keras_ae.objectives import PlainObjective
+from keras_ae.scores import latent_norm, squared_latent_norm, sum_features
 
 Tensor = Any
 
+#: One array, or a pair of inputs and condition.
+Arrays = np.ndarray | tuple[np.ndarray, np.ndarray]
 
+
+class Pass(NamedTuple):
+    """One way through both networks, in float32: what terms and scores are made of.
+
+    `x` (batch, *input_shape) is what is to be reconstructed, `encoded` what the encoder returns,
+    `latent` what was decoded, `output` what the decoder returns. A variant that decodes several
+    samples of each event has `latent` and `output` (samples * batch, ...), sample by sample.
+    """
+
+    x: Tensor
+    condition: Tensor | None
+    encoded: Tensor
+    latent: Tensor
+    output: Tensor
+
+
+@register(PlainObjective)
 @keras.saving.register_keras_serializable("keras_ae")
 class Autoencoder(keras.Model):
     """Minimizes -log p(x | decode(encode(x))), in nats: sum over features, mean over the batch.
 
-    A variant overrides `terms` and `term_weights` (what is minimized), `latent` (what the decoder
-    gets in training) or `score_terms`. Sampling and corruption live here, in the outer model, so
-    that `encoder` and `decoder` can be converted to firmware.
+    Goodfellow, Bengio & Courville, Deep Learning, eq. 14.1. A variant overrides `terms` and
+    `term_weights` (what is minimized), `corrupt` (what the encoder sees in training), `latent`
+    (what the decoder gets) or `contributions` (its scores). Sampling and corruption live here, in
+    the outer model, so that `encoder` and `decoder` can be converted to firmware.
+
+    Networks with a second input are conditional; then x is the pair (inputs, condition) in `fit`,
+    `evaluate` and `predict`, and the methods below take `condition`.
 
     Args:
-        encoder: (batch, input_dim) -> (batch, latent_dim).
-        decoder: (batch, latent_dim) -> (batch, input_dim).
+        encoder: (batch, *input_shape) -> (batch, latent_dim).
+        decoder: (batch, latent_dim) -> (batch, *input_shape).
         likelihood: family of p(x|z); a Gaussian of variance 1 by default.
+        seed: of what is random in training; an integer.
 
     Raises:
-        InputError: the decoder's output has not the shape of the encoder's input.
+        InputError: the decoder's output has not the shape of the encoder's input, or only one of
+            them has a condition.
     """
 
     #: Names of the objective's terms, in the order in which they are shown.
     term_names: tuple[str, ...] = ("reconstruction",)
 
+    #: Whether something keeps an over-complete code from copying the input.
+    regularized = False
+
     def __init__(
         self,
         encoder: keras.Model,
         decoder: keras.Model,
-        likelihood: Gaussian | None = None,
+        likelihood: Likelihood | None = None,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if decoder.output_shape != encoder.input_shape:
-            raise InputError(
-                f"decoder output must have the encoder's input shape {encoder.input_shape}, "
-                f"got {decoder.output_shape}"
-            )
+        _check_networks(encoder, decoder)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood or Gaussian()
+        self._seed = seed
+        self._random = keras.random.SeedGenerator(seed)
         self._loss_mean = keras.metrics.Mean(name="loss")
         self._term_means = {name: keras.metrics.Mean(name=name) for name in self.term_names}
         # Both networks have their weights already.
         self.built = True
+        n_features = int(np.prod(self.sample_shape))
+        if not self.regularized and self.latent_dim >= n_features:
+            warnings.warn(
+                f"latent_dim {self.latent_dim} >= {n_features} features: without a regularizer a "
+                f"{type(self).__name__} can learn the identity; use a sparse, denoising, "
+                "contractive or variational objective, or fewer latent dimensions",
+                stacklevel=2,
+            )
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one event."""
+        return tuple(self.encoder.inputs[0].shape[1:])
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions."""
+        return int(self.decoder.inputs[0].shape[1])
+
+    @property
+    def condition_dim(self) -> int:
+        """Number of features of the condition; 0 without one."""
+        return int(self.encoder.inputs[1].shape[1]) if len(self.encoder.inputs) > 1 else 0
 
     # Hooks -------------------------------------------------------------------------------------
+
+    def corrupt(self, x: Tensor, training: bool) -> Tensor:
+        """What the encoder sees of x; the target stays x."""
+        return x
 
     def latent_mean(self, encoded: Tensor) -> Tensor:
         """The deterministic latent (batch, latent_dim) in what the encoder returns."""
         return encoded
 
     def latent(self, encoded: Tensor, training: bool) -> Tensor:
-        """What is decoded: (batch, latent_dim)."""
+        """What is decoded: (batch, latent_dim), or (samples * batch, latent_dim)."""
         return self.latent_mean(encoded)
 
-    def terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
+    def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
         """The objective's terms by name, each (batch,) in nats, without their weights."""
-        return {"reconstruction": self.likelihood.negative_log_likelihood(x, output)}
+        return {"reconstruction": sum_features(self.reconstruction_terms(forward))}
 
-    def term_weights(self) -> dict[str, Tensor]:
+    def term_weights(self, training: bool) -> dict[str, Tensor]:
         """Weights of the terms in the loss; 1 for those that are not named."""
         return {}
 
-    def score_terms(self, x: Tensor, encoded: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """Every anomaly score by name, each (batch,), of inputs that went through both networks."""
-        return {"reconstruction_error": ops.sum(self.likelihood.squared_error(x, output), axis=-1)}
+    def update(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of learning, by gradient descent: the loss and its terms before the step."""
+        with tf.GradientTape() as tape:
+            loss, terms = self._objective(x, condition, training=True)
+            # Gradients are summed over replicas, so each takes its share of the mean.
+            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(scaled)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        return loss, terms
+
+    def contributions(self, forward: Pass) -> dict[str, Tensor]:
+        """Every anomaly score by name, feature by feature: (batch, ...) whose sum is the score."""
+        x, output = forward.x, forward.output
+        mean = self.latent_mean(forward.encoded)
+        difference = x - self.likelihood.mean(output)
+        return {
+            "reconstruction_error": self.likelihood.squared_error(x, output),
+            "reconstruction": self.likelihood.negative_log_likelihood(x, output),
+            "squared_error": ops.square(difference),
+            "masked_squared_error": ops.where(x != 0, ops.square(difference), 0.0),
+            "absolute_error": ops.abs(difference),
+            "latent_norm": latent_norm(mean),
+            "squared_latent_norm": squared_latent_norm(mean),
+        }
+
+    # For variants ------------------------------------------------------------------------------
+
+    def reconstruction_terms(self, forward: Pass, n_samples: int = 1) -> Tensor:
+        """-log p(x_i|z) of each feature: the shape of forward.output."""
+        x = forward.x if n_samples == 1 else self.repeat(forward.x, n_samples)
+        return self.likelihood.negative_log_likelihood(x, forward.output)
+
+    @staticmethod
+    def repeat(x: Tensor, n_samples: Tensor) -> Tensor:
+        """(batch, ...) -> (n_samples * batch, ...), sample by sample."""
+        return ops.tile(x, [n_samples] + [1] * (len(x.shape) - 1))
+
+    def next_seed(self) -> Tensor:
+        """A seed for `tf.random.stateless_*`, new at each call and different in each replica."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return ops.cast(self._random.next(), "int32") + ops.stack([0, ops.cast(replica, "int32")])
 
     # Keras -------------------------------------------------------------------------------------
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
-        """Reconstruction (batch, input_dim); deterministic unless training."""
-        return self.decoder(self.latent(self.encoder(x, training=training), training))
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Reconstruction (batch, *input_shape); deterministic unless training."""
+        x, condition = _split(inputs)
+        encoded = self._encode(self.corrupt(x, training), condition, training)
+        output = self._decode(self.latent(encoded, training), condition, training)
+        return self.likelihood.mean(output)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self._loss_mean, *self._term_means.values()]
 
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        validation_data: Any = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
+
+        Args:
+            x: array (events, *input_shape), the pair of it and a condition, or anything that
+                Keras takes; as in Keras, a `y` is ignored: the target is x.
+
+        Raises:
+            InputError: an array of another shape, empty, not finite, or outside the likelihood's
+                support; a missing condition; a term that is not finite.
+        """
+        if validation_data is not None and isinstance(validation_data, tuple | list):
+            validation_data = (self.check_inputs(validation_data[0], "validation data"),)
+        callbacks = callbacks or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [StopAtNonFiniteLoss(), *callbacks]
+        return super().fit(
+            self.check_inputs(x, "x"),
+            y,
+            *args,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            **kwargs,
+        )
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        x = keras.utils.unpack_x_y_sample_weight(data)[0]
-        with tf.GradientTape() as tape:
-            loss, terms = self._objective(x, training=True)
-            # Gradients are summed over replicas, so each takes its share of the mean.
-            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            if self.optimizer is not None:
-                scaled = self.optimizer.scale_loss(scaled)
-        variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        return self._track(loss, terms)
+        return self._track(*self.update(*_split(_inputs(data))))
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        x = keras.utils.unpack_x_y_sample_weight(data)[0]
-        return self._track(*self._objective(x, training=False))
+        return self._track(*self._objective(*_split(_inputs(data)), training=False))
 
-    def _forward(self, x: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Input, what the encoder returns, reconstruction: what terms and scores are made of."""
-        encoded = self.encoder(x, training=training)
-        output = self.decoder(self.latent(encoded, training), training=training)
+    def _encode(self, x: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
+        return self.encoder(x if condition is None else [x, condition], training=training)
+
+    def _decode(self, latent: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
+        if condition is None:
+            return self.decoder(latent, training=training)
+        n_samples = ops.shape(latent)[0] // ops.maximum(ops.shape(condition)[0], 1)
+        return self.decoder([latent, self.repeat(condition, n_samples)], training=training)
+
+    def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
+        encoded = self._encode(self.corrupt(x, training), condition, training)
+        latent = self.latent(encoded, training)
+        output = self._decode(latent, condition, training)
         # In float32 also under mixed precision: sums over many features overflow float16.
-        return tf.nest.map_structure(lambda t: ops.cast(t, "float32"), (x, encoded, output))
+        return tf.nest.map_structure(
+            lambda part: part if part is None else ops.cast(part, "float32"),
+            Pass(x, condition, encoded, latent, output),
+        )
 
-    def _objective(self, x: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = self.terms(*self._forward(x, training))
-        weights = self.term_weights()
-        per_event = sum(weights.get(name, 1.0) * term for name, term in terms.items())
+    def _per_event_loss(
+        self, x: Tensor, condition: Tensor | None, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.terms(self._forward(x, condition, training), training)
+        weights = self.term_weights(training)
+        return sum(weights.get(name, 1.0) * term for name, term in terms.items()), terms
+
+    def _objective(
+        self, x: Tensor, condition: Tensor | None, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        per_event, terms = self._per_event_loss(x, condition, training)
         return ops.mean(per_event), terms
 
     def _track(self, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -125,6 +270,16 @@ class Autoencoder(keras.Model):
             self._term_means[name].update_state(values)
         return {metric.name: metric.result() for metric in self.metrics}
 
+    def save_own_variables(self, store: Any) -> None:
+        # Keras leaves the state of random generators out: training would not continue as it was.
+        super().save_own_variables(store)
+        store["random_state"] = np.asarray(self._random.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        self._random.state.assign(store["random_state"])
+        names = set(store.keys()) - {"random_state"}
+        super().load_own_variables({name: store[name] for name in names})
+
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
@@ -132,44 +287,208 @@ class Autoencoder(keras.Model):
             "encoder": serialize(self.encoder),
             "decoder": serialize(self.decoder),
             "likelihood": serialize(self.likelihood),
+            "seed": self._seed,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Autoencoder:
-        config = dict(config)
-        for key in ("encoder", "decoder", "likelihood"):
-            config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects)
-        return cls(**config)
+        restore = keras.saving.deserialize_keras_object
+        return cls(
+            **{
+                key: restore(value, custom_objects) if isinstance(value, dict) else value
+                for key, value in config.items()
+            }
+        )
 
     # Use ---------------------------------------------------------------------------------------
 
-    def encode(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """Latent means (events, latent_dim) of (events, input_dim)."""
-        return map_batches(lambda batch: self.latent_mean(self.encoder(batch)), x, batch_size)
+    def encode(
+        self,
+        x: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Latent means (events, latent_dim) of x (events, *input_shape).
 
-    def decode(self, latent: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """Reconstructions (events, input_dim) of (events, latent_dim)."""
-        return map_batches(self.decoder, latent, batch_size)
-
-    def reconstruct(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """decode(encode(x)): deterministic."""
-        return self.decode(self.encode(x, batch_size), batch_size)
-
-    def scores(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
-        """Every anomaly score of this model by name, each (events,)."""
-        return map_batches(
-            lambda batch: self.score_terms(*self._forward(batch, training=False)), x, batch_size
+        Raises:
+            InputError: see `fit`.
+        """
+        return self._map(
+            lambda x, c: self.latent_mean(self._encode(x, c)), x, condition, batch_size
         )
 
-    def score(self, x: np.ndarray, name: str, batch_size: int = BATCH_SIZE) -> np.ndarray:
+    def decode(
+        self,
+        latent: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Reconstructions (events, *input_shape) of latents (events, latent_dim).
+
+        Raises:
+            InputError: latents or condition of another shape or not finite.
+        """
+        latent = check_events(latent, (self.latent_dim,), "latent")
+        arrays = self._with_condition(latent, condition)
+        return map_batches(
+            lambda z, c=None: self.likelihood.mean(self._decode(z, c)),
+            *arrays,
+            batch_size=batch_size,
+        )
+
+    def reconstruct(
+        self,
+        x: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """decode(encode(x)): deterministic."""
+        return self.decode(self.encode(x, condition, batch_size), condition, batch_size)
+
+    def scores(
+        self,
+        x: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> dict[str, np.ndarray]:
+        """Every anomaly score of this model by name, each (events,)."""
+        return self._map(
+            lambda x, c: {
+                name: sum_features(values)
+                for name, values in self.contributions(self._forward(x, c, False)).items()
+            },
+            x,
+            condition,
+            batch_size,
+        )
+
+    def score(
+        self,
+        x: np.ndarray,
+        name: str,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
         """One anomaly score, (events,), higher for the more anomalous.
 
         Raises:
-            InputError: this model has no score of that name.
+            InputError: this model has no score of that name; see `fit`.
         """
-        scores = self.scores(x, batch_size)
-        if name not in scores:
-            raise InputError(
-                f"score of {type(self).__name__} must be one of {', '.join(scores)}, got {name!r}"
-            )
+        scores = self.scores(x, condition, batch_size)
+        self._check_score(name, scores)
         return scores[name]
+
+    def score_contributions(
+        self,
+        x: np.ndarray,
+        name: str,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """What each feature, or latent dimension, adds to a score: (events, ...), sums to it.
+
+        Raises:
+            InputError: this model has no score of that name; see `fit`.
+        """
+
+        def contribution(x: Tensor, c: Tensor | None) -> Tensor:
+            parts = self.contributions(self._forward(x, c, False))
+            self._check_score(name, parts)
+            return parts[name]
+
+        return self._map(contribution, x, condition, batch_size)
+
+    def losses_by_event(
+        self,
+        x: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """The weighted sum of the objective's terms, (events,); `evaluate` shows its mean."""
+        return self._map(
+            lambda x, c: self._per_event_loss(x, c, False)[0], x, condition, batch_size
+        )
+
+    def _check_score(self, name: str, choices: Any) -> None:
+        if name not in choices:
+            raise InputError(
+                f"score of {type(self).__name__} must be one of {', '.join(choices)}, got {name!r}"
+            )
+
+    def _map(
+        self,
+        function: Callable[[Tensor, Tensor | None], Any],
+        x: np.ndarray,
+        condition: np.ndarray | None,
+        batch_size: int,
+    ) -> Any:
+        x = check_events(x, self.sample_shape, "x")
+        self.likelihood.check(x, "x")
+        return map_batches(
+            lambda x, c=None: function(x, c),
+            *self._with_condition(x, condition),
+            batch_size=batch_size,
+        )
+
+    def _with_condition(
+        self, x: np.ndarray, condition: np.ndarray | None
+    ) -> tuple[np.ndarray, ...]:
+        """The arrays that belong together, checked."""
+        width = self.condition_dim
+        if condition is None:
+            if width:
+                raise InputError(
+                    f"condition of {type(self).__name__} must have shape (events, {width}), "
+                    "got none"
+                )
+            return (x,)
+        if not width:
+            raise InputError(f"condition of {type(self).__name__} must be None, got an array")
+        condition = check_events(condition, (width,), "condition")
+        if len(condition) != len(x):
+            raise InputError(
+                f"condition must have as many events as x, {len(x)}, got {len(condition)}"
+            )
+        return x, condition
+
+    def check_inputs(self, inputs: Any, subject: str) -> Any:
+        """`inputs` as float32: an array (events, *input_shape), or the pair with a condition.
+
+        What is not an array is left to Keras.
+
+        Raises:
+            InputError: see `fit`.
+        """
+        parts = inputs if isinstance(inputs, tuple | list) else (inputs,)
+        if not all(isinstance(part, np.ndarray) for part in parts):
+            return inputs
+        x = check_events(parts[0], self.sample_shape, subject)
+        check_not_empty(**{subject: x})
+        self.likelihood.check(x, subject)
+        arrays = self._with_condition(x, parts[1] if len(parts) > 1 else None)
+        return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _inputs(data: Any) -> Any:
+    """What Keras' data adapter packed as x; the target is x itself."""
+    return keras.utils.unpack_x_y_sample_weight(data)[0]
+
+
+def _split(inputs: Any) -> tuple[Tensor, Tensor | None]:
+    """x and condition of x alone or of a pair."""
+    if isinstance(inputs, tuple | list):
+        return inputs[0], (inputs[1] if len(inputs) > 1 else None)
+    return inputs, None
+
+
+def _check_networks(encoder: keras.Model, decoder: keras.Model) -> None:
+    shape, found = encoder.inputs[0].shape, decoder.outputs[0].shape
+    if found != shape:
+        raise InputError(f"decoder output must have the encoder's input shape {shape}, got {found}")
+    conditions = [tuple(part.shape) for part in encoder.inputs[1:]]
+    found_conditions = [tuple(part.shape) for part in decoder.inputs[1:]]
+    if conditions != found_conditions or len(conditions) > 1:
+        raise InputError(
+            "encoder and decoder must both have one condition of the same width or none, got "
+            f"{conditions or 'none'} and {found_conditions or 'none'}"
+        )

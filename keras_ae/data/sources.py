@@ -1,0 +1,180 @@
+"""Where events come from: the section `data` of an experiment, one class a source."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from keras_ae.data.jets import N_PIXELS
+from keras_ae.data.scaling import N_FEATURES
+from keras_ae.errors import InputError
+
+#: Samples that are not signals.
+RESERVED_NAMES = ("background", "stress", "train", "validation", "test")
+
+_PACKAGE_PREFIX = "package:"
+
+
+class _Source(BaseModel):
+    """Background is split in three: what training and validation leave is for the test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    max_events: Annotated[int, Field(ge=10)] | None = None
+    train_fraction: float = Field(0.5, gt=0, lt=1)
+    validation_fraction: float = Field(0.2, gt=0, lt=1)
+
+    #: Of one event, as the source gives it.
+    event_shape: ClassVar[tuple[int, ...]]
+    #: Features of the condition that the source offers to conditional models.
+    condition_dim: ClassVar[int]
+
+    @model_validator(mode="after")
+    def _check_fractions(self) -> Self:
+        if self.test_fraction <= 0:
+            raise InputError(
+                "train_fraction + validation_fraction must be < 1, got "
+                f"{self.train_fraction + self.validation_fraction:g}"
+            )
+        return self
+
+    @property
+    def test_fraction(self) -> float:
+        """What is left of the background."""
+        return 1 - self.train_fraction - self.validation_fraction
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Files that it reads."""
+        return ()
+
+
+class _Files(_Source):
+    """Background and signals from files.
+
+    A path is taken from the working directory; `package:NAME` is a file of the sample that comes
+    with keras-ae.
+    """
+
+    background: str
+    signals: dict[str, str]
+
+    @field_validator("signals")
+    @classmethod
+    def _check_names(cls, signals: dict[str, str]) -> dict[str, str]:
+        for name in signals:
+            if not name.isprintable() or not 0 < len(name) <= 16 or name in RESERVED_NAMES:
+                raise InputError(
+                    "signals must have names of 1 to 16 printable characters, other than "
+                    f"{', '.join(RESERVED_NAMES)}, got {name!r}"
+                )
+        return signals
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.background, *self.signals.values())
+
+
+class L1Data(_Files):
+    """Trigger events in the ADC2021 layout, see `data.l1`.
+
+    Condition: the share of filled electron, muon and jet slots, in quarters, quarters and eighths.
+    """
+
+    kind: Literal["l1"] = "l1"
+
+    event_shape: ClassVar[tuple[int, ...]] = (N_FEATURES,)
+    condition_dim: ClassVar[int] = 3
+
+
+class JetData(_Files):
+    """Jet images, see `data.jets`.
+
+    Files are our own (`images`), or of the public top-tagging reference set (`top_tagging`), where
+    background is what is not a signal and signals are the tops of their file. Pixels are raised to
+    `power` (0.5 brings out the faint ones). Condition: (pT - 600 GeV) / 64 GeV.
+    """
+
+    kind: Literal["jets"]
+    layout: Literal["images", "top_tagging"] = "images"
+    power: float = Field(0.5, gt=0, le=1)
+
+    event_shape: ClassVar[tuple[int, ...]] = (N_PIXELS, N_PIXELS, 1)
+    condition_dim: ClassVar[int] = 1
+
+
+class DigitsData(_Source):
+    """scikit-learn's 8x8 digits, pixels in [0, 1]; the digit `anomaly` is the signal.
+
+    Without an anomaly all ten are background. Condition: the digit, one of ten.
+    """
+
+    kind: Literal["digits"]
+    anomaly: Annotated[int, Field(ge=0, le=9)] | None = None
+
+    event_shape: ClassVar[tuple[int, ...]] = (8, 8, 1)
+    condition_dim: ClassVar[int] = 10
+
+
+class MnistData(DigitsData):
+    """MNIST from the user's own file: Keras' mnist.npz, or a folder with the four idx files."""
+
+    kind: Literal["mnist"]  # type: ignore[assignment]
+    path: str
+
+    event_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,)
+
+
+def _kind(content: Any) -> str:
+    if isinstance(content, dict):
+        return str(content.get("kind", "l1"))
+    return str(getattr(content, "kind", "l1"))
+
+
+#: Any source; in YAML, `kind` is `l1` where it is not named.
+Source = Annotated[
+    Annotated[L1Data, Tag("l1")]
+    | Annotated[JetData, Tag("jets")]
+    | Annotated[DigitsData, Tag("digits")]
+    | Annotated[MnistData, Tag("mnist")],
+    Discriminator(_kind),
+]
+
+
+def resolve_path(path: str) -> Path:
+    """Where a file of the configuration is, see `L1Data`."""
+    if path.startswith(_PACKAGE_PREFIX):
+        return Path(str(files("keras_ae") / "data" / "samples" / path[len(_PACKAGE_PREFIX) :]))
+    return Path(path)
+
+
+def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData) -> dict[str, str]:
+    """SHA-256 of every file, to see whether the inputs of a stage have changed.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    fingerprint = {"scikit-learn": version("scikit-learn")} if source.kind == "digits" else {}
+    for name in source.paths:
+        path = resolve_path(name)
+        for file_path in sorted(path.iterdir()) if path.is_dir() else [path]:
+            with file_path.open("rb") as file:
+                fingerprint[str(name)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return fingerprint

@@ -1,0 +1,185 @@
+"""A model, its score, its scaler and a threshold, as scikit-learn's outlier detectors."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import joblib
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from keras_ae.arrays import check_not_empty
+from keras_ae.errors import InputError
+from keras_ae.files import whole_file, write_text
+from keras_ae.metrics import check_rate, threshold_at_fpr
+from keras_ae.models import Autoencoder
+
+_MODEL, _SCALER, _STATE = "model.keras", "scaler.joblib", "detector.json"
+_ARGUMENTS = (
+    "score",
+    "target_fpr",
+    "epochs",
+    "batch_size",
+    "calibration_fraction",
+    "random_state",
+)
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):
+    """Flags events whose anomaly score lies above a threshold, set for a false-positive rate.
+
+    Conventions are scikit-learn's: `decision_function` is negative and `predict` is -1 for
+    anomalies. `anomaly_score` is the score itself, higher for the more anomalous, as `threshold_`.
+
+    Args:
+        model: an autoencoder without condition. `fit` trains a copy, so that scikit-learn's tools
+            can fit the detector again; uncompiled, it is trained by Adam.
+        score: name of one of the model's scores.
+        target_fpr: the share of background that may be flagged, at most.
+        scaler: a scikit-learn transformer, of which `fit` fits a copy, or anything fitted with a
+            `transform`, like an `L1Scaler`; None if X are network inputs.
+        epochs: of the training; 0 leaves the model as it is and sets the threshold alone.
+        batch_size: of the training.
+        calibration_fraction: of X, kept from the training to set the threshold; with 0 epochs all
+            of X sets it.
+        random_state: of that split.
+
+    Attributes:
+        model_, scaler_: what `fit` made of them.
+        threshold_: lowest score with at most `target_fpr` of the calibration events above it.
+        history_: terms of the objective by epoch, where there was a training.
+        n_features_in_: features of an event.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        score: str = "reconstruction_error",
+        target_fpr: float = 0.01,
+        scaler: Any = None,
+        epochs: int = 20,
+        batch_size: int = 256,
+        calibration_fraction: float = 0.25,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.score = score
+        self.target_fpr = target_fpr
+        self.scaler = scaler
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: Any = None) -> AnomalyDetector:
+        """Train on background X (events, features) and set the threshold; y is ignored.
+
+        Raises:
+            InputError: X of another shape, empty or not finite, an unknown score, a rate outside
+                (0, 1), or too few events for the rate.
+        """
+        self._check()
+        X = np.asarray(X)
+        check_not_empty(X=X)
+        train, calibration = X, X
+        if self.epochs:
+            train, calibration = train_test_split(
+                X, test_size=self.calibration_fraction, random_state=self.random_state
+            )
+        check_rate(len(calibration), self.target_fpr)
+        self.scaler_ = self.scaler
+        if isinstance(self.scaler, BaseEstimator):
+            self.scaler_ = clone(self.scaler).fit(train)
+        self.model_ = copy.deepcopy(self.model) if self.epochs else self.model
+        # An unknown score, or another shape, before training.
+        self.model_.score(self._inputs(train[:1]), self.score)
+        if self.epochs:
+            if not self.model_.compiled:
+                self.model_.compile(optimizer=keras.optimizers.Adam())
+            self.history_ = self.model_.fit(
+                self._inputs(train),
+                validation_data=(self._inputs(calibration),),
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                verbose=0,
+            ).history
+        self.threshold_ = threshold_at_fpr(
+            self.model_.score(self._inputs(calibration), self.score), self.target_fpr
+        )
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def anomaly_score(self, X: np.ndarray) -> np.ndarray:
+        """The model's score of X (events, features): (events,), higher for the more anomalous."""
+        check_is_fitted(self)
+        return self.model_.score(self._inputs(X), self.score)
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """-anomaly_score(X): lower for the more anomalous, as in scikit-learn."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """threshold_ - anomaly_score(X), (events,): negative for anomalies."""
+        return self.threshold_ - self.anomaly_score(X)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """-1 for events above the threshold, else 1: (events,) int."""
+        # Not by the sign of the difference, which can round to zero.
+        return np.where(self.anomaly_score(X) > self.threshold_, -1, 1)
+
+    def save(self, folder: Path) -> None:
+        """Write model, scaler, threshold and arguments into a folder, as a whole.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+            InputError: `folder` exists and is not a detector's.
+        """
+        check_is_fitted(self)
+        if folder.exists() and not (folder / _STATE).is_file():
+            raise InputError(f"folder of a detector must be new or a detector, got {folder}")
+        with whole_file(folder / _MODEL) as temporary:
+            self.model_.save(temporary)
+        with whole_file(folder / _SCALER) as temporary:
+            joblib.dump(self.scaler_, temporary)
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        state = {name: getattr(self, name) for name in ("threshold_", "n_features_in_")}
+        # Last: without it the folder is no detector.
+        write_text(folder / _STATE, json.dumps({"arguments": arguments, "state": state}, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> AnomalyDetector:
+        """What `save` wrote. The scaler is unpickled: load only what you trust.
+
+        Raises:
+            FileNotFoundError: there is no detector.
+        """
+        if not (folder / _STATE).is_file():
+            raise FileNotFoundError(f"detector not found: {folder} has no {_STATE}")
+        stored = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        model = keras.models.load_model(folder / _MODEL)
+        scaler = joblib.load(folder / _SCALER)
+        detector = cls(model, scaler=scaler, **stored["arguments"])
+        vars(detector).update(stored["state"], model_=model, scaler_=scaler)
+        return detector
+
+    def _check(self) -> None:
+        if self.model.condition_dim:
+            raise InputError(
+                f"model of a detector must have no condition, got {type(self.model).__name__} "
+                f"with condition_dim {self.model.condition_dim}"
+            )
+        if self.epochs < 0:
+            raise InputError(f"epochs must be >= 0, got {self.epochs}")
+        if not 0 < self.calibration_fraction < 1:
+            raise InputError(
+                f"calibration_fraction must be in (0, 1), got {self.calibration_fraction}"
+            )
+
+    def _inputs(self, X: np.ndarray) -> np.ndarray:
+        return np.asarray(X if self.scaler_ is None else self.scaler_.transform(X), np.float32)

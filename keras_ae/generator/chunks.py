@@ -1,0 +1,180 @@
+"""Whole chunks of a production: made in parallel, continued after an interruption.
+
+A chunk is a file of `n_items` accepted events or jets from one seed, so that what a chunk holds
+depends on its process, its index and the production's settings alone: neither on the number of
+workers nor on how many chunks are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_ae.errors import InputError
+from keras_ae.files import write_text
+
+_PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy")
+_MAX_PYTHIA_SEED = 900_000_000
+
+
+class ChunkTask(Protocol):
+    """One chunk to make: the file it goes to, and how many events or jets it will hold."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def n_items(self) -> int: ...
+
+
+Task = TypeVar("Task", bound=ChunkTask)
+
+
+def require_physics() -> None:
+    """Raise ImportError with the install command unless the extra `physics` is there."""
+    missing = [
+        name for name in ("pythia8mc", "fastjet", "awkward", "vector") if not find_spec(name)
+    ]
+    if missing:
+        raise ImportError(
+            f"{', '.join(missing)} needed to generate events: pip install 'keras-ae[physics]'"
+        )
+
+
+def check_minima(*limits: tuple[str, int | None, int]) -> None:
+    """Raise InputError for the first (name, value, minimum) below its minimum; None passes."""
+    for name, value, minimum in limits:
+        if value is not None and value < minimum:
+            raise InputError(f"{name} must be >= {minimum}, got {value}")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that a chunk's content depends on."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def random_stream(seed: int, *key: int) -> tuple[int, np.random.Generator]:
+    """An independent Pythia seed and numpy generator for each key."""
+    sequence = np.random.SeedSequence([seed, *key])
+    pythia_seed = 1 + int(sequence.generate_state(1)[0]) % _MAX_PYTHIA_SEED
+    return pythia_seed, np.random.default_rng(sequence.spawn(1)[0])
+
+
+def claim_folder(
+    folder: Path, settings: Mapping[str, Any], processes: Mapping[str, Sequence[str]]
+) -> Path:
+    """Make sure that all chunks in `folder/chunks` are of one production.
+
+    Returns:
+        The folder of the chunks.
+
+    Raises:
+        InputError: `folder` is a file, or holds chunks of other settings, versions or processes.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"folder of a sample must be a directory, got the file {folder}")
+    record = {
+        "settings": dict(settings),
+        "versions": package_versions(),
+        "processes": {name: list(lines) for name, lines in processes.items()},
+    }
+    chunk_folder = folder / "chunks"
+    path = chunk_folder / "production.json"
+    if not path.exists():
+        write_text(path, json.dumps(record, indent=2))
+        return chunk_folder
+    found = json.loads(path.read_text(encoding="utf-8"))
+    changed = [key for key in record if found.get(key) != record[key]]
+    if changed:
+        raise InputError(
+            f"{chunk_folder} must hold chunks of the same {' and '.join(changed)}, "
+            f"got {found.get(changed[0])} there and {record[changed[0]]} now: "
+            "choose another folder or delete it"
+        )
+    return chunk_folder
+
+
+def make_chunks(
+    tasks: Sequence[Task], make: Callable[[Task], int], n_workers: int | None, unit: str
+) -> None:
+    """Make the chunks that are not there yet.
+
+    Args:
+        tasks: all chunks of the production; slow ones are best put first.
+        make: writes one chunk as a whole and returns its `n_items`; runs in a fresh process.
+        n_workers: processes; by default one for each core.
+        unit: what a chunk holds, for the progress bar.
+    """
+    missing = [task for task in tasks if not task.path.exists()]
+    n_items = sum(task.n_items for task in tasks)
+    done = n_items - sum(task.n_items for task in missing)
+    with tqdm(
+        total=n_items, initial=done, unit=unit, desc="generate", smoothing=0, disable=None
+    ) as bar:
+        if not missing:
+            return
+        context = multiprocessing.get_context("spawn")
+        n_workers = min(n_workers or os.cpu_count() or 1, len(missing))
+        with context.Pool(n_workers, _start_worker) as pool:
+            for n_made in pool.imap_unordered(make, missing):
+                bar.update(n_made)
+
+
+def _start_worker() -> None:
+    # Ctrl-C is the parent's business; FastJet's greeting is nobody's.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def chunk_provenance(
+    settings: Mapping[str, Any],
+    lines: Sequence[str],
+    pythia_seed: int,
+    cross_section_pb: float,
+    n_simulated: int,
+    n_accepted: int,
+) -> dict[str, Any]:
+    """How a chunk was made, as attributes of a file.
+
+    Args:
+        settings: of the simulation.
+        lines: Pythia's.
+        pythia_seed: of this chunk.
+        cross_section_pb: of the hard process.
+        n_simulated: events.
+        n_accepted: of those; at least what the chunk holds.
+    """
+    return {
+        "settings": list(lines),
+        "simulation": json.dumps(dict(settings)),
+        "versions": json.dumps(package_versions()),
+        "pythia_seeds": [pythia_seed],
+        "cross_section_pb": cross_section_pb,
+        "n_simulated": n_simulated,
+        "n_accepted": n_accepted,
+        "acceptance": n_accepted / n_simulated,
+    }
+
+
+def merge_provenance(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The provenance of one process' chunks, added up."""
+    n_simulated = sum(int(record["n_simulated"]) for record in records)
+    n_accepted = sum(int(record["n_accepted"]) for record in records)
+    return {
+        **records[0],
+        "pythia_seeds": np.concatenate([record["pythia_seeds"] for record in records]),
+        "cross_section_pb": float(np.mean([record["cross_section_pb"] for record in records])),
+        "n_simulated": n_simulated,
+        "n_accepted": n_accepted,
+        "acceptance": n_accepted / n_simulated,
+    }

@@ -1,0 +1,130 @@
+"""The detector, as a scikit-learn user takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.data.scaling import L1Scaler, ScalingQuantiles
+from keras_ae.detector import AnomalyDetector
+from keras_ae.errors import InputError
+from keras_ae.metrics import roc_auc
+from keras_ae.models import build_autoencoder
+
+RNG = np.random.default_rng(1)
+PLANE = RNG.normal(size=(2, 6))
+BACKGROUND = RNG.normal(size=(4000, 2)) @ PLANE + 0.1 * RNG.normal(size=(4000, 6)) + 5
+ANOMALIES = BACKGROUND[:500] + 2 * RNG.normal(size=(500, 6))
+
+
+def make_detector(**options: object) -> AnomalyDetector:
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(8,), latent_dim=2)
+    model = build_autoencoder("plain", spec, seed=1)
+    return AnomalyDetector(
+        model, **({"target_fpr": 0.05, "scaler": StandardScaler(), "epochs": 15} | options)
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted() -> AnomalyDetector:
+    return make_detector().fit(BACKGROUND)
+
+
+def test_it_finds_anomalies_at_the_rate_asked_for(fitted: AnomalyDetector) -> None:
+    fresh = RNG.normal(size=(20_000, 2)) @ PLANE + 0.1 * RNG.normal(size=(20_000, 6)) + 5
+    assert (fitted.predict(fresh) == -1).mean() == pytest.approx(0.05, abs=0.015)
+    assert roc_auc(fitted.anomaly_score(fresh), fitted.anomaly_score(ANOMALIES)).value > 0.95
+    assert fitted.history_["loss"][-1] < fitted.history_["loss"][0]
+
+
+def test_conventions_of_scikit_learn(fitted: AnomalyDetector) -> None:
+    x = np.concatenate([BACKGROUND, ANOMALIES])
+    np.testing.assert_array_equal(fitted.predict(x) == -1, fitted.decision_function(x) < 0)
+    np.testing.assert_array_equal(fitted.score_samples(x), -fitted.anomaly_score(x))
+    assert set(np.unique(fitted.predict(x))) == {-1, 1}
+    assert fitted.n_features_in_ == 6
+    assert not fitted.model.compiled, "fit must leave its arguments alone"
+
+
+def test_clone_and_parameters() -> None:
+    detector = make_detector(target_fpr=0.1)
+    twin = clone(detector)
+    assert twin.get_params()["target_fpr"] == 0.1
+    assert twin.model is not detector.model
+    for ours, theirs in zip(detector.model.get_weights(), twin.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    twin.set_params(epochs=2)
+    pipeline = make_pipeline(StandardScaler(), twin.set_params(scaler=None))
+    assert set(pipeline.fit(BACKGROUND).predict(BACKGROUND)) == {-1, 1}
+    assert len(make_detector(epochs=1).fit_predict(BACKGROUND)) == len(BACKGROUND)
+
+
+def test_save_and_load(fitted: AnomalyDetector, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "detector")
+    loaded = AnomalyDetector.load(tmp_path / "detector")
+    assert loaded.threshold_ == fitted.threshold_
+    assert loaded.get_params().keys() == fitted.get_params().keys()
+    np.testing.assert_array_equal(loaded.anomaly_score(ANOMALIES), fitted.anomaly_score(ANOMALIES))
+    fitted.save(tmp_path / "detector")  # over itself
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="folder of a detector must be new or a detector, got"):
+        fitted.save(tmp_path / "other")
+    with pytest.raises(FileNotFoundError, match="detector not found"):
+        AnomalyDetector.load(tmp_path / "none")
+
+
+def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
+    spec = ArchitectureSpec(input_dim=57)
+    scaler = L1Scaler.fit(events, ScalingQuantiles())
+    detector = AnomalyDetector(
+        build_autoencoder("variational", spec), "kl_divergence", 0.01, scaler, epochs=0
+    )
+    detector.fit(events)
+    assert detector.scaler_ is scaler
+    assert (detector.predict(events) == -1).mean() == pytest.approx(0.01, abs=1e-3)
+    expected = detector.model.score(scaler.transform(events), "kl_divergence")
+    np.testing.assert_array_equal(detector.anomaly_score(events), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "x", "message"),
+    [
+        ({"score": "magic"}, BACKGROUND, "score of Autoencoder must be one of .*, got 'magic'"),
+        ({"target_fpr": 2.0}, BACKGROUND, r"target_fpr must be .*, got 2.0"),
+        ({"target_fpr": 1e-4}, BACKGROUND, "must hold at least 100000 events for .*, got 1000"),
+        ({"epochs": -1}, BACKGROUND, "epochs must be >= 0, got -1"),
+        ({"calibration_fraction": 1.0}, BACKGROUND, r"calibration_fraction must be in \(0, 1\)"),
+        ({"scaler": None}, BACKGROUND[:, :5], r"x must have shape \(events, 6\), got \(1, 5\)"),
+        ({}, BACKGROUND[:0], "X must hold at least one event, got 0"),
+        ({"scaler": None}, np.full((400, 6), np.nan), "every value must be finite"),
+    ],
+)
+def test_bad_input(options: dict[str, object], x: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_detector(**options).fit(x)
+
+
+def test_not_fitted() -> None:
+    with pytest.raises(NotFittedError):
+        make_detector().predict(BACKGROUND)
+
+
+def test_a_condition_has_no_place() -> None:
+    spec = ArchitectureSpec(input_dim=6, condition_dim=1)
+    model = build_autoencoder("conditional_variational", spec)
+    with pytest.raises(InputError, match="model of a detector must have no condition"):
+        AnomalyDetector(model).fit(BACKGROUND)
+
+
+def test_a_compiled_model_keeps_its_optimizer() -> None:
+    detector = make_detector(epochs=1)
+    detector.model.compile(optimizer=keras.optimizers.SGD(1e-3))
+    assert isinstance(detector.fit(BACKGROUND).model_.optimizer, keras.optimizers.SGD)
