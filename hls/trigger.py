@@ -63,7 +63,7 @@ def build_trigger_graph(
         InputError: a model that is not quantized, an unknown score, sums that float32 cannot hold
             exactly, so that Keras could not be the reference, or too little background.
     """
-    check_rate(len(background), target_fpr)
+    check_rate(len(background), target_fpr, "background")
     _check_layers(model)
     inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
     x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")

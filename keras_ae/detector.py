@@ -92,7 +92,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             train, calibration = train_test_split(
                 X, test_size=self.calibration_fraction, random_state=self.random_state
             )
-        check_rate(len(calibration), self.target_fpr)
+        check_rate(len(calibration), self.target_fpr, "the part of X kept for calibration")
         self.scaler_ = self.scaler
         if isinstance(self.scaler, BaseEstimator):
             self.scaler_ = clone(self.scaler).fit(train)

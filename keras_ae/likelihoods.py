@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class Likelihood(keras.Layer):
-    """What all families share. A Keras layer, because a learned variance is a weight of the model."""
+    """What all families share; a Keras layer, because a learned variance is a weight."""
 
     def call(self, output: Tensor) -> Tensor:
         """The reconstruction, see `mean`."""

@@ -66,14 +66,13 @@ def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
     return float(np.sort(background)[::-1][n_above])
 
 
-def check_rate(n_background: int, target_fpr: float) -> None:
+def check_rate(n_background: int, target_fpr: float, subject: str) -> None:
     """Raise InputError where a rate means fewer than `MIN_BACKGROUND_EVENTS` background events."""
     if target_fpr * n_background < MIN_BACKGROUND_EVENTS:
         needed = int(np.ceil(MIN_BACKGROUND_EVENTS / target_fpr))
         raise InputError(
-            f"background for the threshold must hold at least {needed} events for "
-            f"trigger.target_fpr {target_fpr:g}, got {n_background} "
-            "(the validation part of data.background)"
+            f"{subject} must hold at least {needed} events for a threshold at target_fpr "
+            f"{target_fpr:g}, got {n_background}"
         )
 
 

@@ -15,8 +15,8 @@ MAX_STEPS_PER_EXECUTION = 256
 class Batches(keras.callbacks.Callback):
     """Batches of arrays, in an order that depends on seed and epoch alone (None: as they are).
 
-    Give `dataset` to `fit` and this callback with it, which draws each epoch's order. The last batch
-    holds what is left.
+    Give `dataset` to `fit` and this callback with it, which draws each epoch's order. The last
+    batch holds what is left.
 
     Args:
         arrays: one array, or a tuple of arrays of equal length; then each batch is a tuple.

@@ -114,7 +114,11 @@ def train(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         data = load_data(run)
         # Now, not after an hour of training.
-        check_rate(len(data.validation), experiment.trigger.target_fpr)
+        check_rate(
+            len(data.validation),
+            experiment.trigger.target_fpr,
+            "the validation part of data.background",
+        )
         if isinstance(experiment.data, L1Data):
             L1Scaler.fit(data.train.x, experiment.scaling.quantiles).save(run.scaler_path)
         model = build_model(

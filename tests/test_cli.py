@@ -82,6 +82,7 @@ def test_whole_chain(finished_run: Path) -> None:
     tpr = metrics["methods"]["baseline/pca"]["A -> 4l"]["tpr"]
     assert tpr["0.01"] is None and tpr["1e-05"] is None  # fewer than 10 background events
     assert {path.name for path in (finished_run / "plots").iterdir()} == {
+        "latent_map.png",
         "roc.png",
         "scores.png",
         "training_float.png",
@@ -275,7 +276,9 @@ class TestMistakes:
         experiment_content["trigger"]["target_fpr"] = 0.01
         config.write_text(yaml.safe_dump(experiment_content))
         result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
-        assert_one_line(result, "must hold at least 1000 events for trigger.target_fpr 0.01, got")
+        assert_one_line(
+            result, "must hold at least 1000 events for a threshold at target_fpr 0.01, got"
+        )
         assert not list((tmp_path / "run").glob("*.keras"))
 
     def test_file_in_the_place_of_a_folder(

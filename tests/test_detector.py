@@ -104,7 +104,7 @@ def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
         ({"calibration_fraction": 1.0}, BACKGROUND, r"calibration_fraction must be in \(0, 1\)"),
         ({"scaler": None}, BACKGROUND[:, :5], r"x must have shape \(events, 6\), got \(1, 5\)"),
         ({}, BACKGROUND[:0], "X must hold at least one event, got 0"),
-        ({"scaler": None}, np.full((400, 6), np.nan), "every value must be finite"),
+        ({"scaler": None}, np.full((4000, 6), np.nan), "every value must be finite"),
     ],
 )
 def test_bad_input(options: dict[str, object], x: np.ndarray, message: str) -> None:

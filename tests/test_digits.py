@@ -50,7 +50,8 @@ def test_mnist_layouts(tmp_path: Path, layout: str) -> None:
     np.testing.assert_allclose(images[..., 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(labels, np.concatenate([LABELS["train"], LABELS["t10k"]]))
     source = MnistData(kind="mnist", path=str(path))
-    assert len(load_dataset(source, HardwareUnits(), 1).train) == 20
+    data = load_dataset(source, HardwareUnits(), 1)
+    assert len(data.train) + len(data.validation) + len(data.test) == 40
     assert data_fingerprint(source)
 
 

@@ -60,5 +60,5 @@ def test_masked_gaussian_ignores_zeros_of_the_input() -> None:
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, float("nan")])
 def test_impossible_variance(variance: float) -> None:
-    with pytest.raises(InputError, match="variance must be > 0, got"):
+    with pytest.raises(InputError, match="variance must be > 0 and finite, got"):
         Gaussian(variance)

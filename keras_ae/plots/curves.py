@@ -31,9 +31,8 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
 def roc_curves(scores: Mapping[str, np.ndarray], title: str) -> Figure:
     """ROC of every signal, down to the smallest FPR that the background supports.
 
-    The band is one standard deviation of the TPR at a threshold (binomial, of the signal events) and
-    of the FPR there (binomial, of the background events), the larger shift of the curve of the two
-    in each direction.
+    The band is one standard deviation (binomial) of the TPR or of the FPR at each threshold, the
+    larger shift of the two.
     """
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()

@@ -1,0 +1,119 @@
+"""Figures hold the numbers that they were given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keras_ae import plots
+from keras_ae.compression import RatePoint
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+
+RNG = np.random.default_rng(1)
+IMAGES = RNG.random((12, 5, 4))
+
+
+def shown(axes) -> np.ndarray:
+    return np.asarray(axes.images[0].get_array())
+
+
+def test_training_curves() -> None:
+    history = {"loss": [3.0, 2.0], "val_loss": [4.0, 3.0], "kl": [1.0, 0.5], "learning_rate": [1]}
+    figure = plots.training_curves(history)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss [nats]", "kl [nats]"]
+    np.testing.assert_array_equal(figure.axes[0].lines[1].get_ydata(), [4.0, 3.0])
+    assert len(figure.axes[1].lines) == 1
+
+
+def test_roc_has_a_band_and_ends_where_the_sample_does() -> None:
+    background, signal = RNG.normal(size=2000), RNG.normal(1, size=500)
+    figure = plots.roc_curves({"background": background, "s": signal}, "score")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim() == (0.005, 1.0)
+    fpr, tpr = axes.lines[0].get_data()
+    threshold = 0.7
+    at = np.searchsorted(fpr, (background > threshold).mean())
+    assert tpr[at] == pytest.approx((signal > threshold).mean(), abs=0.01)
+    band = axes.collections[0].get_paths()[0].vertices
+    near = np.abs(band[:, 0] - fpr[at]) < 0.01
+    error = np.sqrt(tpr[at] * (1 - tpr[at]) / 500)
+    assert band[near, 1].min() < tpr[at] - 0.5 * error
+    assert band[near, 1].max() > tpr[at] + 0.5 * error
+
+
+@pytest.mark.parametrize("offset", [0.0, -50.0])
+def test_score_distributions_are_normalized(offset: float) -> None:
+    values = RNG.exponential(size=5000) + offset
+    (axes,) = plots.score_distributions({"background": values}, "score").axes
+    vertices = axes.patches[0].get_xy()
+    steps = np.diff(vertices[::2, 0])
+    assert vertices[:, 0].min() <= np.quantile(values, 0.01)
+    assert np.sum(np.abs(steps)) > 0
+
+
+def test_rate_distortion_and_contributions() -> None:
+    points = [RatePoint(FixedPointFormat(width, 4), 3 * width, 1 / width) for width in (8, 6, 12)]
+    (axes,) = plots.rate_distortion_curve(points).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [18, 24, 36])
+    contributions = RNG.random((10, 3))
+    (axes,) = plots.feature_contributions(contributions, ["a", "b", "c"]).axes
+    heights = [patch.get_height() for patch in axes.patches]
+    np.testing.assert_allclose(heights, contributions.mean(axis=0))
+    with pytest.raises(InputError, match=r"must have shape \(events, 2\) for 2 names, got"):
+        plots.feature_contributions(contributions, ["a", "b"])
+
+
+def test_reconstructions() -> None:
+    figure = plots.reconstructions(IMAGES[..., None], IMAGES[..., None] / 2, n=3)
+    assert len(figure.axes) == 9
+    np.testing.assert_array_equal(shown(figure.axes[1]), IMAGES[1])
+    np.testing.assert_array_equal(shown(figure.axes[4]), IMAGES[1] / 2)
+    np.testing.assert_allclose(shown(figure.axes[7]), (IMAGES[1] / 2) ** 2)
+    assert figure.axes[0].images[0].get_clim() == figure.axes[3].images[0].get_clim()
+    with pytest.raises(InputError, match="reconstruction must have the shape of x"):
+        plots.reconstructions(IMAGES, IMAGES[:, :3])
+    with pytest.raises(InputError, match=r"x must have shape \(events, height, width\)"):
+        plots.reconstructions(IMAGES[0], IMAGES[0])
+
+
+def test_average_images() -> None:
+    figure = plots.average_images({"QCD": (IMAGES, IMAGES / 2), "top": (2 * IMAGES, IMAGES)})
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert len(panels) == 6
+    np.testing.assert_allclose(shown(panels[0]), IMAGES.mean(axis=0))
+    np.testing.assert_allclose(shown(panels[5]), (IMAGES**2).mean(axis=0))
+    scales = [axes.images[0].get_clim() for axes in panels]
+    assert scales[0] == scales[1] == scales[3] == scales[4]
+    assert scales[2] == scales[5]
+
+
+def test_strip_and_grid() -> None:
+    figure = plots.interpolation_strip(IMAGES)
+    assert len(figure.axes) == 12
+    seen = []
+
+    def decode(codes: np.ndarray) -> np.ndarray:
+        seen.append(codes)
+        return np.broadcast_to(codes[:, :1, None], (len(codes), 2, 3))
+
+    figure = plots.latent_grid(decode, n=3, span=1.0)
+    np.testing.assert_array_equal(seen[0][0], [-1, 1])  # top left
+    tiled = shown(figure.axes[0])
+    assert tiled.shape == (6, 9)
+    np.testing.assert_array_equal(tiled[0], np.repeat([-1, 0, 1], 3))
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 5])
+def test_latent_map(latent_dim: int) -> None:
+    codes = RNG.normal(size=(60, latent_dim))
+    labels = np.repeat(["a", "b", "c"], 20)
+    (axes,) = plots.latent_map(codes, labels).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "c"]
+    if latent_dim == 2:
+        np.testing.assert_allclose(axes.collections[1].get_offsets(), codes[20:40])
+    if latent_dim == 5:
+        assert "principal component" in axes.get_xlabel()
+    with pytest.raises(InputError, match="codes must have shape"):
+        plots.latent_map(codes, labels[:5])
