@@ -23,8 +23,8 @@ lint: $(READY)
 # The table of results in the README, from three runs.
 results: $(READY)
 	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config || exit; done
-	$(BIN)/python benchmarks/l1_results.py runs/l1_vae runs/l1_ae runs/l1_vae_latent \
-	    > benchmarks/l1_results.md
+	$(BIN)/python benchmarks/l1_results.py runs/l1_* > benchmarks/l1_results.md
+	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md
 
 # The samples that come with the package. Takes over an hour on four cores.
 sample: $(READY)

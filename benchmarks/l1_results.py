@@ -1,4 +1,4 @@
-"""The README's table of results, from finished runs.
+"""The README's table of results on trigger events, from finished runs.
 
 `make results` makes the runs and writes benchmarks/l1_results.md.
 """
@@ -18,33 +18,34 @@ BASELINES = {
 }
 
 
-def table(runs: list[Run]) -> list[str]:
-    """Markdown: AUC ± error of each method by signal; the baselines are those of the first run."""
-    first = read_json(runs[0].metrics_path)["methods"]
-    signals = list(first["baseline/pca"])
-    lines = [
-        f"| method | {' | '.join(signals)} |",
-        "|---" * (len(signals) + 1) + "|",
-    ]
-    lines += [row(name, first[key]) for name, key in BASELINES.items()]
-    for run in runs:
-        name, score = run.experiment.name, run.experiment.trigger.score
-        methods = read_json(run.metrics_path)["methods"]
-        firmware = read_json(run.validation_path)["firmware"]["separation"]
-        lines += [
-            row(f"`{name}` untrained, {score}", methods[f"untrained/{score}"]),
-            row(f"**`{name}` float, {score}**", methods[f"float/{score}"]),
-            row(f"**`{name}` firmware, {score}**", firmware),
-        ]
-    return lines
+def table(runs: list[Run], baseline_run: Run) -> list[str]:
+    """Markdown: AUC by signal, float / fixed point / untrained; baselines are those of one run."""
+    methods = read_json(baseline_run.metrics_path)["methods"]
+    signals = list(methods["baseline/pca"])
+    lines = [f"| | score | {' | '.join(signals)} |", "|---" * (len(signals) + 2) + "|"]
+    for name, key in BASELINES.items():
+        cells = (f"{q['auc']:.3f} ± {q['auc_error']:.3f}" for q in methods[key].values())
+        lines.append(f"| {name} | | {' | '.join(cells)} |")
+    return lines + [row(run) for run in runs]
 
 
-def row(name: str, separation: dict[str, dict[str, float]]) -> str:
+def row(run: Run) -> str:
+    """One run; the second number is firmware's, where there is firmware."""
+    score = run.experiment.trigger.score
+    methods = read_json(run.metrics_path)["methods"]
+    fixed = methods[f"quantized/{score}"]
+    if run.validation_path.exists():
+        fixed = read_json(run.validation_path)["firmware"]["separation"]
     cells = (
-        f"{quality['auc']:.3f} ± {quality['auc_error']:.3f}" for quality in separation.values()
+        f"{quality['auc']:.3f} / {fixed[signal]['auc']:.3f} / "
+        f"{methods[f'untrained/{score}'][signal]['auc']:.3f}"
+        for signal, quality in methods[f"float/{score}"].items()
     )
-    return f"| {name} | {' | '.join(cells)} |"
+    name = run.experiment.name + ("" if run.experiment.firmware is not None else " (no firmware)")
+    return f"| `{name}` | {score} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    print("\n".join(table([open_run(Path(folder)) for folder in sys.argv[1:]])))
+    found = [open_run(Path(folder)) for folder in sys.argv[1:]]
+    reference = next(run for run in found if run.experiment.name == "l1_vae")
+    print("\n".join(table(found, reference)))

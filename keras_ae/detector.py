@@ -165,7 +165,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         model = keras.models.load_model(folder / _MODEL)
         scaler = joblib.load(folder / _SCALER)
         detector = cls(model, scaler=scaler, **stored["arguments"])
-        vars(detector).update(stored["state"], model_=model, scaler_=scaler)
+        for name, value in {**stored["state"], "model_": model, "scaler_": scaler}.items():
+            setattr(detector, name, value)
         return detector
 
     def _check(self) -> None:

@@ -123,7 +123,8 @@ def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
 def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inputs) -> None:
     """What applies of: images and their averages, latent map, latent grid, interpolation."""
     shown = {name: _first(x, _N_SHOWN) for name, x in inputs.items()}
-    codes = {name: model.encode(*x) for name, x in shown.items()}
+    conditions = {name: x[1] if len(x) > 1 else None for name, x in shown.items()}
+    codes = {name: model.encode(x[0], conditions[name]) for name, x in shown.items()}
     labels = np.repeat(list(codes), [len(code) for code in codes.values()])
     if data.test.labels is not None and not data.signals and len(data.test.labels):
         labels = data.test.labels[:_N_SHOWN]
@@ -133,7 +134,7 @@ def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inpu
         pairs = {
             name: (
                 x[0].reshape(-1, *shape),
-                model.decode(codes[name], *x[1:]).reshape(-1, *shape),
+                model.decode(codes[name], conditions[name]).reshape(-1, *shape),
             )
             for name, x in shown.items()
         }

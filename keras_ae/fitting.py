@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -28,6 +29,7 @@ def fit(
     checkpoint_key: str = "",
     tensorboard: Path | None = None,
     progress: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, list[float]]:
     """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
 
@@ -41,6 +43,7 @@ def fit(
         checkpoint_key: only a checkpoint of the same key is continued.
         tensorboard: folder of the logs, where settings ask for them.
         progress: show a progress bar.
+        callbacks: more of them.
 
     Returns:
         Every training and validation term by epoch.
@@ -63,7 +66,7 @@ def fit(
         patience=settings.plateau_patience, factor=settings.plateau_factor
     )
     state = _TrainingState(checkpoint, checkpoint_key, (stopping, plateau))
-    callbacks = [batches, stopping, plateau, state]
+    callbacks = [batches, stopping, plateau, state, *callbacks]
     if settings.tensorboard and tensorboard is not None:
         callbacks.append(_tensorboard(tensorboard))
     model.optimizer.build(model.trainable_variables)

@@ -165,13 +165,13 @@ class LinearObjective(Objective):
 class PCAObjective(LinearObjective):
     """Principal components in closed form, see `linear.PCA`."""
 
-    kind: Literal["pca"] = "pca"
+    kind: Literal["pca"] = "pca"  # type: ignore[assignment]
 
 
 class OjaObjective(LinearObjective):
     """Principal components by Oja's rule, see `linear.OjaPCA`."""
 
-    kind: Literal["oja"] = "oja"
+    kind: Literal["oja"] = "oja"  # type: ignore[assignment]
 
 
 class SparseObjective(Objective):
@@ -228,7 +228,7 @@ class ImportanceWeightedObjective(Objective):
 class ConditionalVariationalObjective(VariationalObjective):
     """See `models.ConditionalVariationalAutoencoder`."""
 
-    kind: Literal["conditional_variational"] = "conditional_variational"
+    kind: Literal["conditional_variational"] = "conditional_variational"  # type: ignore
 
     def check_architecture(self, spec: ArchitectureSpec | ConvolutionalSpec) -> None:
         if not spec.condition_dim:

@@ -46,7 +46,7 @@ class VariationalAutoencoder(Autoencoder):
         InputError: an encoder without two outputs, beta < 0, or n_samples < 1.
     """
 
-    term_names = ("reconstruction", "kl")
+    term_names: tuple[str, ...] = ("reconstruction", "kl")
     regularized = True
 
     def __init__(

@@ -33,8 +33,12 @@ def reconstructions(x: np.ndarray, reconstruction: np.ndarray, n: int = 8) -> Fi
     figure = Figure(figsize=(1.1 * len(x) + 1, 3.6), layout="constrained")
     grid = figure.subplots(3, len(x), squeeze=False)
     # Input and reconstruction on the same scale.
-    shared = {"vmin": min(x.min(), 0.0), "vmax": x.max()}
-    rows = (("input", x, shared), ("reconstruction", reconstruction, shared), ("error", error, {}))
+    shared: dict[str, Any] = {"vmin": min(x.min(), 0.0), "vmax": x.max()}
+    rows: tuple[Any, ...] = (
+        ("input", x, shared),
+        ("reconstruction", reconstruction, shared),
+        ("error", error, {}),
+    )
     for row, (label, images, scale) in zip(grid, rows, strict=True):
         row[0].set_ylabel(label)
         for axes, image in zip(row, images, strict=True):

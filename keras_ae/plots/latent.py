@@ -40,7 +40,7 @@ def latent_map(codes: np.ndarray, labels: np.ndarray) -> Figure:
         if codes.shape[1] == 1:
             axes.hist(chosen[:, 0], bins=50, histtype="step", label=str(label))
         else:
-            axes.scatter(*chosen.T, s=4, label=str(label))
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=4, label=str(label))
     axes.set(xlabel=names[0], ylabel="events" if codes.shape[1] == 1 else names[1])
     axes.legend(markerscale=3, fontsize=7)
     return figure
