@@ -2,17 +2,25 @@
 
     config         an experiment: the YAML file as frozen, strict models
     architecture   what is connected to what
+    objectives     what is minimized, as settings
     precision      float or fixed point: layer factories
     fixed_point    formats, written fixed<W,I>
     build          (architecture, precision) -> encoder, decoder
-    models         keras.Model subclasses, one objective a file
+    models         keras.Model subclasses, one objective a file; build_autoencoder
     likelihoods    reconstruction as a negative log-likelihood
-    linear         PCA
-    scores         per-event anomaly scores
+    corruptions    how a denoising autoencoder's input is spoiled
+    schedules      how beta grows
+    scores         what anomaly scores are made of
+    detector       model, score, scaler and threshold as a scikit-learn detector
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties
+    divergences    KL and Jensen-Shannon
+    compression    size of a code, rate and distortion
+    clustering     clusters of the code
+    arrays         checks of arrays
     batches        functions over arrays that are too large for one call
-    data           trigger events; scaling to and from hardware integers
-    generator      collision events from Pythia 8 and FastJet (extra: physics)
+    data           trigger events, jet images, digits; scaling to hardware integers
+    generator      collision events and jets from Pythia 8 and FastJet (extra: physics)
+    pipeline       batches for training
     fitting        fit with early stopping, best weights, continuation
     training       the stages train and quantize of a run
     evaluation     the stage evaluate

@@ -24,7 +24,8 @@ TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
 def toy() -> Iterator[None]:
     """The file of CONTRIBUTING, executed; forgotten afterwards."""
     namespace: dict[str, Any] = {"__name__": "toy_objective"}
-    exec(compile(SOURCE, "CONTRIBUTING.md", "exec"), namespace)
+    # Not with the annotations of this file.
+    exec(compile(SOURCE, "CONTRIBUTING.md", "exec", dont_inherit=True), namespace)
     yield
     registry._MODELS.pop(OBJECTIVES.pop("orthogonal"))
 
