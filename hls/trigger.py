@@ -132,17 +132,19 @@ def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
 
 def _check_layers(model: Autoencoder) -> None:
     """Raise InputError naming a layer that has no place in the trigger graph."""
-    for layer in (*model.encoder.layers, *model.decoder.layers):
-        kind = type(layer).__name__
+    kinds = {
+        layer.name: type(layer).__name__ for layer in (*model.encoder.layers, *model.decoder.layers)
+    }
+    for name, kind in kinds.items():
         if "Conv2DTranspose" in kind:
             raise InputError(
-                f"layer '{layer.name}' must not be a {kind}: hls4ml has no transposed convolution; "
-                "use upsampling 'upsample'"
+                f"layer '{name}' must not be a {kind}: hls4ml has no transposed convolution; use "
+                "upsampling 'upsample'"
             )
-        if "Conv" in kind or isinstance(layer, keras.layers.Concatenate):
+    for name, kind in kinds.items():
+        if "Conv" in kind or kind == "Concatenate":
             raise InputError(
-                f"layer '{layer.name}' must belong to a dense autoencoder without condition, got "
-                f"{kind}"
+                f"layer '{name}' must belong to a dense autoencoder without condition, got {kind}"
             )
 
 

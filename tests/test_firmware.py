@@ -15,14 +15,14 @@ from hls.csim import check_weight_files, simulate_project
 from hls.settings import FirmwareSettings
 from hls.trigger import TriggerOutput, build_trigger_graph, run_trigger_graph
 from hls.validate import compare_outputs, stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.batches import map_batches
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import MaskedGaussian
-from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float, quantizer_format
 
 UNITS = HardwareUnits().format
@@ -289,6 +289,37 @@ class TestRefusals:
         with pytest.raises(InputError, match="score in firmware must be one of squared_latent"):
             build_trigger_graph(
                 make_model("variational"), scaler, UNITS, "kl_divergence", module_events[:100], 0.1
+            )
+
+    @pytest.mark.parametrize(
+        ("objective", "options", "message"),
+        [
+            (
+                "plain",
+                {"image_shape": (8, 8, 1), "filters": (2,), "upsampling": "transpose"},
+                "layer 'decoder_conv_1' must not be a QConv2DTranspose: hls4ml has no transposed",
+            ),
+            ("plain", {"image_shape": (8, 8, 1), "filters": (2,)}, "must belong to a dense auto"),
+            ("conditional_variational", {"condition_dim": 3}, "'encoder_with_condition' must bel"),
+        ],
+    )
+    def test_layers_without_a_place_in_firmware(
+        self,
+        module_events: np.ndarray,
+        objective: str,
+        options: dict[str, object],
+        message: str,
+    ) -> None:
+        spec = (
+            ConvolutionalSpec(kind="convolutional", **options)
+            if "filters" in options
+            else ArchitectureSpec(input_dim=N_FEATURES, **options)
+        )
+        model = build_autoencoder(objective, spec, FixedPoint())
+        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
+        with pytest.raises(InputError, match=message):
+            build_trigger_graph(
+                model, scaler, UNITS, "reconstruction_error", module_events[:100], 0.1
             )
 
     def test_sums_too_wide_for_float32(self, module_events: np.ndarray) -> None:
