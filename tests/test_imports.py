@@ -21,7 +21,7 @@ SINGLE_IMPORTERS = {
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {f"keras_ae.plots.{name}" for name in ("curves", "figure", "images", "latent")},
-    "pandas": {"keras_ae.data.jets"},
+    "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.config"},
     "click": {"keras_ae.cli"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -13,14 +14,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from keras_ae import cli
-from keras_ae.data import jets as jets_module
-from keras_ae.data.jets import (
-    JetImages,
-    make_jet_images,
-    read_jet_images,
-    read_top_tagging,
-    write_jet_images,
-)
+from keras_ae.data import top_tagging
+from keras_ae.data.dataset import load_dataset
+from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images
+from keras_ae.data.scaling import HardwareUnits
+from keras_ae.data.sources import JetData
+from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
 
 PIXEL = 2 * 0.58 / 40
@@ -151,10 +150,17 @@ def test_impossible_constituents(constituents: np.ndarray, message: str) -> None
         make_jet_images(constituents)
 
 
+def test_one_parent_for_each_jet() -> None:
+    with pytest.raises(InputError, match=r"parents must have shape \(2,\), .* got \(3,\)"):
+        make_jet_images(massless(np.ones((2, 4)), 0, 0), parents=np.arange(3))
+
+
 def test_written_file_reads_back_and_is_reproducible(
     tmp_path: Path, cloud: tuple[np.ndarray, ...]
 ) -> None:
-    jets = make_jet_images(massless(*cloud), {"description": "cloud", "seeds": [1, 2]})
+    jets = make_jet_images(
+        massless(*cloud), np.arange(20) // 2, {"description": "cloud", "seeds": [1, 2]}
+    )
     write_jet_images(tmp_path / "a.h5", jets)
     time.sleep(1.1)  # HDF5 would store the time of writing, in seconds
     write_jet_images(tmp_path / "b.h5", jets)
@@ -166,6 +172,7 @@ def test_written_file_reads_back_and_is_reproducible(
     np.testing.assert_allclose(found.images, jets.images, rtol=2e-3, atol=1e-6)
     np.testing.assert_array_equal(found.pt_gev, jets.pt_gev)
     np.testing.assert_array_equal(found.mass_gev, jets.mass_gev)
+    np.testing.assert_array_equal(found.parents, np.arange(20) // 2)
     assert found.provenance["description"] == "cloud"
     assert found.provenance["seeds"].tolist() == [1, 2]
     assert len(read_jet_images(tmp_path / "a.h5", max_jets=3)) == 3
@@ -187,13 +194,18 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
         read_jet_images(tmp_path / "text.h5", max_jets=0)
 
 
-GOOD = {"images": np.ones((2, 40, 40)), "pt_gev": np.ones(2), "mass_gev": np.ones(2)}
+GOOD = {
+    "images": np.ones((2, 40, 40)),
+    "pt_gev": np.ones(2),
+    "mass_gev": np.ones(2),
+    "parents": np.arange(2),
+}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": None}, "must hold the dataset 'images', found: mass_gev, pt_gev"),
+        ({"images": None}, "must hold the dataset 'images', found: mass_gev, parents, pt_gev"),
         (
             {"images": np.ones((2, 28, 28))},
             r"'images' must have shape \(jets, 40, 40\), got \(2, 2",
@@ -204,7 +216,7 @@ GOOD = {"images": np.ones((2, 40, 40)), "pt_gev": np.ones(2), "mass_gev": np.one
         ({"pt_gev": np.ones(3)}, "same number of jets in each dataset, got .*'pt_gev': 3"),
         ({"images": np.zeros((2, 40, 40))}, "got none in 2 jets, the first is jet 0"),
         (
-            {"images": np.ones((0, 40, 40)), "pt_gev": np.ones(0), "mass_gev": np.ones(0)},
+            {name: values[:0] for name, values in GOOD.items()},
             "must hold at least one jet, got 0",
         ),
     ],
@@ -238,7 +250,7 @@ def write_public(
 def test_public_layout_is_read(
     tmp_path: Path, cloud: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jets_module, "_JETS_PER_READ", 6)
+    monkeypatch.setattr(top_tagging, "_JETS_PER_READ", 6)
     path = tmp_path / "test.h5"
     label = np.arange(20) % 3 == 0
     constituents = massless(*cloud).astype(np.float32)
@@ -248,6 +260,7 @@ def test_public_layout_is_read(
         np.testing.assert_allclose(found.mass_gev, expected.mass_gev, rtol=1e-5)
         np.testing.assert_allclose(found.pt_gev, expected.pt_gev, rtol=1e-5)
         np.testing.assert_allclose(smooth(found.images), smooth(expected.images), atol=1e-5)
+        assert len(np.unique(found.parents)) == len(found)
     assert found.provenance == {"source": "test.h5"}
     few = read_top_tagging(path, signal=False, max_jets=9)
     np.testing.assert_array_equal(few.images, found.images[:9])
@@ -278,7 +291,7 @@ def test_public_layout_with_faults(tmp_path: Path) -> None:
 def test_missing_pandas_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jets_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(top_tagging, "find_spec", lambda name: None)
     (tmp_path / "test.h5").touch()
     with pytest.raises(ImportError, match=r"pandas, tables .* 'keras-ae\[top-tagging\]'"):
         read_top_tagging(tmp_path / "test.h5")
@@ -305,6 +318,17 @@ def test_shipped_sample_has_the_expected_physics() -> None:
         mean = jets.images.mean(axis=0)
         assert mean[20:].sum() > 0.5
         assert mean[:, 20:].sum() > 0.5
+
+
+def test_jets_of_one_collision_stay_together() -> None:
+    source = JetData(
+        kind="jets", background="package:jets/qcd.h5", signals={}, max_events=2000, power=1.0
+    )
+    data = load_dataset(source, HardwareUnits(), seed=1)
+    parts = [set(part.parents.tolist()) for part in (data.train, data.validation, data.test)]
+    # Some collisions gave two jets, or this would hold of any split.
+    assert sum(map(len, parts)) < 0.9 * 2000
+    assert not any(a & b for a, b in itertools.combinations(parts, 2))
 
 
 # What follows needs Pythia and FastJet.
@@ -349,6 +373,11 @@ def test_resumed_generation_gives_the_same_bytes(
     assert len(top.provenance["pythia_seeds"]) == 2
     assert 550 < top.pt_gev.min() < top.pt_gev.max() < 650
     assert 150 < np.median(top.mass_gev) < 200
+    qcd = read_jet_images(first["qcd"])
+    # Two jets of one collision follow one another; their momenta balance.
+    (pairs,) = np.nonzero(np.diff(qcd.parents) == 0)
+    assert 0 < len(pairs) < 30
+    assert len(np.unique(qcd.parents)) == 30 - len(pairs)
     with pytest.raises(InputError, match="must hold chunks of the same settings"):
         generate_jet_sample(tmp_path, 30, JetSettings(seed=5))
 

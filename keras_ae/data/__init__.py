@@ -1,9 +1,10 @@
 """Data sources, one a file, and the scaling to hardware integers.
 
-l1        Level-1 trigger events in the ADC2021 layout
-jets      jet images, ours and those of the public top-tagging reference set
-digits    scikit-learn's digits, and MNIST from the user's file
-sources   the section `data` of an experiment
-dataset   background in three parts and signals, from any source
-scaling   physical units -> hardware integers -> network inputs
+l1           Level-1 trigger events in the ADC2021 layout
+jets         jet images: preprocessing and our own files
+top_tagging  the public top-tagging reference set
+digits       scikit-learn's digits, and MNIST from the user's file
+sources      the section `data` of an experiment
+dataset      background in three parts and signals, from any source
+scaling      physical units -> hardware integers -> network inputs
 """

@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
 from keras_ae.data.digits import load_digits, load_mnist
-from keras_ae.data.jets import JetImages, read_jet_images, read_top_tagging
+from keras_ae.data.jets import JetImages, read_jet_images
 from keras_ae.data.l1 import ELECTRON, JET, LEPTONS, MUON, N_OBJECTS, read_l1_events
 from keras_ae.data.scaling import FEATURES, HardwareUnits
 from keras_ae.data.sources import DigitsData, JetData, L1Data, MnistData, resolve_path
+from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
 
 
@@ -121,7 +122,7 @@ def _read_jets(source: JetData, path: str, signal: bool) -> Sample:
     return Sample(
         (jets.images[..., None] ** source.power).astype(np.float32),
         (jets.pt_gev[:, None] - 600) / 64,
-        np.arange(len(jets)),
+        jets.parents,
         None,
         {"jet_mass": jets.mass_gev},
     )

@@ -4,15 +4,14 @@ An image is the transverse momentum of a jet's constituents on a grid of 40 x 40
 in pseudorapidity and azimuth, preprocessed in the manner of arXiv:1803.00107 and arXiv:1808.08979:
 centred, rotated, flipped, then made into pixels and divided by its sum.
 
-On disk: HDF5 with `images` (jets, 40, 40) float16, `pt_gev` and `mass_gev` (jets,) float32; the
-provenance is in the attributes of the file.
+On disk: HDF5 with `images` (jets, 40, 40) float16, `pt_gev` and `mass_gev` (jets,) float32 and
+`parents` (jets,) int64; the provenance is in the attributes of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,14 @@ from keras_ae.files import whole_file
 N_PIXELS = 40
 IMAGE_HALF_WIDTH = 0.58
 
-#: Of the public top-tagging reference set.
-N_PUBLIC_CONSTITUENTS = 200
-PUBLIC_LABEL = "is_signal_new"
-PUBLIC_COLUMNS = tuple(
-    f"{name}_{index}" for index in range(N_PUBLIC_CONSTITUENTS) for name in ("E", "PX", "PY", "PZ")
-)
-
-_JETS_PER_READ = 5000
 _JETS_PER_HDF5_CHUNK = 500
-_DATASETS: dict[str, tuple[int, ...]] = {
-    "images": (N_PIXELS, N_PIXELS),
-    "pt_gev": (),
-    "mass_gev": (),
+
+#: Dataset -> shape of one jet, type on disk, type in memory.
+_DATASETS: dict[str, tuple[tuple[int, ...], type, type]] = {
+    "images": ((N_PIXELS, N_PIXELS), np.float16, np.float32),
+    "pt_gev": ((), np.float32, np.float32),
+    "mass_gev": ((), np.float32, np.float32),
+    "parents": ((), np.int64, np.int64),
 }
 
 
@@ -48,13 +42,15 @@ class JetImages:
 
     `images` (jets, 40, 40) float32: fractions of the transverse momentum, each image sums to 1.
     Rows follow the principal axis; the brighter halves are at the higher rows and columns.
-    `pt_gev`, `mass_gev` (jets,) float32: of the sum of the constituents. `provenance`: attributes
-    of the sample.
+    `pt_gev`, `mass_gev` (jets,) float32: of the sum of the constituents. `parents` (jets,): jets
+    of equal parent are of one collision and must stay on one side of a split. `provenance`:
+    attributes of the sample.
     """
 
     images: np.ndarray
     pt_gev: np.ndarray
     mass_gev: np.ndarray
+    parents: np.ndarray
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -62,13 +58,22 @@ class JetImages:
 
     def take(self, index: np.ndarray | slice) -> JetImages:
         """The jets at `index`."""
-        return JetImages(
-            self.images[index], self.pt_gev[index], self.mass_gev[index], self.provenance
-        )
+        arrays = {name: getattr(self, name)[index] for name in _DATASETS}
+        return JetImages(**arrays, provenance=self.provenance)
+
+    @classmethod
+    def join(cls, parts: Sequence[JetImages], provenance: Mapping[str, Any]) -> JetImages:
+        """The jets of all parts, one part after the other."""
+        arrays = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _DATASETS
+        }
+        return cls(**arrays, provenance=provenance)
 
 
 def make_jet_images(
-    constituents: np.ndarray, provenance: Mapping[str, Any] | None = None
+    constituents: np.ndarray,
+    parents: np.ndarray | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> JetImages:
     """Images of jets, centred, rotated and flipped.
 
@@ -77,16 +82,23 @@ def make_jet_images(
 
     Args:
         constituents: four-vectors (jets, constituents, 4) as E, px, py, pz [GeV]; zeros are empty.
+        parents: number of each jet's collision, (jets,); by default each jet has its own.
         provenance: kept with the jets.
 
     Raises:
-        InputError: another shape, values that are not finite, or a jet with an empty image.
+        InputError: another shape of constituents or parents, values that are not finite, or a jet
+            with an empty image.
     """
     if constituents.ndim != 3 or constituents.shape[2] != 4:
         raise InputError(
             f"constituents must have shape (jets, constituents, 4), got {constituents.shape}"
         )
     check_finite(constituents, "constituents")
+    if parents is not None and np.shape(parents) != constituents.shape[:1]:
+        raise InputError(
+            f"parents must have shape ({len(constituents)},), one for each jet, got "
+            f"{np.shape(parents)}"
+        )
     momenta = constituents.astype(np.float64)
     energy, px, py, pz = momenta.sum(axis=1).T  # each (jets,)
     pixels = _fill_pixels(*_standard_frame(momenta))
@@ -95,6 +107,7 @@ def make_jet_images(
         pt_gev=np.hypot(px, py).astype(np.float32),
         # Massless constituents of a narrow jet can round to less than nothing.
         mass_gev=np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0)).astype(np.float32),
+        parents=np.arange(len(momenta)) if parents is None else np.asarray(parents, np.int64),
         provenance=dict(provenance or {}),
     )
 
@@ -161,8 +174,8 @@ def write_jet_images(path: Path, jets: JetImages) -> None:
     """Write `jets` in our own layout; equal content gives equal bytes."""
     # In memory first: HDF5 does not survive a full disk in an orderly way.
     with h5py.File("jets.h5", "w", driver="core", backing_store=False) as file:
-        for name in _DATASETS:
-            values = getattr(jets, name).astype(np.float16 if name == "images" else np.float32)
+        for name, (_, disk_type, _) in _DATASETS.items():
+            values = getattr(jets, name).astype(disk_type)
             file.create_dataset(
                 name,
                 data=values,
@@ -187,8 +200,7 @@ def read_jet_images(path: Path, max_jets: int | None = None) -> JetImages:
         InputError: not HDF5, a dataset missing or of another shape, no jets, values that are not
             finite, or an empty image.
     """
-    _check_file(path)
-    _check_max_jets(max_jets)
+    check_file(path, max_jets)
     try:
         file = h5py.File(path)
     except OSError as error:
@@ -206,6 +218,7 @@ def read_jet_images(path: Path, max_jets: int | None = None) -> JetImages:
 
 
 def _read_dataset(path: Path, file: h5py.File, name: str, max_jets: int | None) -> np.ndarray:
+    shape, _, memory_type = _DATASETS[name]
     dataset = file.get(name)
     if not isinstance(dataset, h5py.Dataset):
         raise InputError(
@@ -213,98 +226,24 @@ def _read_dataset(path: Path, file: h5py.File, name: str, max_jets: int | None) 
         )
     if dataset.dtype.kind not in "fiu":
         raise InputError(f"{path}: {name!r} must hold numbers, got {dataset.dtype}")
-    if dataset.ndim == 0 or dataset.shape[1:] != _DATASETS[name]:
-        wanted = ", ".join(map(str, ("jets", *_DATASETS[name])))
+    if dataset.ndim == 0 or dataset.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("jets", *shape)))
         raise InputError(f"{path}: {name!r} must have shape ({wanted}), got {dataset.shape}")
-    values = dataset[:max_jets].astype(np.float32)
+    values = dataset[:max_jets].astype(memory_type)
     check_finite(values, f"{path}: {name!r}")
     return values
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path, max_jets: int | None) -> None:
+    """Refuse what cannot be read before anything is opened.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a directory, or max_jets below 1.
+    """
     if path.is_dir():
         raise InputError(f"{path} must be an HDF5 file, got a directory")
     if not path.is_file():
         raise FileNotFoundError(f"jet file not found: {path}")
-
-
-def _check_max_jets(max_jets: int | None) -> None:
     if max_jets is not None and max_jets < 1:
         raise InputError(f"max_jets must be >= 1, got {max_jets}")
-
-
-def read_top_tagging(
-    path: Path, signal: bool | None = None, max_jets: int | None = None
-) -> JetImages:
-    """Images of jets of the public top-tagging reference set (arXiv:1902.09914).
-
-    Args:
-        path: HDF5 with the pandas table `table`: columns E_i, PX_i, PY_i, PZ_i [GeV], i = 0..199,
-            and `is_signal_new`, 1 for top jets.
-        signal: only top jets, only QCD jets, or None for both.
-        max_jets: read no more than the first so many of those.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ImportError: pandas or PyTables is not installed.
-        InputError: no such table, columns missing, no such jets, or values that are not finite.
-    """
-    _check_file(path)
-    _check_max_jets(max_jets)
-    parts: list[JetImages] = []
-    n_jets = 0
-    for constituents, label in _read_public_table(path):
-        wanted = constituents if signal is None else constituents[label == signal]
-        wanted = wanted[: None if max_jets is None else max_jets - n_jets]
-        if len(wanted):
-            parts.append(make_jet_images(wanted))
-            n_jets += len(wanted)
-        if n_jets == max_jets:
-            break
-    if n_jets == 0:
-        kind = {None: "", True: "top ", False: "QCD "}[signal]
-        raise InputError(f"{path} must hold at least one {kind}jet, got 0")
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _DATASETS}
-    return JetImages(**arrays, provenance={"source": path.name})
-
-
-def _read_public_table(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Constituents (jets, 200, 4) and labels (jets,) bool, some thousand jets at a time."""
-    missing = [name for name in ("pandas", "tables") if not find_spec(name)]
-    if missing:
-        raise ImportError(
-            f"{', '.join(missing)} needed to read the top-tagging reference set: "
-            "pip install 'keras-ae[top-tagging]'"
-        )
-    import pandas as pd
-
-    # PyTables' own errors for a file that is not HDF5 are no OSErrors.
-    try:
-        h5py.File(path).close()
-    except OSError as error:
-        raise InputError(f"{path} must be an HDF5 file: {error}") from error
-    with pd.HDFStore(path, mode="r") as store:
-        try:
-            chunks = store.select("table", chunksize=_JETS_PER_READ)
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} must hold the key 'table' in the table format of pandas: {error}"
-            ) from error
-        for rows in chunks:
-            yield _public_arrays(path, rows)
-
-
-def _public_arrays(path: Path, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Constituents (jets, 200, 4) and labels (jets,) of a data frame."""
-    absent = [name for name in (*PUBLIC_COLUMNS, PUBLIC_LABEL) if name not in rows]
-    if absent:
-        raise InputError(
-            f"{path} must hold the columns E_i, PX_i, PY_i, PZ_i (i = 0..199) and "
-            f"{PUBLIC_LABEL}, {len(absent)} are missing: {', '.join(absent[:8])}"
-        )
-    try:
-        flat = rows[list(PUBLIC_COLUMNS)].to_numpy(np.float64)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: momenta must be numbers: {error}") from error
-    label = rows[PUBLIC_LABEL].to_numpy().astype(bool)
-    return flat.reshape(len(rows), N_PUBLIC_CONSTITUENTS, 4), label

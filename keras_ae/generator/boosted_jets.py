@@ -27,14 +27,19 @@ _DECAY_QUARK_STATUS = 23  # Pythia's: outgoing from the hard process or a resona
 
 @dataclass(frozen=True)
 class BoostedJetBatch:
-    """Constituents (jets, constituents, 4) as E, px, py, pz [GeV], padded with zeros."""
+    """Jets of some collisions.
+
+    `constituents` (jets, constituents, 4): E, px, py, pz [GeV], padded with zeros. `collisions`
+    (jets,): the place of each jet's collision among the `n_simulated`.
+    """
 
     constituents: np.ndarray
+    collisions: np.ndarray
     n_simulated: int
 
 
 class BoostedJets:
-    """An endless, reproducible stream of the hardest jet within acceptance of each collision.
+    """An endless, reproducible stream of the jets within acceptance, all of each collision.
 
     With `top_quarks`, only jets that hold the three quarks of a top quark's decay.
     """
@@ -49,7 +54,12 @@ class BoostedJets:
             events = self._pythia.nextBatch(_BATCH_SIZE)
             jets = cluster_fat_jets(final_state(events), JET_RADIUS, JET_MIN_PT_GEV)
             quarks = _top_decay_quarks(events.prt) if self._top_quarks else None
-            yield BoostedJetBatch(_pad(_select(jets, quarks)), len(events))
+            accepted = jets[_accept(jets, quarks)]
+            yield BoostedJetBatch(
+                constituents=_pad(ak.flatten(accepted)),
+                collisions=np.repeat(np.arange(len(events)), ak.to_numpy(ak.num(accepted))),
+                n_simulated=len(events),
+            )
 
     def cross_section_pb(self) -> float:
         """Of the hard process, before any selection, estimated from the events so far."""
@@ -67,16 +77,13 @@ def _top_decay_quarks(record: ak.Array) -> np.ndarray:
     return np.take_along_axis(directions, order[:, :, None], axis=1).reshape(-1, 2, 3, 2)
 
 
-def _select(jets: ak.Array, quarks: np.ndarray | None) -> ak.Array:
-    """The hardest accepted jet of each event that has one: four-vectors (jets, constituents)."""
+def _accept(jets: ak.Array, quarks: np.ndarray | None) -> ak.Array:
+    """Whether each jet (events, jets) is within the range of momentum and direction."""
     px, py, pz = (ak.sum(jets[name], axis=-1) for name in ("px", "py", "pz"))
     pt = np.hypot(px, py)
     eta, phi = np.arcsinh(pz / pt), np.arctan2(py, px)
     accepted = (pt > JET_MIN_PT_GEV) & (pt < JET_MAX_PT_GEV) & (abs(eta) < JET_MAX_ETA)
-    if quarks is not None:
-        accepted = accepted & _hold_top(eta, phi, quarks)
-    jets, pt = jets[accepted], pt[accepted]
-    return ak.flatten(jets[ak.argmax(pt, axis=1, keepdims=True)][ak.num(pt) > 0])
+    return accepted if quarks is None else accepted & _hold_top(eta, phi, quarks)
 
 
 def _hold_top(eta: ak.Array, phi: ak.Array, quarks: np.ndarray) -> ak.Array:

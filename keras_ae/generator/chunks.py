@@ -152,7 +152,7 @@ def chunk_provenance(
         pythia_seed: of this chunk.
         cross_section_pb: of the hard process.
         n_simulated: events.
-        n_accepted: of those; at least what the chunk holds.
+        n_accepted: events or jets of those; at least what the chunk holds.
     """
     return {
         "settings": list(lines),

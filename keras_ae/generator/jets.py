@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images
 from keras_ae.generator.chunks import (
     check_minima,
@@ -49,8 +47,8 @@ def generate_jet_sample(
 ) -> dict[str, Path]:
     """Write `qcd.h5` and `top.h5` into `folder`: images of jets of 550 to 650 GeV.
 
-    Anti-kT jets of radius 0.8, |eta| < 2, at 14 TeV, the hardest of a collision; a top jet holds
-    the three quarks of its decay. Chunks stay in `folder/chunks`: a later call for more jets
+    Anti-kT jets of radius 0.8, |eta| < 2, at 14 TeV, all of a collision; a top jet holds the three
+    quarks of its decay. Chunks stay in `folder/chunks`: a later call for more jets
     continues from them.
 
     Args:
@@ -85,7 +83,7 @@ def generate_jet_sample(
     for name, path in paths.items():
         chunks = [read_jet_images(task.path) for task in tasks[name]]
         provenance = merge_provenance([chunk.provenance for chunk in chunks])
-        write_jet_images(path, _join(chunks, n_jets, provenance))
+        write_jet_images(path, JetImages.join(chunks, provenance).take(slice(n_jets)))
     return paths
 
 
@@ -97,12 +95,14 @@ def _make_chunk(task: _ChunkTask) -> int:
     pythia_seed, _ = random_stream(settings.seed, process_key, task.index)
     collisions = BoostedJets(process, pythia_seed, settings.full, process.name == "top")
 
+    first_parent = (process_key << 56) + (task.index << 32)
     batches: list[JetImages] = []
     n_simulated = n_accepted = 0
     for batch in collisions:
+        parents = first_parent + n_simulated + batch.collisions
+        batches.append(make_jet_images(batch.constituents, parents))
         n_simulated += batch.n_simulated
         n_accepted += len(batch.constituents)
-        batches.append(make_jet_images(batch.constituents))
         if n_accepted >= process.chunk_size:
             break
 
@@ -117,15 +117,6 @@ def _make_chunk(task: _ChunkTask) -> int:
             n_accepted,
         ),
     }
-    write_jet_images(task.path, _join(batches, process.chunk_size, provenance))
+    jets = JetImages.join(batches, provenance).take(slice(process.chunk_size))
+    write_jet_images(task.path, jets)
     return process.chunk_size
-
-
-def _join(parts: list[JetImages], n_jets: int, provenance: dict[str, object]) -> JetImages:
-    """The first `n_jets` of all parts."""
-    return JetImages(
-        images=np.concatenate([part.images for part in parts])[:n_jets],
-        pt_gev=np.concatenate([part.pt_gev for part in parts])[:n_jets],
-        mass_gev=np.concatenate([part.mass_gev for part in parts])[:n_jets],
-        provenance=provenance,
-    )
