@@ -86,14 +86,16 @@ class Gaussian(Likelihood):
         return math.exp(float(self._log_variance))
 
     def negative_log_likelihood(self, x: Tensor, output: Tensor) -> Tensor:
-        if self._log_variance is None:
-            log_variance: Any = math.log(self._initial_variance)
-            precision: Any = 1 / self._initial_variance
-        else:
-            log_variance = ops.convert_to_tensor(self._log_variance)
-            precision = ops.exp(-log_variance)
+        precision, log_variance = self._moments()
         log_normalizer = 0.5 * (math.log(2 * math.pi) + log_variance)
         return 0.5 * precision * self.squared_error(x, output) + self.weight(x) * log_normalizer
+
+    def _moments(self) -> tuple[Any, Any]:
+        """1/variance and log(variance)."""
+        if self._log_variance is None:
+            return 1 / self._initial_variance, math.log(self._initial_variance)
+        log_variance = ops.convert_to_tensor(self._log_variance)
+        return ops.exp(-log_variance), log_variance
 
     def get_config(self) -> dict[str, Any]:
         return {
