@@ -14,18 +14,19 @@ from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.config import TrainingSettings
 from keras_ae.errors import InputError
-from keras_ae.models import VariationalAutoencoder
+from keras_ae.models import VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import Float
 
 X = np.random.default_rng(1).normal(size=(400, 6)).astype("float32")
 SETTINGS = TrainingSettings(epochs=8, batch_size=64, plateau_patience=1, learning_rate=0.02)
 
+DENSE = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
+
 
 def make_model() -> VariationalAutoencoder:
     keras.utils.set_random_seed(1)
-    spec = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
     return VariationalAutoencoder(
-        build_encoder(spec, Float(), variational=True), build_decoder(spec, Float()), seed=1
+        build_encoder(DENSE, Float(), variational=True), build_decoder(DENSE, Float()), seed=1
     )
 
 
@@ -119,3 +120,53 @@ def test_nan_stops_with_epoch_and_term(tmp_path: Path) -> None:
         InputError, match=r"(kl|reconstruction) must be finite, got (nan|inf) in epoch 1: lower"
     ):
         fit(tmp_path, settings)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_term_that_did_it_is_named(tmp_path: Path) -> None:
+    # The square of the Jacobian overflows, h(0) = 0 does not; after a step everything is NaN.
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(), latent_dim=2)
+    model = build_autoencoder("contractive", spec, weight=0.1)
+    model.encoder.get_layer("latent_mean").kernel.assign(np.full((6, 2), 1e25))
+    zeros = np.zeros((300, 6), "float32")
+    with pytest.raises(InputError, match="contraction must be finite, got inf in epoch 1"):
+        fitting.fit(model, zeros, zeros[:50], SETTINGS, seed=1, checkpoint=tmp_path, progress=False)
+    assert np.isnan(model.get_weights()[0]).any()
+
+
+def test_history_is_the_mean_over_events_not_over_batches(tmp_path: Path) -> None:
+    # Without learning, by hand: batches of 64, 64 and 22 events.
+    model = build_autoencoder("sparse", DENSE, weight=0.5)
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e-30, "epochs": 1})
+    history = fitting.fit(
+        model, X[:150], X[150:200], settings, seed=1, checkpoint=tmp_path, progress=False
+    )
+    for prefix, x in (("", X[:150]), ("val_", X[150:200])):
+        code = model.encode(x).astype(float)
+        error = ((x - model.decode(code)).astype(float) ** 2).sum(axis=1)
+        reconstruction = (0.5 * error + 3 * np.log(2 * np.pi)).mean()
+        sparsity = np.abs(code).sum(axis=1).mean()
+        assert history[f"{prefix}reconstruction"] == [pytest.approx(reconstruction, rel=1e-5)]
+        assert history[f"{prefix}sparsity"] == [pytest.approx(sparsity, rel=1e-5)]
+        assert history[f"{prefix}loss"] == [
+            pytest.approx(reconstruction + 0.5 * sparsity, rel=1e-5)
+        ]
+
+
+def test_inputs_with_their_condition(tmp_path: Path) -> None:
+    # x is a function of its condition alone: what an event's neighbour has does not help.
+    condition = np.eye(2, dtype="float32")[np.arange(400) % 2]
+    x = 3 * condition @ np.array([[1, 0, -1, 0, 1, 0], [0, 1, 0, -1, 0, 1]], "float32")
+    spec = DENSE.model_copy(update={"condition_dim": 2})
+    model = build_autoencoder("conditional_variational", spec, variance=0.1)
+    fitting.fit(
+        model,
+        (x[:300], condition[:300]),
+        (x[300:], condition[300:]),
+        SETTINGS.model_copy(update={"epochs": 60}),
+        seed=1,
+        checkpoint=tmp_path,
+        progress=False,
+    )
+    assert model.score(x, "squared_error", condition).max() < 1
+    assert model.score(x, "squared_error", condition[::-1]).min() > 5

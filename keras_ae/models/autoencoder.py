@@ -248,9 +248,12 @@ class Autoencoder(Inference, keras.Model):
 
     def _track(self, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         n_events = ops.shape(next(iter(terms.values())))[0]
+        # One term that is not finite soon makes the weights, and so all terms, NaN: after the first
+        # such loss the terms' means stand still, so that they tell which it was.
+        finite_so_far = ops.isfinite(self._loss_mean.total)
         self._loss_mean.update_state(loss, sample_weight=n_events)
         for name, values in terms.items():
-            self._term_means[name].update_state(values)
+            self._term_means[name].update_state(ops.where(finite_so_far, values, 0.0))
         return {metric.name: metric.result() for metric in self.metrics}
 
     def save_own_variables(self, store: Any) -> None:
