@@ -13,14 +13,17 @@ MAX_STEPS_PER_EXECUTION = 256
 
 
 class Batches(keras.callbacks.Callback):
-    """Batches of arrays, in an order that depends on seed and epoch alone (None: as they are).
+    """Batches of arrays, in an order that depends on seed and epoch alone.
 
-    Give `dataset` to `fit` and this callback with it, which draws each epoch's order. The last
-    batch holds what is left.
+    Give `dataset` to `fit` and this callback with it, which draws each epoch's order.
+
+    With a seed, for training, all batches are whole: TensorFlow is faster with shapes that it knows
+    beforehand. The events left over are others in each epoch. Without a seed, for validation, the
+    events come as they are, and the last batch holds what is left.
 
     Args:
         arrays: one array, or a tuple of arrays of equal length; then each batch is a tuple.
-        batch_size: events.
+        batch_size: events; of all of them where they are fewer.
         seed: of the order.
     """
 
@@ -31,7 +34,11 @@ class Batches(keras.callbacks.Callback):
         self._seed = seed
         first = arrays[0] if isinstance(arrays, tuple) else arrays
         self._n_events = len(first)
-        self.n_steps = -(-self._n_events // batch_size)
+        batch_size = min(batch_size, self._n_events)
+        if seed is None:
+            self.n_steps, size = -(-self._n_events // batch_size), None
+        else:
+            self.n_steps, size = n_whole_batches(self._n_events, batch_size), batch_size
         with tf.device("/CPU:0"):
             tensors = tf.nest.map_structure(tf.constant, arrays)
             self._order = tf.Variable(tf.range(self._n_events), trainable=False)
@@ -39,7 +46,11 @@ class Batches(keras.callbacks.Callback):
         def batch(step: Any) -> Any:
             chosen = self._order[step * batch_size : (step + 1) * batch_size]
             # Keras takes the one element for x, also where it is a tuple.
-            return (tf.nest.map_structure(lambda t: tf.gather(t, chosen), tensors),)
+            return (
+                tf.nest.map_structure(
+                    lambda t: tf.ensure_shape(tf.gather(t, chosen), (size, *t.shape[1:])), tensors
+                ),
+            )
 
         steps = tf.data.Dataset.range(self.n_steps, output_type=tf.int32)
         # One thread gathers the next batches while this one is trained on, in order.
@@ -49,6 +60,11 @@ class Batches(keras.callbacks.Callback):
         if self._seed is not None:
             order = np.random.default_rng([self._seed, epoch]).permutation(self._n_events)
             self._order.assign(order.astype(np.int32))
+
+
+def n_whole_batches(n_events: int, batch_size: int) -> int:
+    """How many whole batches an epoch has; one, if there are fewer events than that."""
+    return max(n_events // batch_size, 1)
 
 
 def steps_per_execution(*batches: Batches) -> int:

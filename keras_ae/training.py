@@ -22,6 +22,7 @@ from keras_ae.models import PCA, Autoencoder, build_autoencoder
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.objectives import ConstantSettings
 from keras_ae.precision import FixedPoint, Float, Precision
+from keras_ae.pipeline import n_whole_batches
 from keras_ae.runs import Run, write_json
 
 
@@ -37,7 +38,7 @@ def build_model(
     training goes on where the float one ended, there is no schedule.
     """
     objective = experiment.objective
-    steps_per_epoch = -(-(n_train or 1) // experiment.training.batch_size)
+    steps_per_epoch = n_whole_batches(n_train or 1, experiment.training.batch_size)
     if n_train is None and "schedule" in type(objective).model_fields:
         objective = objective.model_copy(update={"schedule": ConstantSettings(kind="constant")})
     before = keras.config.dtype_policy()

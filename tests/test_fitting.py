@@ -135,13 +135,13 @@ def test_the_term_that_did_it_is_named(tmp_path: Path) -> None:
 
 
 def test_history_is_the_mean_over_events_not_over_batches(tmp_path: Path) -> None:
-    # Without learning, by hand: batches of 64, 64 and 22 events.
+    # Without learning, by hand: two whole batches, for validation one of 64 and one of 22 events.
     model = build_autoencoder("sparse", DENSE, weight=0.5)
     settings = SETTINGS.model_copy(update={"learning_rate": 1e-30, "epochs": 1})
     history = fitting.fit(
-        model, X[:150], X[150:200], settings, seed=1, checkpoint=tmp_path, progress=False
+        model, X[:128], X[128:214], settings, seed=1, checkpoint=tmp_path, progress=False
     )
-    for prefix, x in (("", X[:150]), ("val_", X[150:200])):
+    for prefix, x in (("", X[:128]), ("val_", X[128:214])):
         code = model.encode(x).astype(float)
         error = ((x - model.decode(code)).astype(float) ** 2).sum(axis=1)
         reconstruction = (0.5 * error + 3 * np.log(2 * np.pi)).mean()
@@ -151,6 +151,27 @@ def test_history_is_the_mean_over_events_not_over_batches(tmp_path: Path) -> Non
         assert history[f"{prefix}loss"] == [
             pytest.approx(reconstruction + 0.5 * sparsity, rel=1e-5)
         ]
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(64, [64, 64]), (150, [150]), (1024, [150])])
+def test_batches_are_whole_and_of_other_events_each_epoch(
+    batch_size: int, sizes: list[int]
+) -> None:
+    events = np.arange(150, dtype="float32")[:, None]
+    batches = fitting.Batches((events, events + 0.5), batch_size, seed=3)
+    seen = []
+    for epoch in range(2):
+        batches.on_epoch_begin(epoch)
+        parts = [(x.numpy(), c.numpy()) for ((x, c),) in batches.dataset]
+        assert [len(x) for x, _ in parts] == sizes
+        for x, c in parts:
+            np.testing.assert_array_equal(c, x + 0.5)
+        seen.append(np.concatenate([x for x, _ in parts])[:, 0].tolist())
+        assert len(set(seen[-1])) == sum(sizes)
+    assert seen[0] != seen[1]
+    # For validation all of them, as they are.
+    parts = [x.numpy() for (x,) in fitting.Batches(events, batch_size, None).dataset]
+    np.testing.assert_array_equal(np.concatenate(parts), events)
 
 
 def test_inputs_with_their_condition(tmp_path: Path) -> None:
