@@ -21,8 +21,8 @@ from keras_ae.metrics import check_rate
 from keras_ae.models import PCA, Autoencoder, build_autoencoder
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.objectives import ConstantSettings
-from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.pipeline import n_whole_batches
+from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.runs import Run, write_json
 
 
