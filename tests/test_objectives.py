@@ -10,6 +10,7 @@ from scipy.special import expit
 from scipy.stats import multivariate_normal, norm
 
 from keras_ae.architecture import ArchitectureSpec
+from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian
 from keras_ae.models import (
@@ -21,6 +22,8 @@ from keras_ae.models import (
     build_autoencoder,
 )
 from keras_ae.models.interpolation import spherical
+from keras_ae.precision import Float
+from keras_ae.schedules import Linear
 
 DENSE = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
 
@@ -214,6 +217,12 @@ class TestVariational:
             ]
             spreads.append(np.std(losses))
         assert spreads[1] == pytest.approx(spreads[0] / 4, rel=0.3)
+
+    def test_importance_weighted_has_no_beta(self) -> None:
+        networks = (build_encoder(DENSE, Float(), variational=True), build_decoder(DENSE, Float()))
+        for options in ({"beta": 2.0}, {"schedule": Linear(10)}):
+            with pytest.raises(InputError, match="beta of an Importance.* must be 1 without a sch"):
+                ImportanceWeightedAutoencoder(*networks, **options)
 
     def test_importance_weighted_loss_of_one_sample_is_the_elbo_s(self, x: np.ndarray) -> None:
         spec = ArchitectureSpec(input_dim=6, hidden_dims=(), latent_dim=2)

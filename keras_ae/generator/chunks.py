@@ -12,32 +12,52 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
+from keras_ae.generator.processes import Process
 
 _PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy")
 _MAX_PYTHIA_SEED = 900_000_000
 
 
-class ChunkTask(Protocol):
-    """One chunk to make: the file it goes to, and how many events or jets it will hold."""
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class ChunkTask(Generic[Settings]):
+    """One chunk to make: events or jets of a process."""
+
+    folder: Path
+    process: Process
+    index: int
+    settings: Settings
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The file it goes to."""
+        return self.folder / self.process.name / f"{self.index:05d}.h5"
 
     @property
-    def n_items(self) -> int: ...
+    def n_items(self) -> int:
+        """How many events or jets it will hold."""
+        return self.process.chunk_size
 
 
-Task = TypeVar("Task", bound=ChunkTask)
+def chunk_tasks(
+    folder: Path, process: Process, n_items: int, settings: Settings
+) -> list[ChunkTask[Settings]]:
+    """The chunks of `process` that together hold at least `n_items`."""
+    n_chunks = -(-n_items // process.chunk_size)
+    return [ChunkTask(folder, process, index, settings) for index in range(n_chunks)]
 
 
 def require_physics() -> None:
@@ -105,7 +125,10 @@ def claim_folder(
 
 
 def make_chunks(
-    tasks: Sequence[Task], make: Callable[[Task], int], n_workers: int | None, unit: str
+    tasks: Sequence[ChunkTask[Settings]],
+    make: Callable[[ChunkTask[Settings]], int],
+    n_workers: int | None,
+    unit: str,
 ) -> None:
     """Make the chunks that are not there yet.
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images
 from keras_ae.generator.chunks import (
+    ChunkTask,
     check_minima,
     chunk_provenance,
+    chunk_tasks,
     claim_folder,
     make_chunks,
     merge_provenance,
     random_stream,
     require_physics,
 )
-from keras_ae.generator.processes import COMMON_SETTINGS, JET_PROCESSES, Process
+from keras_ae.generator.processes import COMMON_SETTINGS, JET_PROCESSES
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,6 @@ class JetSettings:
 
     full: bool = False
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class _ChunkTask:
-    folder: Path
-    process: Process
-    index: int
-    settings: JetSettings
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.process.name / f"{self.index:05d}.h5"
-
-    @property
-    def n_items(self) -> int:
-        return self.process.chunk_size
 
 
 def generate_jet_sample(
@@ -69,10 +55,7 @@ def generate_jet_sample(
     processes = {name: process.settings for name, process in JET_PROCESSES.items()}
     chunk_folder = claim_folder(folder, asdict(settings), processes)
     tasks = {
-        name: [
-            _ChunkTask(chunk_folder, process, index, settings)
-            for index in range(-(-n_jets // process.chunk_size))
-        ]
+        name: chunk_tasks(chunk_folder, process, n_jets, settings)
         for name, process in JET_PROCESSES.items()
     }
     make_chunks(
@@ -87,7 +70,7 @@ def generate_jet_sample(
     return paths
 
 
-def _make_chunk(task: _ChunkTask) -> int:
+def _make_chunk(task: ChunkTask[JetSettings]) -> int:
     from keras_ae.generator.boosted_jets import BoostedJets
 
     process, settings = task.process, task.settings

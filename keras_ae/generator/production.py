@@ -11,8 +11,10 @@ from keras_ae.data.l1 import L1Events, read_l1_events, write_l1_events
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.generator.chunks import (
+    ChunkTask,
     check_minima,
     chunk_provenance,
+    chunk_tasks,
     claim_folder,
     make_chunks,
     merge_provenance,
@@ -23,7 +25,6 @@ from keras_ae.generator.processes import (
     COMMON_SETTINGS,
     PROCESSES,
     SIGNALS,
-    Process,
     background_counts,
 )
 
@@ -40,22 +41,6 @@ class SimulationSettings:
     full: bool = False
     n_hadronizations: int = 50
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class _ChunkTask:
-    folder: Path
-    process: Process
-    index: int
-    settings: SimulationSettings
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.process.name / f"{self.index:05d}.h5"
-
-    @property
-    def n_items(self) -> int:
-        return self.process.chunk_size
 
 
 def generate_sample(
@@ -103,10 +88,7 @@ def generate_sample(
     processes = {name: process.settings for name, process in PROCESSES.items()}
     chunk_folder = claim_folder(folder, asdict(settings), processes)
     tasks = {
-        name: [
-            _ChunkTask(chunk_folder, PROCESSES[name], index, settings)
-            for index in range(-(-count // PROCESSES[name].chunk_size))
-        ]
+        name: chunk_tasks(chunk_folder, PROCESSES[name], count, settings)
         for counts in samples.values()
         for name, count in counts.items()
         if count
@@ -121,7 +103,7 @@ def generate_sample(
     return paths
 
 
-def _make_chunks(tasks: list[_ChunkTask], n_workers: int | None) -> None:
+def _make_chunks(tasks: list[ChunkTask[SimulationSettings]], n_workers: int | None) -> None:
     if not tasks[0].settings.full and not all(task.path.exists() for task in tasks):
         _make_overlay_library(tasks[0])
     # Slow processes first, so that no worker is left alone with one at the end.
@@ -133,7 +115,7 @@ def _overlay_path(chunk_folder: Path) -> Path:
     return chunk_folder / "overlay.npz"
 
 
-def _make_overlay_library(task: _ChunkTask) -> None:
+def _make_overlay_library(task: ChunkTask[SimulationSettings]) -> None:
     path = _overlay_path(task.folder)
     if path.exists():
         return
@@ -144,7 +126,7 @@ def _make_overlay_library(task: _ChunkTask) -> None:
         save_particles(temporary, make_overlay_library(pythia_seed))
 
 
-def _make_chunk(task: _ChunkTask) -> int:
+def _make_chunk(task: ChunkTask[SimulationSettings]) -> int:
     from keras_ae.generator.collisions import load_particles, open_collisions, overlay
     from keras_ae.generator.detector import pass_trigger, simulate_detector
 
@@ -194,7 +176,7 @@ def _make_chunk(task: _ChunkTask) -> int:
     return process.chunk_size
 
 
-def _merge_chunks(tasks: list[_ChunkTask], n_events: int) -> L1Events:
+def _merge_chunks(tasks: list[ChunkTask[SimulationSettings]], n_events: int) -> L1Events:
     """The first `n_events` of a process' chunks, with their provenance added up."""
     chunks = [read_l1_events(task.path) for task in tasks]
     (name,) = chunks[0].process_names

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_ae.errors import InputError
 from keras_ae.models.autoencoder import Pass, Tensor
 from keras_ae.models.registry import register
 from keras_ae.models.variational import VariationalAutoencoder
@@ -22,10 +24,21 @@ class ImportanceWeightedAutoencoder(VariationalAutoencoder):
     """Minimizes -log mean_i p(x|z_i) p(z_i) / q(z_i|x) over `n_samples` of q, in nats.
 
     Burda, Grosse & Salakhutdinov, arXiv:1509.00519, eq. 8: a tighter bound than the ELBO, which it
-    is for one sample. Networks and scores are those of the VAE; beta must stay 1.
+    is for one sample. Networks, arguments and scores are those of the VAE.
+
+    Raises:
+        InputError: beta or a schedule of it: the bound has none.
     """
 
     term_names = ("negative_bound",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._initial_beta != 1 or self.schedule is not None:
+            raise InputError(
+                f"beta of an {type(self).__name__} must be 1 without a schedule, got "
+                f"beta {self._initial_beta:g} and schedule {self.schedule}"
+            )
 
     def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
         if not training:
