@@ -91,6 +91,26 @@ def test_every_bit_of_200_000_events(
     assert_saturated(graph, stress)
 
 
+def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_path: Path) -> None:
+    # One layer each way; a code of the unsigned activation format, over-complete.
+    spec = ArchitectureSpec(
+        input_dim=N_FEATURES, hidden_dims=(), latent_dim=64, latent_activation="relu"
+    )
+    model = build_autoencoder("sparse", spec, FixedPoint(), likelihood="masked_gaussian")
+    graph = make_graph("sparse", module_events[:3000], model, "reconstruction_error")
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    samples = {
+        "background": module_events[:20_000],
+        "stress": stress_events(UNITS, N_FEATURES, 5000, seed=1),
+    }
+    validation = validate_project(graph, tmp_path / "firmware", samples)
+    assert (validation.events, validation.mismatching_bits) == (25_000, 0)
+    code = map_batches(
+        model.encoder, L1Scaler.fit(module_events, QUANTILES).transform(module_events[:1000])
+    )
+    assert code.min() == 0 < code.max()
+
+
 def assert_saturated(graph: keras.Model, integers: np.ndarray) -> None:
     """Every quantizer of the graph must reach the upper end of its format, and the lower one."""
     quantizers = [layer for layer in graph.layers if layer.name.endswith("_format")]
