@@ -118,9 +118,10 @@ def check_contract(
     reconstruction = model.reconstruct(*data)
     assert reconstruction.shape == data[0].shape
     np.testing.assert_array_equal(model.decode(code, *condition), reconstruction)
-    np.testing.assert_allclose(
-        model.predict(inputs, batch_size=40, verbose=0), reconstruction, atol=2e-2
-    )
+    # In fixed point, a sum in another order may round to the neighbouring step.
+    tolerance = 1e-5 if precision == "float" else 2e-2
+    predicted = model.predict(inputs, batch_size=40, verbose=0)
+    np.testing.assert_allclose(predicted, reconstruction, atol=tolerance)
 
     # Scores: the names that settings promise; contributions add up; some are known sums.
     scores = model.scores(*data)
