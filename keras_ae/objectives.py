@@ -107,13 +107,16 @@ class Objective(_Settings):
     variance: float = Field(1.0, gt=0)
     learn_variance: bool = False
 
+    #: Whether the encoder gives a distribution: mean and log-variance.
+    variational: ClassVar[bool] = False
     #: Names of the scores that its model has.
     scores: ClassVar[tuple[str, ...]] = SCORES
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if cls.model_fields["kind"].default:
+        # Not a subclass that inherits its kind.
+        if "kind" in cls.__annotations__:
             OBJECTIVES[cls.model_fields["kind"].default] = cls
 
     @model_validator(mode="after")
@@ -213,6 +216,7 @@ class VariationalObjective(Objective):
     n_samples: int = Field(1, ge=1)
     schedule: ScheduleSettings = ConstantSettings(kind="constant")
 
+    variational: ClassVar[bool] = True
     scores: ClassVar[tuple[str, ...]] = VARIATIONAL_SCORES
 
 
@@ -222,6 +226,7 @@ class ImportanceWeightedObjective(Objective):
     kind: Literal["importance_weighted"] = "importance_weighted"
     n_samples: int = Field(5, ge=1)
 
+    variational: ClassVar[bool] = True
     scores: ClassVar[tuple[str, ...]] = VARIATIONAL_SCORES
 
 

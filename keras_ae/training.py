@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_ae.build import copy_weights
 from keras_ae.config import Experiment, TrainingSettings
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
@@ -52,13 +51,12 @@ def build_model(
 
 
 def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
-    """The same autoencoder in fixed point, with the weights of `model`."""
+    """The same autoencoder in fixed point, with weights and state of `model`."""
     precision = FixedPoint(**dict(experiment.precision))
     quantized = build_model(experiment, precision)
-    for network, target in ((model.encoder, quantized.encoder), (model.decoder, quantized.decoder)):
-        copy_weights(network, target)
+    quantized.copy_from(model)
+    for network in (model.encoder, model.decoder):
         _warn_of_saturated_weights(network, precision)
-    quantized.likelihood.set_weights(model.likelihood.get_weights())
     return quantized
 
 

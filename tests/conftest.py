@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,6 +18,13 @@ import pytest
 import yaml
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test does not seed itself, such as Keras' shuffling, is the same in every run."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(1)
 
 
 @pytest.fixture(scope="session")

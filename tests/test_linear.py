@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 from scipy.linalg import subspace_angles
 
 from keras_ae.architecture import ArchitectureSpec
+from keras_ae.config import Experiment
 from keras_ae.data.digits import load_digits
 from keras_ae.errors import InputError
 from keras_ae.models import PCA, Autoencoder, build_autoencoder
+from keras_ae.precision import Float
+from keras_ae.training import build_model, quantize_model
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,24 @@ def test_one_step_of_oja_is_oja_s_rule() -> None:
     expected = w + 0.1 * y * (x[0] - y * w)
     found = model.encoder.get_layer("latent_mean").get_weights()[0][:, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_in_fixed_point_oja_goes_on_from_its_mean(experiment_content: dict[str, Any]) -> None:
+    experiment_content["architecture"] |= {"hidden_dims": [], "latent_dim": 2}
+    experiment_content["objective"] = {"kind": "oja"}
+    experiment_content["training"]["optimizer"] = "sgd"
+    experiment_content["quantization"]["optimizer"] = "sgd"
+    experiment = Experiment.model_validate(experiment_content)
+    model = build_model(experiment, Float())
+    x = np.random.default_rng(1).normal(2, 1, size=(1000, 57)).astype("float32")
+    model.compile(optimizer=keras.optimizers.SGD(1e-3))
+    model.fit(x, batch_size=100, epochs=1, verbose=0)
+    quantized = quantize_model(model, experiment)
+    quantized.compile(optimizer=keras.optimizers.SGD(1e-3))
+    quantized.fit(x[:10] + 3, epochs=1, verbose=0)
+    # Ten events more or less do not move the mean of a thousand by more than 3 %.
+    mean = quantized.decoder.get_layer("reconstruction").get_weights()[1]
+    np.testing.assert_allclose(mean, x.mean(axis=0) + 0.03, atol=0.02)
 
 
 def test_latent_dim_above_the_data(digits: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
-from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
+from keras_ae.objectives import OBJECTIVES, SparseObjective
 from keras_ae.precision import FixedPoint, Float, Precision
 
 SPEC = ArchitectureSpec(input_dim=12, hidden_dims=(8, 6), latent_dim=2)
@@ -199,6 +201,56 @@ def test_mixed_precision(x: np.ndarray, kind: str) -> None:
     )
 
 
+def test_mixed_precision_of_the_bounds(x: np.ndarray) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build_autoencoder("importance_weighted", SPEC)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2)))
+    history = model.fit(x, validation_data=(x,), epochs=4, verbose=0).history["val_loss"]
+    assert history[-1] < history[0]
+    assert (model.log_likelihood(x, 20) >= model.elbo(x, 20)).all()
+
+
+def test_mixed_precision_of_oja() -> None:
+    rng = np.random.default_rng(1)
+    x = (rng.normal(size=(2000, 4)) * [3, 1, 1, 1]).astype("float32")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        spec = ArchitectureSpec(input_dim=4, hidden_dims=(), latent_dim=1)
+        model = build_autoencoder("oja", spec)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.02)))
+    model.fit(x, batch_size=20, epochs=2, verbose=0)
+    component = model.decoder.get_layer("reconstruction").get_weights()[0][0]
+    np.testing.assert_allclose(abs(component), [1, 0, 0, 0], atol=0.1)
+
+
+def test_random_generators_of_the_user_stay() -> None:
+    before = random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
+    build_autoencoder("plain", SPEC, seed=3)
+    after = random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
+    assert before == after
+
+
+def test_losses_of_layers_are_part_of_the_loss(x: np.ndarray) -> None:
+    inputs = keras.Input((12,))
+    dense = keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.5))
+    model = Autoencoder(keras.Model(inputs, dense(inputs)), build_decoder(SPEC, Float()))
+    model.compile(optimizer="adam")
+    shown = model.evaluate(x, return_dict=True, verbose=0)
+    decay = 0.5 * (dense.get_weights()[0] ** 2).sum()
+    assert shown["loss"] - shown["reconstruction"] == pytest.approx(decay, rel=1e-4)
+
+
+def test_one_sample_is_called(x: np.ndarray) -> None:
+    model = build_autoencoder("variational", SPEC, n_samples=5)
+    assert model(x, training=True).shape == x.shape
+    assert not np.allclose(model(x, training=True), model(x, training=True))
+
+
 def test_two_replicas_train_like_one(tmp_path: Path) -> None:
     script = tmp_path / "replicas.py"
     script.write_text(
@@ -208,7 +260,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
-from keras_ae.models import Autoencoder, VariationalAutoencoder
+from keras_ae.errors import InputError
+from keras_ae.models import Autoencoder, OjaPCA, VariationalAutoencoder
 from keras_ae.precision import Float
 spec = ArchitectureSpec(input_dim=12, hidden_dims=(8,), latent_dim=2)
 x = np.random.default_rng(1).normal(size=(256, 12)).astype("float32")
@@ -228,9 +281,25 @@ with strategy.scope():
     vae.compile(optimizer="adam")
 vae.fit(x, batch_size=64, epochs=1, verbose=0)
 mean = tf.zeros((4, 2))
-noise = strategy.run(lambda: vae.latent((mean, mean), training=True))
-first, second = (np.asarray(part) for part in strategy.experimental_local_results(noise))
-assert not np.allclose(first, second), "replicas must not share their noise"
+drawn = [
+    np.asarray(part)[0, 0]
+    for _ in range(4)
+    for part in strategy.experimental_local_results(
+        strategy.run(lambda: vae.latent((mean, mean), training=True))
+    )
+]
+assert len(set(drawn)) == 8, "replicas and steps must not share their noise"
+oja_networks = [build(ArchitectureSpec(input_dim=12, hidden_dims=(), latent_dim=2), Float())
+                for build in (build_encoder, build_decoder)]
+with strategy.scope():
+    oja = OjaPCA(*oja_networks)
+    oja.compile(optimizer="sgd")
+try:
+    oja.fit(x, batch_size=64, epochs=1, verbose=0)
+except InputError as error:
+    assert "replicas of OjaPCA must be 1, got 2" in str(error)
+else:
+    raise AssertionError("OjaPCA on two replicas")
 print("equal")
 """,
         encoding="utf-8",
@@ -276,6 +345,36 @@ class TestBadInput:
     def test_beta(self, beta: float) -> None:
         with pytest.raises(InputError, match="beta must be >= 0, got"):
             make_model("variational", beta=beta)
+
+    def test_what_keras_would_take(self, x: np.ndarray) -> None:
+        model = make_model("plain")
+        with pytest.raises(InputError, match="loss of Autoencoder must be None: .* got 'mse'"):
+            model.compile(optimizer="adam", loss="mse")
+        with pytest.raises(InputError, match="metrics of Autoencoder must be None: .*'mae'"):
+            model.compile(optimizer="adam", metrics=["mae"])
+        model.compile(optimizer="adam")
+        with pytest.raises(InputError, match="sample_weight must be None"):
+            model.fit(x, sample_weight=np.zeros(len(x)), verbose=0)
+        bad = np.where(x > 1, np.nan, x)
+        for method in (model.evaluate, model.predict):
+            with pytest.raises(InputError, match="x: every value must be finite"):
+                method(bad, verbose=0)
+
+    def test_options_of_an_objective(self) -> None:
+        with pytest.raises(InputError, match="'sparse': unknown key wight; choices: kind, likel"):
+            build_autoencoder("sparse", SPEC, wight=1.0)
+        with pytest.raises(InputError, match="'sparse': weight: .* equal to 0, got -1.0"):
+            build_autoencoder("sparse", SPEC, weight=-1.0)
+        with pytest.raises(InputError, match="steps_per_epoch must be given for the schedule 'lin"):
+            build_autoencoder("variational", SPEC, schedule={"kind": "linear", "n_epochs": 3})
+
+    def test_settings_without_a_model(self) -> None:
+        class Mine(SparseObjective):
+            """Inherits its kind."""
+
+        assert OBJECTIVES["sparse"] is SparseObjective
+        with pytest.raises(InputError, match="must be one that a model is registered .* got Mine"):
+            build_autoencoder(Mine(), SPEC)
 
     def test_unknown_score(self, x: np.ndarray) -> None:
         with pytest.raises(

@@ -140,6 +140,27 @@ class TestContractive:
         exact = np.asarray(model.squared_jacobian_norm(tf.constant(x)))
         np.testing.assert_allclose(contraction, exact, rtol=1e-4)
 
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            # In either, one dense layer with weights is not all.
+            [keras.layers.Activation("relu"), keras.layers.Dense(2)],
+            [keras.layers.Dense(2, activation="sigmoid"), keras.layers.Activation("sigmoid")],
+        ],
+        ids=["before", "twice"],
+    )
+    def test_closed_form_only_for_one_activation_behind(
+        self, x: np.ndarray, layers: list[keras.Layer]
+    ) -> None:
+        inputs = keras.Input((6,))
+        encoder = keras.Sequential([inputs, *layers])
+        model = ContractiveAutoencoder(
+            keras.Model(encoder.inputs, encoder.outputs), build_decoder(DENSE, Float())
+        )
+        terms = model.terms(model._forward(tf.constant(x), None, False), False)
+        exact = np.asarray(model.squared_jacobian_norm(tf.constant(x)))
+        np.testing.assert_allclose(np.asarray(terms["contraction"]), exact, rtol=1e-4)
+
     def test_weight_enters_the_loss(self, x: np.ndarray) -> None:
         shown = evaluate(build_autoencoder("contractive", DENSE, weight=0.5), x)
         assert shown["loss"] == pytest.approx(

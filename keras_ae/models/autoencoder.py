@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.build import copy_weights
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.finite_loss import StopAtNonFiniteLoss
@@ -160,7 +161,8 @@ class Autoencoder(Inference, keras.Model):
     def next_seed(self) -> Tensor:
         """A seed for `tf.random.stateless_*`, new at each call and different in each replica."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return ops.cast(self._random.next(), "int32") + ops.stack([0, ops.cast(replica, "int32")])
+        # The second word counts the calls.
+        return ops.cast(self._random.next(), "int32") + ops.stack([ops.cast(replica, "int32"), 0])
 
     # Keras -------------------------------------------------------------------------------------
 
@@ -168,8 +170,9 @@ class Autoencoder(Inference, keras.Model):
         """Reconstruction (batch, *input_shape); deterministic unless training."""
         x, condition = _split(inputs)
         encoded = self._encode(self.corrupt(x, training), condition, training)
-        output = self._decode(self.latent(encoded, training), condition, training)
-        return self.likelihood.mean(output)
+        # The first of several samples.
+        latent = self.latent(encoded, training)[: ops.shape(x)[0]]
+        return self.likelihood.mean(self._decode(latent, condition, training))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -188,12 +191,17 @@ class Autoencoder(Inference, keras.Model):
 
         Args:
             x: array (events, *input_shape), the pair of it and a condition, or anything that
-                Keras takes; as in Keras, a `y` is ignored: the target is x.
+                Keras takes.
+            y: ignored: the target is x.
 
         Raises:
             InputError: an array of another shape, empty, not finite, or outside the likelihood's
-                support; a missing condition; a term that is not finite.
+                support; a missing condition; weights of events or classes; a term that is not
+                finite.
         """
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None:
+                raise InputError(f"{name} must be None: every event counts the same, got weights")
         if validation_data is not None and isinstance(validation_data, tuple | list):
             validation_data = (self.check_inputs(validation_data[0], "validation data"),)
         callbacks = callbacks or []
@@ -207,6 +215,35 @@ class Autoencoder(Inference, keras.Model):
             callbacks=callbacks,
             **kwargs,
         )
+
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
+        """`keras.Model.compile`, by Adam where no optimizer is named; the objective is the loss.
+
+        Raises:
+            InputError: another loss, or metrics.
+        """
+        for name, value in (("loss", loss), ("metrics", metrics)):
+            if value:
+                raise InputError(
+                    f"{name} of {type(self).__name__} must be None: its objective says what is "
+                    f"minimized and shown, got {value!r}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras leaves this to models with a compile of their own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`; arrays are checked as in `fit`."""
+        return super().evaluate(self.check_inputs(x, "x"), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """`keras.Model.predict`: reconstructions; arrays are checked as in `fit`."""
+        return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         return self._track(*self.update(*_split(_inputs(data))))
@@ -226,8 +263,21 @@ class Autoencoder(Inference, keras.Model):
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
         encoded = self._encode(self.corrupt(x, training), condition, training)
         latent = self.latent(encoded, training)
+        return self._pass(x, condition, encoded, latent, training)
+
+    def _pass(
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        encoded: Tensor,
+        latent: Tensor,
+        training: bool = False,
+    ) -> Pass:
+        """`latent` decoded; all in float32.
+
+        Also under mixed precision: sums over many features overflow float16.
+        """
         output = self._decode(latent, condition, training)
-        # In float32 also under mixed precision: sums over many features overflow float16.
         return tf.nest.map_structure(
             lambda part: part if part is None else ops.cast(part, "float32"),
             Pass(x, condition, encoded, latent, output),
@@ -244,7 +294,8 @@ class Autoencoder(Inference, keras.Model):
         self, x: Tensor, condition: Tensor | None, training: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         per_event, terms = self._per_event_loss(x, condition, training)
-        return ops.mean(per_event), terms
+        # What layers of the networks add, such as weight decay, is no term of the objective.
+        return ops.mean(per_event) + sum(self.losses), terms
 
     def _track(self, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         n_events = ops.shape(next(iter(terms.values())))[0]
@@ -255,6 +306,18 @@ class Autoencoder(Inference, keras.Model):
         for name, values in terms.items():
             self._term_means[name].update_state(ops.where(finite_so_far, values, 0.0))
         return {metric.name: metric.result() for metric in self.metrics}
+
+    def copy_from(self, source: Autoencoder) -> None:
+        """Take over weights and state of a model of the same architecture and objective.
+
+        Networks match by the names of their layers, so that one can be in fixed point.
+        """
+        copy_weights(source.encoder, self.encoder)
+        copy_weights(source.decoder, self.decoder)
+        self.likelihood.set_weights(source.likelihood.get_weights())
+        own: dict[str, Any] = {}
+        source.save_own_variables(own)
+        self.load_own_variables(own)
 
     def save_own_variables(self, store: Any) -> None:
         # Keras leaves the state of random generators out: training would not continue as it was.

@@ -86,14 +86,32 @@ class ContractiveAutoencoder(Autoencoder):
 
 
 def _single_dense_layer(encoder: keras.Model) -> tuple[keras.Layer, Any] | None:
-    """The only layer with weights, and its activation's squared derivative; None for others."""
-    weighted = [layer for layer in encoder.layers if layer.weights]
-    activations = [layer for layer in encoder.layers if type(layer) is keras.layers.Activation]
-    others = len(encoder.layers) - len(weighted) - len(activations) - len(encoder.inputs)
-    if len(weighted) != 1 or type(weighted[0]) is not keras.layers.Dense or others:
+    """The one layer with weights, and the squared derivative of the one activation after it.
+
+    None for any other encoder.
+    """
+    layers = [
+        layer
+        for layer in encoder.layers
+        # Float precision leaves identities where fixed point rounds.
+        if not isinstance(layer, keras.layers.InputLayer) and not _is_identity(layer)
+    ]
+    if not layers or type(layers[0]) is not keras.layers.Dense or len(encoder.inputs) > 1:
         return None
-    names = [layer.activation.__name__ for layer in (*activations, weighted[0])]
-    kinds = {name for name in names if name != "linear"} or {"linear"}
-    if len(kinds) > 1 or not kinds <= _SQUARED_DERIVATIVES.keys():
+    dense, after = layers[0], layers[1:]
+    activations = [layer.activation.__name__ for layer in after if _is_activation(layer)]
+    if len(activations) != len(after):
         return None
-    return weighted[0], _SQUARED_DERIVATIVES[kinds.pop()]
+    if dense.activation is not keras.activations.linear:
+        activations.insert(0, dense.activation.__name__)
+    if len(activations) > 1 or not set(activations) <= _SQUARED_DERIVATIVES.keys():
+        return None
+    return dense, _SQUARED_DERIVATIVES[activations[0] if activations else "linear"]
+
+
+def _is_activation(layer: keras.Layer) -> bool:
+    return type(layer) is keras.layers.Activation
+
+
+def _is_identity(layer: keras.Layer) -> bool:
+    return _is_activation(layer) and layer.activation is keras.activations.linear

@@ -14,7 +14,7 @@ from keras_ae.models.registry import register
 from keras_ae.models.variational import VariationalAutoencoder
 from keras_ae.objectives import ImportanceWeightedObjective
 
-#: Validation is deterministic: always the same noise.
+#: Of the noise in validation, always the same.
 _VALIDATION_SEED = (0, 0)
 
 
@@ -42,8 +42,7 @@ class ImportanceWeightedAutoencoder(VariationalAutoencoder):
 
     def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
         if not training:
-            forward = self.sampled_pass(
-                forward.x, forward.condition, self.n_samples, _VALIDATION_SEED
-            )
+            latent = self.sample_latent(forward.encoded, self.n_samples, _VALIDATION_SEED)
+            forward = self._pass(forward.x, forward.condition, forward.encoded, latent)
         log_weights = self.log_weights(forward, self.n_samples)
         return {"negative_bound": math.log(self.n_samples) - ops.logsumexp(log_weights, axis=0)}

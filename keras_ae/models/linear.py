@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from sklearn.decomposition import PCA as SklearnPCA
 
@@ -131,7 +132,10 @@ class OjaPCA(LinearAutoencoder):
     leading eigenvector of the covariance, of length 1. For several components w_j <- w_j + e y_j (x
     - sum_{i<=j} y_i w_i) (Sanger, Neural Networks 2 (1989) 459, eq. 8), averaged over the batch.
     x is taken from its mean over all events seen. Compile it with
-    `keras.optimizers.SGD(e)`; e times the largest variance must stay below 1. One replica only.
+    `keras.optimizers.SGD(e)`; e times the largest variance must stay below 1.
+
+    Raises:
+        InputError: when it is fitted on more than one replica.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -141,6 +145,9 @@ class OjaPCA(LinearAutoencoder):
         )
 
     def update(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        n_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if n_replicas > 1:
+            raise InputError(f"replicas of OjaPCA must be 1, got {n_replicas}")
         loss, terms = self._objective(x, condition, training=True)
         weights, mean = self._encoding.kernel, self._decoding.bias
         n_events = ops.cast(ops.shape(x)[0], "float32")
@@ -150,7 +157,8 @@ class OjaPCA(LinearAutoencoder):
         code = ops.matmul(centred, weights)  # (batch, latent_dim)
         products = ops.triu(ops.matmul(ops.transpose(code), code))
         growth = ops.matmul(ops.transpose(centred), code) - ops.matmul(weights, products)
-        self.optimizer.apply([-growth / n_events], [weights])
+        # Under mixed precision the optimizer divides by its scale.
+        self.optimizer.apply([self.optimizer.scale_loss(-growth / n_events)], [weights])
         self._encoding.bias.assign(-ops.matmul(mean, weights))
         self._decoding.kernel.assign(ops.transpose(weights))
         return loss, terms

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import keras
 
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.build import build_decoder, build_encoder
+from keras_ae.config import validate_settings
 from keras_ae.corruptions import CORRUPTIONS
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import LIKELIHOODS, Gaussian
-from keras_ae.objectives import OBJECTIVES, VARIATIONAL_SCORES, Objective
+from keras_ae.objectives import OBJECTIVES, Objective
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 
@@ -42,7 +43,7 @@ def build_autoencoder(
     spec: ArchitectureSpec | ConvolutionalSpec,
     precision: Precision | None = None,
     seed: int = 0,
-    steps_per_epoch: int = 1,
+    steps_per_epoch: int | None = None,
     **options: Any,
 ) -> Autoencoder:
     """An untrained autoencoder; its weights depend on the seed alone.
@@ -52,21 +53,29 @@ def build_autoencoder(
         spec: architecture.
         precision: float by default.
         seed: of the weights and of what is random in training.
-        steps_per_epoch: turns the epochs of a schedule into steps.
+        steps_per_epoch: turns the epochs of a schedule into steps, needed for one.
         options: for the name of an objective, e.g. `beta=4.0`.
 
     Raises:
-        InputError: an unknown objective, or one that cannot work on the architecture.
-        pydantic.ValidationError: an option that the objective has not, or of a wrong value.
+        InputError: an unknown objective, one that cannot work on the architecture, an option that
+            it has not or of a wrong value, or a schedule without steps_per_epoch.
     """
     if isinstance(objective, str):
         if objective not in OBJECTIVES:
             raise InputError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
-        objective = OBJECTIVES[objective](**options)
+        objective = validate_settings(
+            OBJECTIVES[objective], options, f"options of the objective '{objective}'"
+        )
+    if type(objective) not in _MODELS:
+        raise InputError(
+            f"objective must be one that a model is registered for, "
+            f"{', '.join(kind.__name__ for kind in _MODELS)}, got {type(objective).__name__}"
+        )
     objective.check_architecture(spec)
-    keras.utils.set_random_seed(seed)
     precision = precision or Float()
-    variational = objective.scores == VARIATIONAL_SCORES
+    with _seeded_initializers(seed):
+        encoder = build_encoder(spec, precision, objective.variational)
+        decoder = build_decoder(spec, precision)
     family = LIKELIHOODS[objective.likelihood]
     arguments = {
         name: _argument(getattr(objective, name), steps_per_epoch)
@@ -74,8 +83,8 @@ def build_autoencoder(
         if name not in Objective.model_fields
     }
     return _MODELS[type(objective)](
-        build_encoder(spec, precision, variational),
-        build_decoder(spec, precision),
+        encoder,
+        decoder,
         family(objective.variance, objective.learn_variance)
         if issubclass(family, Gaussian)
         else family(),
@@ -84,7 +93,18 @@ def build_autoencoder(
     )
 
 
-def _argument(value: Any, steps_per_epoch: int) -> Any:
+@contextmanager
+def _seeded_initializers(seed: int) -> Iterator[None]:
+    """Keras draws the seeds of initializers from Python's generator, which is put back after."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _argument(value: Any, steps_per_epoch: int | None) -> Any:
     """A setting as the model class takes it: corruptions and schedules become functions."""
     kind = getattr(value, "kind", None)
     if kind is None:
@@ -92,6 +112,11 @@ def _argument(value: Any, steps_per_epoch: int) -> Any:
     settings = value.model_dump(exclude={"kind"})
     if kind in SCHEDULES:
         if "n_epochs" in settings:
+            if steps_per_epoch is None:
+                raise InputError(
+                    f"steps_per_epoch must be given for the schedule '{kind}', which is in "
+                    "epochs, got None"
+                )
             settings["n_steps"] = settings.pop("n_epochs") * steps_per_epoch
         return SCHEDULES[kind](**settings)
     return CORRUPTIONS[kind](**settings)

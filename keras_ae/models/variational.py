@@ -30,8 +30,9 @@ class VariationalAutoencoder(Autoencoder):
     """Minimizes the negative ELBO: E_q[-log p(x|z)] + beta KL(q(z|x) || N(0, 1)), in nats.
 
     Kingma & Welling, arXiv:1312.6114, eq. 7, with a diagonal Gaussian q; beta as in Higgins et al.,
-    ICLR 2017, eq. 4. With beta = 1 the training loss is the true bound. Validation, like all
-    inference, is deterministic: it decodes the latent mean; `elbo` samples.
+    ICLR 2017, eq. 4. With beta = 1 the training loss is an unbiased estimate of the bound.
+    Validation, codes, reconstructions and scores are deterministic: they decode the latent mean, so
+    that with beta = 1 the validation loss is the mean of the score `negative_elbo`; `elbo` samples.
 
     Args:
         encoder: (batch, *input_shape) -> mean and log-variance, (batch, latent_dim) each.
@@ -118,7 +119,7 @@ class VariationalAutoencoder(Autoencoder):
             **scores,
             "normalized_latent_norm": normalized_latent_norm(mean, log_var),
             "kl_divergence": kl,
-            # Features first, then latent dimensions; decoded at the latent mean.
+            # Features first, then latent dimensions; at the latent mean, as no score is random.
             "negative_elbo": ops.concatenate([by_feature, kl], axis=-1),
         }
 
@@ -179,14 +180,6 @@ class VariationalAutoencoder(Autoencoder):
         )
         return ops.reshape(log_weights, (n_samples, -1))
 
-    def sampled_pass(
-        self, x: Tensor, condition: Tensor | None, n_samples: int, seed: Tensor
-    ) -> Pass:
-        """Both networks, with `n_samples` of q(z|x) decoded; the encoder sees x as it is."""
-        encoded = self._encode(x, condition)
-        latent = self.sample_latent(encoded, n_samples, seed)
-        return Pass(x, condition, encoded, latent, self._decode(latent, condition))
-
     def _importance_sums(
         self, x: np.ndarray, n_samples: int, condition: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -197,10 +190,12 @@ class VariationalAutoencoder(Autoencoder):
         calls = iter(range(2**31))
 
         def sums(x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+            encoded = self._encode(x, condition)
             log_sums, totals = [], []
             for first in range(0, n_samples, samples_at_once):
                 n_now = min(samples_at_once, n_samples - first)
-                forward = self.sampled_pass(x, condition, n_now, [seed, next(calls)])
+                latent = self.sample_latent(encoded, n_now, [seed, next(calls)])
+                forward = self._pass(x, condition, encoded, latent)
                 log_weights = self.log_weights(forward, n_now)
                 log_sums.append(ops.logsumexp(log_weights, axis=0))
                 totals.append(ops.sum(log_weights, axis=0))
