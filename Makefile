@@ -20,7 +20,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The table of results in the README, from three runs.
+# Every config once, and the tables of results that README quotes.
 results: $(READY)
 	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config || exit; done
 	$(BIN)/python benchmarks/l1_results.py runs/l1_* > benchmarks/l1_results.md

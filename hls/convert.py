@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import hls4ml
@@ -15,6 +13,7 @@ from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
 from hls.trigger import run_trigger_graph
 from keras_ae.errors import InputError
+from keras_ae.files import whole_folder
 
 #: Name of the top function, of the project and of its files.
 PROJECT_NAME = "anomaly_trigger"
@@ -41,20 +40,13 @@ def convert_trigger_graph(
         InputError: a dense layer too large for the strategy.
     """
     _check_sizes(graph, settings)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as temporary:
         _hls_model(graph, temporary, settings).write()
         if bench_events is not None:
             _write_bench_data(graph, temporary / "tb_data", bench_events)
         # hls4ml records where it wrote; the project is to be moved.
         record = temporary / "hls4ml_config.yml"
         record.write_text(record.read_text().replace(str(temporary), "."))
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.chmod(0o755)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _hls_model(

@@ -13,7 +13,7 @@ from keras_ae.fixed_point import FixedPointFormat
 
 
 class Codec(Protocol):
-    """Anything that encodes and decodes arrays: every autoencoder of this package."""
+    """Anything that encodes and decodes arrays, like an autoencoder without condition."""
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """(events, ...) -> (events, latent_dim)."""
@@ -31,8 +31,10 @@ class RatePoint:
     distortion: float
 
 
-def compression_ratio(input_dim: int, latent_dim: int) -> float:
-    """(n - k) / n, the share of the n features that k codes save; negative if over-complete.
+def space_saving(input_dim: int, latent_dim: int) -> float:
+    """(n - k) / n, the share of n numbers that k save; negative if over-complete.
+
+    It says nothing of how many bits each has, see `bits_per_code`.
 
     Raises:
         InputError: a dimension below 1.

@@ -108,8 +108,9 @@ class SaltAndPepper(Corruption):
 class ObjectDropout(Corruption):
     """Each trigger object is lost with probability `rate`: all its features are zero.
 
-    A lost object leaves an empty slot, as an inefficient detector does. The features of an object
-    stand side by side, as in `data.l1`.
+    Its slot is left empty; the softer objects behind it do not move up, as they would behind an
+    inefficient detector, and the missing momentum is an object like others. The features of an
+    object stand side by side, as in `data.l1`.
 
     Args:
         rate: of each object.

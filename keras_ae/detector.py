@@ -16,11 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
-from keras_ae.files import whole_file, write_text
+from keras_ae.files import whole_folder, write_text
 from keras_ae.metrics import check_rate, threshold_at_fpr
-from keras_ae.models import Autoencoder
+from keras_ae.models import PCA, Autoencoder
+from keras_ae.pipeline import Batches
 
-_MODEL, _SCALER, _STATE = "model.keras", "scaler.joblib", "detector.json"
+_MODEL, _FITTED_MODEL = "model.keras", "fitted_model.keras"
+_SCALER, _STATE = "scaler.joblib", "detector.json"
 _ARGUMENTS = (
     "score",
     "target_fpr",
@@ -29,6 +31,7 @@ _ARGUMENTS = (
     "calibration_fraction",
     "random_state",
 )
+_STATE_NAMES = ("threshold_", "offset_", "history_", "n_features_in_")
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):
@@ -44,16 +47,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         target_fpr: the share of background that may be flagged, at most.
         scaler: a scikit-learn transformer, of which `fit` fits a copy, or anything fitted with a
             `transform`, like an `L1Scaler`; None if X are network inputs.
-        epochs: of the training; 0 leaves the model as it is and sets the threshold alone.
+        epochs: of the training; 0 leaves model and scaler as they are, fitted before, and sets the
+            threshold alone.
         batch_size: of the training.
         calibration_fraction: of X, kept from the training to set the threshold; with 0 epochs all
             of X sets it.
-        random_state: of that split.
+        random_state: of that split and of the order of events; the model has a seed of its own.
 
     Attributes:
         model_, scaler_: what `fit` made of them.
         threshold_: lowest score with at most `target_fpr` of the calibration events above it.
-        history_: terms of the objective by epoch, where there was a training.
+        offset_: -threshold_, by scikit-learn's definition.
+        history_: terms of the objective by epoch; empty without a training.
         n_features_in_: features of an event.
     """
 
@@ -82,10 +87,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
         Raises:
             InputError: X of another shape, empty or not finite, an unknown score, a rate outside
-                (0, 1), or too few events for the rate.
+                (0, 1), too few events for the rate, or another argument out of its range.
+            sklearn.exceptions.NotFittedError: a scaler that is not fitted, with 0 epochs.
         """
         self._check()
         X = np.asarray(X)
+        if X.ndim < 2:
+            raise InputError(f"X must have shape (events, features), got {X.shape}")
         check_not_empty(X=X)
         train, calibration = X, X
         if self.epochs:
@@ -94,26 +102,37 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             )
         check_rate(len(calibration), self.target_fpr, "the part of X kept for calibration")
         self.scaler_ = self.scaler
-        if isinstance(self.scaler, BaseEstimator):
+        if self.epochs and isinstance(self.scaler, BaseEstimator):
             self.scaler_ = clone(self.scaler).fit(train)
-        self.model_ = copy.deepcopy(self.model) if self.epochs else self.model
+        self.model_ = copy.deepcopy(self.model)
+        self.history_: dict[str, list[float]] = {}
         # An unknown score, or another shape, before training.
         self.model_.score(self._inputs(train[:1]), self.score)
         if self.epochs:
             if not self.model_.compiled:
                 self.model_.compile(optimizer=keras.optimizers.Adam())
-            self.history_ = self.model_.fit(
-                self._inputs(train),
-                validation_data=(self._inputs(calibration),),
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                verbose=0,
-            ).history
+            self.history_ = self._train(self._inputs(train), self._inputs(calibration))
         self.threshold_ = threshold_at_fpr(
             self.model_.score(self._inputs(calibration), self.score), self.target_fpr
         )
-        self.n_features_in_ = X.shape[1]
+        self.offset_ = -self.threshold_
+        self.n_features_in_ = int(np.prod(X.shape[1:]))
         return self
+
+    def _train(self, train: np.ndarray, calibration: np.ndarray) -> dict[str, list[float]]:
+        """Fit `model_` on network inputs; returns the terms by epoch."""
+        train = self.model_.check_inputs(train, "X")
+        if isinstance(self.model_, PCA):
+            return self.model_.fit(train, validation_data=(calibration,)).history
+        batches = Batches(train, self.batch_size, self.random_state)
+        return self.model_.fit(
+            batches.dataset,
+            validation_data=(calibration,),
+            epochs=self.epochs,
+            callbacks=[batches],
+            shuffle=False,
+            verbose=0,
+        ).history
 
     def anomaly_score(self, X: np.ndarray) -> np.ndarray:
         """The model's score of X (events, features): (events,), higher for the more anomalous."""
@@ -126,7 +145,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """threshold_ - anomaly_score(X), (events,): negative for anomalies."""
-        return self.threshold_ - self.anomaly_score(X)
+        scores = self.anomaly_score(X)
+        return self.threshold_ - scores
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """-1 for events above the threshold, else 1: (events,) int."""
@@ -143,18 +163,22 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         if folder.exists() and not (folder / _STATE).is_file():
             raise InputError(f"folder of a detector must be new or a detector, got {folder}")
-        with whole_file(folder / _MODEL) as temporary:
-            self.model_.save(temporary)
-        with whole_file(folder / _SCALER) as temporary:
-            joblib.dump(self.scaler_, temporary)
-        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
-        state = {name: getattr(self, name) for name in ("threshold_", "n_features_in_")}
-        # Last: without it the folder is no detector.
-        write_text(folder / _STATE, json.dumps({"arguments": arguments, "state": state}, indent=2))
+        with whole_folder(folder) as temporary:
+            self.model.save(temporary / _MODEL)
+            self.model_.save(temporary / _FITTED_MODEL)
+            joblib.dump(self.scaler_, temporary / _SCALER)
+            state = {
+                "arguments": {name: getattr(self, name) for name in _ARGUMENTS},
+                "state": {name: getattr(self, name) for name in _STATE_NAMES},
+            }
+            # Parameters of a search are NumPy's numbers.
+            write_text(temporary / _STATE, json.dumps(state, indent=2, default=lambda n: n.item()))
 
     @classmethod
     def load(cls, folder: Path) -> AnomalyDetector:
         """What `save` wrote. The scaler is unpickled: load only what you trust.
+
+        Its argument `scaler` is the fitted one.
 
         Raises:
             FileNotFoundError: there is no detector.
@@ -162,10 +186,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if not (folder / _STATE).is_file():
             raise FileNotFoundError(f"detector not found: {folder} has no {_STATE}")
         stored = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        model = keras.models.load_model(folder / _MODEL)
+        model, fitted = (keras.models.load_model(folder / name) for name in (_MODEL, _FITTED_MODEL))
         scaler = joblib.load(folder / _SCALER)
         detector = cls(model, scaler=scaler, **stored["arguments"])
-        for name, value in {**stored["state"], "model_": model, "scaler_": scaler}.items():
+        for name, value in {**stored["state"], "model_": fitted, "scaler_": scaler}.items():
             setattr(detector, name, value)
         return detector
 
@@ -175,8 +199,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 f"model of a detector must have no condition, got {type(self.model).__name__} "
                 f"with condition_dim {self.model.condition_dim}"
             )
-        if self.epochs < 0:
-            raise InputError(f"epochs must be >= 0, got {self.epochs}")
+        for name, value, lowest in (("epochs", self.epochs, 0), ("batch_size", self.batch_size, 1)):
+            if value < lowest:
+                raise InputError(f"{name} must be >= {lowest}, got {value}")
         if not 0 < self.calibration_fraction < 1:
             raise InputError(
                 f"calibration_fraction must be in (0, 1), got {self.calibration_fraction}"

@@ -27,9 +27,9 @@ def kl_gaussians(
     and Statistics, ch. 9).
 
     Raises:
-        InputError: a variance <= 0, or an unknown unit.
+        InputError: a variance <= 0, a mean that is not finite, or an unknown unit.
     """
-    _check_variances(variance_p=variance_p, variance_q=variance_q)
+    _check_gaussians(mean_p, variance_p, mean_q, variance_q)
     ratio = np.asarray(variance_p) / variance_q
     distance = np.square(np.subtract(mean_p, mean_q)) / variance_q
     return _in_unit(0.5 * np.sum(ratio + distance - 1 - np.log(ratio), axis=-1), unit)
@@ -49,9 +49,9 @@ def geometric_jensen_shannon_gaussians(
     no upper bound. Diagonal Gaussians, summed over the last axis.
 
     Raises:
-        InputError: a variance <= 0, or an unknown unit.
+        InputError: as `kl_gaussians`.
     """
-    _check_variances(variance_p=variance_p, variance_q=variance_q)
+    _check_gaussians(mean_p, variance_p, mean_q, variance_q)
     variance_p, variance_q = np.asarray(variance_p), np.asarray(variance_q)
     variance = 2 / (1 / variance_p + 1 / variance_q)
     mean = variance * (mean_p / variance_p + mean_q / variance_q) / 2
@@ -85,13 +85,27 @@ def jensen_shannon_histograms(p: np.ndarray, q: np.ndarray, unit: str = "nats") 
     return float(_in_unit((rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2, unit))
 
 
-def kl_samples(x: np.ndarray, y: np.ndarray, bins: int = 50, unit: str = "nats") -> float:
+def kl_samples(
+    x: np.ndarray, y: np.ndarray, bins: int = 50, unit: str = "nats", pseudo_count: float = 0.5
+) -> float:
     """KL of the histograms of two samples, (events,) each, in equal bins over both.
 
+    Args:
+        x: the sample of p.
+        y: the sample of q.
+        bins: of both histograms.
+        unit: nats or bits.
+        pseudo_count: added to every bin of both (1/2: Jeffreys' prior); with 0, one bin that y
+            alone leaves empty makes the result infinite.
+
     Raises:
-        InputError: an empty sample, values that are not finite, bins < 1, or an unknown unit.
+        InputError: an empty sample, values that are not finite, bins < 1, pseudo_count < 0, or an
+            unknown unit.
     """
-    return kl_histograms(*_common_histograms(x, y, bins), unit)
+    if not 0 <= pseudo_count < math.inf:
+        raise InputError(f"pseudo_count must be >= 0, got {pseudo_count}")
+    p, q = _common_histograms(x, y, bins)
+    return kl_histograms(p + pseudo_count, q + pseudo_count, unit)
 
 
 def jensen_shannon_samples(
@@ -125,8 +139,12 @@ def _normalized(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return p / p.sum(), q / q.sum()
 
 
-def _check_variances(**variances: np.ndarray) -> None:
-    for name, variance in variances.items():
+def _check_gaussians(
+    mean_p: np.ndarray, variance_p: np.ndarray, mean_q: np.ndarray, variance_q: np.ndarray
+) -> None:
+    for name, mean in (("mean_p", mean_p), ("mean_q", mean_q)):
+        check_finite(np.asarray(mean, float), name)
+    for name, variance in (("variance_p", variance_p), ("variance_q", variance_q)):
         if not (np.asarray(variance) > 0).all():
             raise InputError(f"{name} must be > 0, got {np.min(variance)}")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from keras_ae.config import TrainingSettings
@@ -26,7 +30,6 @@ def fit(
     settings: TrainingSettings,
     seed: int,
     checkpoint: Path,
-    checkpoint_key: str = "",
     tensorboard: Path | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -39,8 +42,8 @@ def fit(
         validation: in the same form.
         settings: how long and how fast.
         seed: of the order of events.
-        checkpoint: folder for the state after each epoch; one that is there is continued.
-        checkpoint_key: only a checkpoint of the same key is continued.
+        checkpoint: folder for the state after each epoch; one that is there, of the same model,
+            arrays and arguments, is continued.
         tensorboard: folder of the logs, where settings ask for them.
         progress: show a progress bar.
         callbacks: more of them.
@@ -51,6 +54,7 @@ def fit(
     Raises:
         InputError: a loss that is not finite; with the epoch and the term.
     """
+    key = _fingerprint(model, (train, validation), (settings.model_dump(), seed))
     optimizer = _OPTIMIZERS[settings.optimizer](settings.learning_rate)
     if settings.mixed_precision:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -65,7 +69,7 @@ def fit(
     plateau = keras.callbacks.ReduceLROnPlateau(
         patience=settings.plateau_patience, factor=settings.plateau_factor
     )
-    state = _TrainingState(checkpoint, checkpoint_key, (stopping, plateau))
+    state = _TrainingState(checkpoint, key, (stopping, plateau))
     callbacks = [batches, stopping, plateau, state, *callbacks]
     if settings.tensorboard and tensorboard is not None:
         callbacks.append(_tensorboard(tensorboard))
@@ -85,6 +89,24 @@ def fit(
         )
     _load_variables(state.best_weights_path, model.weights)
     return state.history
+
+
+def _fingerprint(model: Autoencoder, arrays: Any, arguments: Any) -> str:
+    """SHA-256 of all that a training depends on."""
+    described = json.dumps([type(model).__name__, _without_names(model.get_config()), arguments])
+    digest = hashlib.sha256(described.encode())
+    for array in (*tf.nest.flatten(arrays), *model.get_weights()):
+        digest.update(np.asarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _without_names(config: Any) -> Any:
+    """A Keras configuration without the names that Keras counts up."""
+    if isinstance(config, dict):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    if isinstance(config, list | tuple):
+        return [_without_names(value) for value in config]
+    return config
 
 
 def _tensorboard(folder: Path) -> keras.callbacks.Callback:

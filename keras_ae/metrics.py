@@ -60,14 +60,22 @@ def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
         InputError: an empty background, or a rate outside (0, 1).
     """
     check_not_empty(background=background)
-    if not 0 < target_fpr < 1:
-        raise InputError(f"target_fpr must be within (0, 1), got {target_fpr}")
+    _check_target_fpr(target_fpr)
     n_above = int(np.floor(target_fpr * len(background) * (1 + 1e-12)))
     return float(np.sort(background)[::-1][n_above])
 
 
+def _check_target_fpr(target_fpr: float) -> None:
+    if not 0 < target_fpr < 1:
+        raise InputError(f"target_fpr must be within (0, 1), got {target_fpr}")
+
+
 def check_rate(n_background: int, target_fpr: float, subject: str) -> None:
-    """Raise InputError where a rate means fewer than `MIN_BACKGROUND_EVENTS` background events."""
+    """Raise InputError where a rate means fewer than `MIN_BACKGROUND_EVENTS` background events.
+
+    Or where it lies outside (0, 1).
+    """
+    _check_target_fpr(target_fpr)
     if target_fpr * n_background < MIN_BACKGROUND_EVENTS:
         needed = int(np.ceil(MIN_BACKGROUND_EVENTS / target_fpr))
         raise InputError(
@@ -94,7 +102,11 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
     efficiency = float(np.mean(signal > threshold))
     ordered = np.sort(background)[::-1]
     low, high = (
-        float(np.mean(signal > ordered[round(n_above + side * np.sqrt(n_above))]))
+        float(
+            np.mean(
+                signal > ordered[min(round(n_above + side * np.sqrt(n_above)), len(ordered) - 1)]
+            )
+        )
         for side in (-1, 1)
     )
     binomial = efficiency * (1 - efficiency) / len(signal)

@@ -123,7 +123,7 @@ def train(run: Run, progress: bool = True) -> bool:
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
         )
-        _fit_stage(run, "float", model, data, experiment.training, run.digest("train"), progress)
+        _fit_stage(run, "float", model, data, experiment.training, progress)
 
     outputs = (run.scaler_path, run.model_path("float"), run.history_path("float"))
     return run.stage("train", outputs, work)
@@ -134,8 +134,7 @@ def quantize(run: Run, progress: bool = True) -> bool:
 
     def work() -> None:
         model = quantize_model(load_model(run, "float"), run.experiment)
-        settings, digest = run.experiment.quantization, run.digest("quantize")
-        _fit_stage(run, "quantized", model, load_data(run), settings, digest, progress)
+        _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
     outputs = (run.model_path("quantized"), run.history_path("quantized"))
     return run.stage("quantize", outputs, work)
@@ -171,7 +170,6 @@ def _fit_stage(
     model: Autoencoder,
     data: Dataset,
     settings: TrainingSettings,
-    digest: str,
     progress: bool,
 ) -> None:
     checkpoint = run.folder / f"checkpoint_{precision}"
@@ -187,7 +185,6 @@ def _fit_stage(
             settings,
             seed=run.experiment.seed,
             checkpoint=checkpoint,
-            checkpoint_key=digest,
             tensorboard=run.folder / f"tensorboard_{precision}",
             progress=progress,
         )

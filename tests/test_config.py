@@ -115,6 +115,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
         ("training", 3, "training: must be a mapping of keys, got 3"),
         ("architecture.hidden_dims", 32, "architecture.hidden_dims: must be a list, got 32"),
+        ("data.train_fraction", 0.8, r"data: train_fraction \+ validation_fraction must be < 1"),
         ("data.train_fraction", 0.9, r"data: train_fraction \+ validation_fraction must be < 1"),
         ("data.signals", {"stress": "x.h5"}, r"data.signals must have names of .*, got 'stress'"),
         ("training.learning_rate", float("inf"), "training.learning_rate: .*finite number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import keras
@@ -50,6 +51,9 @@ def test_conventions_of_scikit_learn(fitted: AnomalyDetector) -> None:
     np.testing.assert_array_equal(fitted.predict(x) == -1, fitted.decision_function(x) < 0)
     np.testing.assert_array_equal(fitted.score_samples(x), -fitted.anomaly_score(x))
     assert set(np.unique(fitted.predict(x))) == {-1, 1}
+    np.testing.assert_array_equal(
+        fitted.decision_function(x), fitted.score_samples(x) - fitted.offset_
+    )
     assert fitted.n_features_in_ == 6
     assert not fitted.model.compiled, "fit must leave its arguments alone"
 
@@ -70,7 +74,10 @@ def test_clone_and_parameters() -> None:
 def test_save_and_load(fitted: AnomalyDetector, tmp_path: Path) -> None:
     fitted.save(tmp_path / "detector")
     loaded = AnomalyDetector.load(tmp_path / "detector")
-    assert loaded.threshold_ == fitted.threshold_
+    assert (loaded.threshold_, loaded.history_) == (fitted.threshold_, fitted.history_)
+    # The model to begin a new fit with is the untrained one.
+    for ours, theirs in zip(fitted.model.get_weights(), loaded.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     assert loaded.get_params().keys() == fitted.get_params().keys()
     np.testing.assert_array_equal(loaded.anomaly_score(ANOMALIES), fitted.anomaly_score(ANOMALIES))
     fitted.save(tmp_path / "detector")  # over itself
@@ -79,6 +86,48 @@ def test_save_and_load(fitted: AnomalyDetector, tmp_path: Path) -> None:
         fitted.save(tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="detector not found"):
         AnomalyDetector.load(tmp_path / "none")
+
+
+def test_the_same_fit_twice() -> None:
+    thresholds = {make_detector(epochs=2).fit(BACKGROUND).threshold_ for _ in range(2)}
+    assert len(thresholds) == 1
+    assert make_detector(epochs=2, random_state=1).fit(BACKGROUND).threshold_ not in thresholds
+
+
+def test_save_is_whole_or_not_at_all(
+    fitted: AnomalyDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = copy.copy(fitted).set_params(batch_size=np.int64(64))  # as a search sets it
+    detector.save(tmp_path / "detector")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "detector").iterdir()}
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("keras_ae.detector.joblib.dump", fail)
+    with pytest.raises(OSError, match="no space"):
+        detector.set_params(target_fpr=0.2).save(tmp_path / "detector")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "detector").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["detector"]
+
+
+def test_principal_components() -> None:
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(), latent_dim=2)
+    detector = AnomalyDetector(build_autoencoder("pca", spec), target_fpr=0.05).fit(BACKGROUND)
+    assert (
+        roc_auc(detector.anomaly_score(BACKGROUND), detector.anomaly_score(ANOMALIES)).value > 0.9
+    )
+
+
+def test_a_fitted_scaler_stays_with_the_trained_model() -> None:
+    scaler = StandardScaler().fit(10 * BACKGROUND)
+    detector = make_detector(scaler=scaler, epochs=0).fit(BACKGROUND)
+    assert detector.scaler_ is scaler
+    assert detector.history_ == {}
+    expected = detector.model.score(scaler.transform(BACKGROUND), "reconstruction_error")
+    np.testing.assert_array_equal(detector.anomaly_score(BACKGROUND), expected)
+    with pytest.raises(NotFittedError):
+        make_detector(epochs=0).fit(BACKGROUND)
 
 
 def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
@@ -101,6 +150,9 @@ def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
         ({"target_fpr": 2.0}, BACKGROUND, r"target_fpr must be .*, got 2.0"),
         ({"target_fpr": 1e-4}, BACKGROUND, "must hold at least 100000 events for .*, got 1000"),
         ({"epochs": -1}, BACKGROUND, "epochs must be >= 0, got -1"),
+        ({"batch_size": 0}, BACKGROUND, "batch_size must be >= 1, got 0"),
+        ({"target_fpr": 0.0}, BACKGROUND, r"target_fpr must be within \(0, 1\), got 0.0"),
+        ({}, BACKGROUND[:, 0], r"X must have shape \(events, features\), got \(4000,\)"),
         ({"calibration_fraction": 1.0}, BACKGROUND, r"calibration_fraction must be in \(0, 1\)"),
         ({"scaler": None}, BACKGROUND[:, :5], r"x must have shape \(events, 6\), got \(1, 5\)"),
         ({}, BACKGROUND[:0], "X must hold at least one event, got 0"),
@@ -113,8 +165,9 @@ def test_bad_input(options: dict[str, object], x: np.ndarray, message: str) -> N
 
 
 def test_not_fitted() -> None:
-    with pytest.raises(NotFittedError):
-        make_detector().predict(BACKGROUND)
+    for method in ("predict", "decision_function", "score_samples", "anomaly_score"):
+        with pytest.raises(NotFittedError):
+            getattr(make_detector(), method)(BACKGROUND)
 
 
 def test_a_condition_has_no_place() -> None:

@@ -52,7 +52,17 @@ def test_mnist_layouts(tmp_path: Path, layout: str) -> None:
     source = MnistData(kind="mnist", path=str(path))
     data = load_dataset(source, HardwareUnits(), 1)
     assert len(data.train) + len(data.validation) + len(data.test) == 40
-    assert data_fingerprint(source)
+    before = data_fingerprint(source)
+    assert len(before) == (1 if layout == "npz" else 4)
+    if layout != "npz":
+        changed = sorted(path.iterdir())[0]
+        changed.write_bytes(changed.read_bytes() + b"more")
+        assert data_fingerprint(source) != before
+
+
+def test_nothing_left_for_the_test() -> None:
+    with pytest.raises(ValueError, match="validation_fraction must be < 1, got 1"):
+        DigitsData(kind="digits", train_fraction=0.7, validation_fraction=0.3)
 
 
 def test_absent_mnist_names_the_path(tmp_path: Path) -> None:

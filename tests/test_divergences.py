@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, norm
 
 from keras_ae.clustering import adjusted_rand_index, cluster_latent
-from keras_ae.compression import bits_per_code, compression_ratio, rate_distortion
+from keras_ae.compression import bits_per_code, rate_distortion, space_saving
 from keras_ae.divergences import (
     geometric_jensen_shannon_gaussians,
     jensen_shannon_histograms,
@@ -68,12 +68,18 @@ def test_samples_come_close_to_the_truth() -> None:
     assert jensen_shannon_samples(x, y, bins=60) == pytest.approx(expected, rel=0.03)
     exact = kl_gaussians([0.3], [0.5], [-0.4], [1.0])
     assert kl_samples(x, y, bins=40) == pytest.approx(exact, rel=0.05)
+    # Of few events, whose empty bins do not make it infinite.
+    few = [kl_samples(x[i : i + 2000], y[i : i + 2000]) for i in range(0, 20_000, 2000)]
+    assert np.mean(few) == pytest.approx(exact, rel=0.2)
+    assert kl_samples(x[:2000], y[:2000], pseudo_count=0) == np.inf
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: kl_gaussians([0], [0], [0], [1]), "variance_p must be > 0, got 0"),
+        (lambda: kl_gaussians([np.nan], [1], [0], [1]), "mean_p: every value must be finite"),
+        (lambda: kl_samples(np.ones(2), np.ones(2), pseudo_count=-1), "must be >= 0, got -1"),
         (lambda: kl_gaussians(*ARGUMENTS, unit="bans"), "unit must be one of nats, bits, got 'ba"),
         (lambda: kl_histograms([1, 2], [1]), r"must have the same bins, got \(2,\) and \(1,\)"),
         (lambda: kl_histograms([1, -2], [1, 1]), "histogram p must hold entries >= 0"),
@@ -81,7 +87,7 @@ def test_samples_come_close_to_the_truth() -> None:
         (lambda: kl_samples(np.ones(3), np.ones(0)), "y must hold at least one event, got 0"),
         (lambda: kl_samples(np.array([np.nan]), np.ones(2)), "x: every value must be finite"),
         (lambda: kl_samples(np.ones(2), np.ones(2), bins=0), "bins must be >= 1, got 0"),
-        (lambda: compression_ratio(0, 1), "input_dim must be >= 1, got 0"),
+        (lambda: space_saving(0, 1), "input_dim must be >= 1, got 0"),
         (lambda: bits_per_code(0, FixedPointFormat(8, 4)), "latent_dim must be >= 1, got 0"),
         (lambda: cluster_latent(np.ones((3, 1)), 4, 1), "n_clusters must be 1 to 3, .* got 4"),
         (lambda: cluster_latent(np.ones((3, 1)), 1, 1, "x"), "method must be one of kmeans, gaus"),
@@ -95,8 +101,8 @@ def test_bad_input(call, message: str) -> None:
 
 
 def test_compression() -> None:
-    assert compression_ratio(57, 3) == pytest.approx(54 / 57)
-    assert compression_ratio(4, 8) == -1
+    assert space_saving(57, 3) == pytest.approx(54 / 57)
+    assert space_saving(4, 8) == -1
     assert bits_per_code(3, FixedPointFormat(10, 5)) == 30
 
 

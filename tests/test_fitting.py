@@ -78,10 +78,28 @@ def test_interrupted_training_ends_at_the_same_weights(
 
 
 def test_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None:
-    fit(tmp_path, SETTINGS.model_copy(update={"epochs": 2}), checkpoint_key="old")
-    _, history = fit(tmp_path, SETTINGS, checkpoint_key="new")
+    fit(tmp_path, SETTINGS.model_copy(update={"epochs": 2}))
+    _, history = fit(tmp_path, SETTINGS)
     _, fresh = fit(tmp_path / "fresh", SETTINGS)
     assert history == fresh
+
+
+@pytest.mark.parametrize("changed", ["data", "weights", "corruption"])
+def test_checkpoint_of_another_training_is_not_continued(tmp_path: Path, changed: str) -> None:
+    def history(stddev: float, seed: int, x: np.ndarray) -> dict[str, list[float]]:
+        noise = {"kind": "gaussian", "stddev": stddev}
+        model = build_autoencoder("denoising", DENSE, seed=seed, corruption=noise)
+        settings = SETTINGS.model_copy(update={"epochs": 2})
+        return fitting.fit(model, x, X[300:], settings, seed=1, checkpoint=tmp_path, progress=False)
+
+    first = history(0.1, 1, X[:300])
+    assert history(0.1, 1, X[:300]) == first
+    second = history(
+        0.5 if changed == "corruption" else 0.1,
+        2 if changed == "weights" else 1,
+        2 * X[:300] if changed == "data" else X[:300],
+    )
+    assert second["loss"] != first["loss"]
 
 
 def test_best_weights_are_kept(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from keras_ae.errors import InputError
-from keras_ae.metrics import roc_auc, threshold_at_fpr, tpr_at_fpr
+from keras_ae.metrics import check_rate, roc_auc, threshold_at_fpr, tpr_at_fpr
 
 
 @pytest.mark.parametrize("decimals", [1, 8])
@@ -64,7 +64,18 @@ def test_empty_background() -> None:
         roc_auc(np.array([]), np.array([1.0]))
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1])
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 2.0, float("nan")])
 def test_impossible_rate(rate: float) -> None:
-    with pytest.raises(InputError, match=r"target_fpr must be within \(0, 1\), got"):
-        threshold_at_fpr(np.arange(5.0), rate)
+    for call in (
+        lambda: threshold_at_fpr(np.arange(5.0), rate),
+        lambda: check_rate(100, rate, "background"),
+    ):
+        with pytest.raises(InputError, match=r"target_fpr must be within \(0, 1\), got"):
+            call()
+
+
+def test_tpr_at_a_rate_close_to_one() -> None:
+    scores = np.arange(100.0)
+    tpr = tpr_at_fpr(scores, scores, 0.95)
+    assert tpr is not None
+    assert tpr.value == pytest.approx(0.95)

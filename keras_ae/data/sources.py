@@ -44,7 +44,8 @@ class _Source(BaseModel):
 
     @model_validator(mode="after")
     def _check_fractions(self) -> Self:
-        if self.test_fraction <= 0:
+        # 0.7 + 0.3 leaves a rounding.
+        if self.test_fraction < 1e-9:
             raise InputError(
                 "train_fraction + validation_fraction must be < 1, got "
                 f"{self.train_fraction + self.validation_fraction:g}"
@@ -91,7 +92,7 @@ class _Files(_Source):
 class L1Data(_Files):
     """Trigger events in the ADC2021 layout, see `data.l1`.
 
-    Condition: the share of filled electron, muon and jet slots, in quarters, quarters and eighths.
+    Condition: numbers of filled electron, muon and jet slots, divided by 4, 4 and 8.
     """
 
     kind: Literal["l1"] = "l1"
@@ -174,7 +175,8 @@ def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData) -> dict[
     fingerprint = {"scikit-learn": version("scikit-learn")} if source.kind == "digits" else {}
     for name in source.paths:
         path = resolve_path(name)
-        for file_path in sorted(path.iterdir()) if path.is_dir() else [path]:
+        parts = {f"{name}/{part.name}": part for part in path.iterdir()} if path.is_dir() else {}
+        for key, file_path in (parts or {name: path}).items():
             with file_path.open("rb") as file:
-                fingerprint[str(name)] = hashlib.file_digest(file, "sha256").hexdigest()
+                fingerprint[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return fingerprint

@@ -113,7 +113,7 @@ class Autoencoder(Inference, keras.Model):
         return self.latent_mean(encoded)
 
     def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
-        """The objective's terms by name, each (batch,) in nats, without their weights."""
+        """The objective's terms by name, each (batch,), without their weights."""
         return {"reconstruction": sum_features(self.reconstruction_terms(forward))}
 
     def term_weights(self, training: bool) -> dict[str, Tensor]:

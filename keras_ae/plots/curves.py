@@ -23,7 +23,7 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
                 epochs = np.arange(1, len(history[key]) + 1)
                 # One epoch alone makes no line.
                 axes.plot(epochs, history[key], label=label, marker="o" if len(epochs) == 1 else "")
-        axes.set(xlabel="epoch", ylabel=f"{name} [nats]")
+        axes.set(xlabel="epoch", ylabel=name)
         axes.legend()
     return figure
 
