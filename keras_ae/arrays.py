@@ -29,8 +29,11 @@ def check_events(array: np.ndarray, shape: tuple[int, ...], subject: str) -> np.
     if array.shape[1:] != shape or array.ndim == 0:
         wanted = ", ".join(map(str, ("events", *shape)))
         raise InputError(f"{subject} must have shape ({wanted}), got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    # What overflows float32 is not finite, either.
     check_finite(array, subject)
-    return array.astype(np.float32, copy=False)
+    return array
 
 
 def check_not_empty(**samples: np.ndarray) -> None:

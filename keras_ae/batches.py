@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_ae.errors import InputError
+
 BATCH_SIZE = 8192
 
 
@@ -18,6 +20,8 @@ def map_batches(
 
     Unlike `keras.Model.predict` it traces nothing, which takes longer than a few large batches.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be >= 1, got {batch_size}")
     arrays = tuple(np.asarray(array, np.float32) for array in arrays)
     # At least one batch, so that the results of an empty array have their shape.
     starts = range(0, max(len(arrays[0]), 1), batch_size)

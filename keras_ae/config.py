@@ -43,7 +43,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 _RULES = {
     "model_type": "must be a mapping of keys",
     "dict_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
     "tuple_type": "must be a list",
+    "too_short": "must have more entries",
+    "float_type": "must be a number (in YAML 1.0e-3, not 1e-3)",
 }
 
 
@@ -86,8 +89,8 @@ class Experiment(_Section):
     `firmware` is validated by `hls.settings`; null for an experiment that ends with its evaluation.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
-    seed: int = Field(1, ge=0)
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
+    seed: int = Field(1, ge=0, lt=2**32)
     data: Source
     scaling: ScalingSettings = ScalingSettings()
     architecture: Architecture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import keras
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from keras_ae.arrays import check_not_empty
+from keras_ae.arrays import check_events, check_not_empty
 from keras_ae.errors import InputError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import PCA, Autoencoder
 from keras_ae.pipeline import Batches
+from keras_ae.runs import read_json
 
 _MODEL, _FITTED_MODEL = "model.keras", "fitted_model.keras"
 _SCALER, _STATE = "scaler.joblib", "detector.json"
@@ -91,10 +93,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             sklearn.exceptions.NotFittedError: a scaler that is not fitted, with 0 epochs.
         """
         self._check()
-        X = np.asarray(X)
-        if X.ndim < 2:
-            raise InputError(f"X must have shape (events, features), got {X.shape}")
+        X = self._validate(X, reset=True)
         check_not_empty(X=X)
+        if self.scaler is None:
+            check_events(X, self.model.sample_shape, "X")
         train, calibration = X, X
         if self.epochs:
             train, calibration = train_test_split(
@@ -116,7 +118,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.model_.score(self._inputs(calibration), self.score), self.target_fpr
         )
         self.offset_ = -self.threshold_
-        self.n_features_in_ = int(np.prod(X.shape[1:]))
         return self
 
     def _train(self, train: np.ndarray, calibration: np.ndarray) -> dict[str, list[float]]:
@@ -137,6 +138,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def anomaly_score(self, X: np.ndarray) -> np.ndarray:
         """The model's score of X (events, features): (events,), higher for the more anomalous."""
         check_is_fitted(self)
+        X = self._validate(X, reset=False)
         return self.model_.score(self._inputs(X), self.score)
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
@@ -149,11 +151,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return self.threshold_ - scores
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """-1 for events above the threshold, else 1: (events,) int."""
-        # Not by the sign of the difference, which can round to zero.
-        return np.where(self.anomaly_score(X) > self.threshold_, -1, 1)
+        """-1 for events above the threshold, else 1: (events,) int.
 
-    def save(self, folder: Path) -> None:
+        A score that overflows to NaN is above it.
+        """
+        # Not by the sign of the difference, which can round to zero.
+        return np.where(self.anomaly_score(X) <= self.threshold_, 1, -1)
+
+    def save(self, folder: str | Path) -> None:
         """Write model, scaler, threshold and arguments into a folder, as a whole.
 
         Raises:
@@ -161,6 +166,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             InputError: `folder` exists and is not a detector's.
         """
         check_is_fitted(self)
+        folder = Path(folder)
         if folder.exists() and not (folder / _STATE).is_file():
             raise InputError(f"folder of a detector must be new or a detector, got {folder}")
         with whole_folder(folder) as temporary:
@@ -170,42 +176,74 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             state = {
                 "arguments": {name: getattr(self, name) for name in _ARGUMENTS},
                 "state": {name: getattr(self, name) for name in _STATE_NAMES},
+                "feature_names": list(getattr(self, "feature_names_in_", ())),
             }
             # Parameters of a search are NumPy's numbers.
             write_text(temporary / _STATE, json.dumps(state, indent=2, default=lambda n: n.item()))
 
     @classmethod
-    def load(cls, folder: Path) -> AnomalyDetector:
+    def load(cls, folder: str | Path) -> AnomalyDetector:
         """What `save` wrote. The scaler is unpickled: load only what you trust.
 
         Its argument `scaler` is the fitted one.
 
         Raises:
             FileNotFoundError: there is no detector.
+            InputError: it is damaged.
         """
+        folder = Path(folder)
         if not (folder / _STATE).is_file():
             raise FileNotFoundError(f"detector not found: {folder} has no {_STATE}")
-        stored = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        stored = read_json(folder / _STATE, "arguments", "state", "feature_names")
         model, fitted = (keras.models.load_model(folder / name) for name in (_MODEL, _FITTED_MODEL))
         scaler = joblib.load(folder / _SCALER)
         detector = cls(model, scaler=scaler, **stored["arguments"])
         for name, value in {**stored["state"], "model_": fitted, "scaler_": scaler}.items():
             setattr(detector, name, value)
+        if stored["feature_names"]:
+            detector.feature_names_in_ = np.array(stored["feature_names"], dtype=object)
         return detector
 
     def _check(self) -> None:
+        if not isinstance(self.model, Autoencoder):
+            raise InputError(f"model of a detector must be an Autoencoder, got {self.model!r}")
+        if self.scaler is not None and not callable(getattr(self.scaler, "transform", None)):
+            raise InputError(f"scaler must be None or have a method transform, got {self.scaler!r}")
         if self.model.condition_dim:
             raise InputError(
                 f"model of a detector must have no condition, got {type(self.model).__name__} "
                 f"with condition_dim {self.model.condition_dim}"
             )
-        for name, value, lowest in (("epochs", self.epochs, 0), ("batch_size", self.batch_size, 1)):
-            if value < lowest:
-                raise InputError(f"{name} must be >= {lowest}, got {value}")
-        if not 0 < self.calibration_fraction < 1:
+        for name, lowest in (("epochs", 0), ("batch_size", 1), ("random_state", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < lowest:
+                raise InputError(f"{name} must be an integer >= {lowest}, got {value!r}")
+        for name in ("calibration_fraction", "target_fpr"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < float(value) < 1:
+                raise InputError(f"{name} must be within (0, 1), got {value!r}")
+
+    def _validate(self, X: Any, reset: bool) -> np.ndarray:
+        """X as an array of numbers, its number and names of features noted or compared."""
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype="numeric",
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+        )
+        if X.ndim < 2:
+            raise InputError(f"X must have shape (events, features), got {X.shape}")
+        if reset:
+            self.n_features_in_ = X.shape[1]
+        elif X.shape[1] != self.n_features_in_:
             raise InputError(
-                f"calibration_fraction must be in (0, 1), got {self.calibration_fraction}"
+                f"X must have shape (events, {self.n_features_in_}), as in fit, got {X.shape}"
             )
+        return X
 
     def _inputs(self, X: np.ndarray) -> np.ndarray:
         return np.asarray(X if self.scaler_ is None else self.scaler_.transform(X), np.float32)

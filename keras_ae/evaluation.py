@@ -113,11 +113,10 @@ def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
         history = read_json(run.history_path(precision))
         plots.save(plots.training_curves(history), run.plots_folder / f"training_{precision}.png")
     score = run.experiment.trigger.score
-    plots.save(plots.roc_curves(scores[f"quantized/{score}"], score), run.plots_folder / "roc.png")
-    plots.save(
-        plots.score_distributions(scores[f"quantized/{score}"], score),
-        run.plots_folder / "scores.png",
-    )
+    quantized = scores[f"quantized/{score}"]
+    plots.save(plots.score_distributions(quantized, score), run.plots_folder / "scores.png")
+    if len(quantized) > 1:
+        plots.save(plots.roc_curves(quantized, score), run.plots_folder / "roc.png")
 
 
 def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inputs) -> None:

@@ -165,13 +165,25 @@ class LinearObjective(Objective):
             )
 
 
-class PCAObjective(LinearObjective):
+class _ComponentsObjective(LinearObjective):
+    """Principal components: no more than there are features."""
+
+    def check_architecture(self, spec: ArchitectureSpec | ConvolutionalSpec) -> None:
+        super().check_architecture(spec)
+        if spec.latent_dim > spec.input_dim:
+            raise InputError(
+                f"architecture.latent_dim for objective.kind '{self.kind}' must be <= "
+                f"{spec.input_dim}, the number of features, got {spec.latent_dim}"
+            )
+
+
+class PCAObjective(_ComponentsObjective):
     """Principal components in closed form, see `linear.PCA`."""
 
     kind: Literal["pca"] = "pca"  # type: ignore[assignment]
 
 
-class OjaObjective(LinearObjective):
+class OjaObjective(_ComponentsObjective):
     """Principal components by Oja's rule, see `linear.OjaPCA`."""
 
     kind: Literal["oja"] = "oja"  # type: ignore[assignment]
@@ -184,6 +196,16 @@ class SparseObjective(Objective):
     penalty: Literal["l1", "kl"] = "l1"
     weight: float = Field(1e-2, ge=0)
     target_activation: float = Field(0.05, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_target_activation(self) -> SparseObjective:
+        unset = SparseObjective.model_fields["target_activation"].default
+        if self.penalty == "l1" and self.target_activation != unset:
+            raise InputError(
+                "target_activation must not be set for the penalty 'l1', which has none, got "
+                f"{self.target_activation:g}"
+            )
+        return self
 
     def check_architecture(self, spec: ArchitectureSpec | ConvolutionalSpec) -> None:
         super().check_architecture(spec)
@@ -199,6 +221,16 @@ class DenoisingObjective(Objective):
 
     kind: Literal["denoising"] = "denoising"
     corruption: CorruptionSettings = GaussianNoiseSettings(kind="gaussian")
+
+    def check_architecture(self, spec: ArchitectureSpec | ConvolutionalSpec) -> None:
+        super().check_architecture(spec)
+        if isinstance(self.corruption, ObjectDropoutSettings):
+            size = self.corruption.features_per_object
+            if isinstance(spec, ConvolutionalSpec) or spec.input_dim % size:
+                raise InputError(
+                    f"architecture.input_dim for objective.corruption.kind 'object_dropout' must "
+                    f"be a multiple of features_per_object, {size}, got {spec}"
+                )
 
 
 class ContractiveObjective(Objective):

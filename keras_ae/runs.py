@@ -94,8 +94,18 @@ class Run:
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def is_finished(self, stage: str) -> bool:
-        """Whether a stage was finished with the present experiment and data."""
-        return bool(_finished(self.folder).get(stage, {}).get("digest") == self.digest(stage))
+        """Whether a stage and those before it were finished with the present experiment and data.
+
+        And what they wrote is still as it was.
+        """
+        entry = _finished(self.folder).get(stage)
+        if not entry or entry["digest"] != self.digest(stage):
+            return False
+        outputs = tuple(self.folder / name for name in entry["outputs"])
+        upstream, _ = _STAGES[stage]
+        return _fingerprint(outputs) == entry["outputs"] and (
+            not upstream or self.is_finished(upstream)
+        )
 
     def require(self, stage: str) -> None:
         """Raise InputError unless `stage` is finished with the present experiment and data."""
@@ -103,7 +113,8 @@ class Run:
             names = [name for name in _STAGES if self.is_finished(name)]
             raise InputError(
                 f"{self.folder} must have finished the stage '{stage}' first, with the present "
-                f"experiment and data, finished: {', '.join(names) or 'none'}"
+                "experiment and data and its files untouched, finished: "
+                f"{', '.join(names) or 'none'}"
             )
 
     def stage(self, name: str, outputs: tuple[Path, ...], work: Callable[[], None]) -> bool:

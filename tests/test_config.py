@@ -120,6 +120,27 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("data.signals", {"stress": "x.h5"}, r"data.signals must have names of .*, got 'stress'"),
         ("training.learning_rate", float("inf"), "training.learning_rate: .*finite number"),
         ("name", "a/b", "name: .*pattern"),
+        ("name", "..", "name: .*pattern"),
+        ("seed", 2**32, "seed: .* less than 4294967296"),
+        ("training.learning_rate", "1e-3", "learning_rate: must be a number .in YAML 1.0e-3"),
+        (
+            "objective",
+            {"kind": "denoising", "corruption": "masking"},
+            "objective.corruption: must be a mapping of keys, got 'masking'",
+        ),
+        (
+            "objective",
+            {
+                "kind": "denoising",
+                "corruption": {"kind": "object_dropout", "features_per_object": 4},
+            },
+            "must be a multiple of features_per_object, 4, got 57-",
+        ),
+        (
+            "objective",
+            {"kind": "sparse", "target_activation": 0.1},
+            "objective: target_activation must not be set for the penalty 'l1'",
+        ),
     ],
 )
 def test_mistakes(

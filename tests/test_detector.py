@@ -29,9 +29,8 @@ ANOMALIES = BACKGROUND[:500] + 2 * RNG.normal(size=(500, 6))
 def make_detector(**options: object) -> AnomalyDetector:
     spec = ArchitectureSpec(input_dim=6, hidden_dims=(8,), latent_dim=2)
     model = build_autoencoder("plain", spec, seed=1)
-    return AnomalyDetector(
-        model, **({"target_fpr": 0.05, "scaler": StandardScaler(), "epochs": 15} | options)
-    )
+    defaults = {"model": model, "target_fpr": 0.05, "scaler": StandardScaler(), "epochs": 15}
+    return AnomalyDetector(**(defaults | options))
 
 
 @pytest.fixture(scope="module")
@@ -149,19 +148,53 @@ def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
         ({"score": "magic"}, BACKGROUND, "score of Autoencoder must be one of .*, got 'magic'"),
         ({"target_fpr": 2.0}, BACKGROUND, r"target_fpr must be .*, got 2.0"),
         ({"target_fpr": 1e-4}, BACKGROUND, "must hold at least 100000 events for .*, got 1000"),
-        ({"epochs": -1}, BACKGROUND, "epochs must be >= 0, got -1"),
-        ({"batch_size": 0}, BACKGROUND, "batch_size must be >= 1, got 0"),
+        ({"epochs": -1}, BACKGROUND, "epochs must be an integer >= 0, got -1"),
+        ({"epochs": 1.5}, BACKGROUND, "epochs must be an integer >= 0, got 1.5"),
+        ({"batch_size": 0}, BACKGROUND, "batch_size must be an integer >= 1, got 0"),
+        ({"random_state": None}, BACKGROUND, "random_state must be an integer >= 0, got None"),
+        ({"scaler": "standard"}, BACKGROUND, "scaler must be None or have a method transform"),
+        ({"target_fpr": "0.1"}, BACKGROUND, r"target_fpr must be within \(0, 1\), got '0.1'"),
         ({"target_fpr": 0.0}, BACKGROUND, r"target_fpr must be within \(0, 1\), got 0.0"),
         ({}, BACKGROUND[:, 0], r"X must have shape \(events, features\), got \(4000,\)"),
-        ({"calibration_fraction": 1.0}, BACKGROUND, r"calibration_fraction must be in \(0, 1\)"),
-        ({"scaler": None}, BACKGROUND[:, :5], r"x must have shape \(events, 6\), got \(1, 5\)"),
+        (
+            {"calibration_fraction": 1.0},
+            BACKGROUND,
+            r"calibration_fraction must be within \(0, 1\)",
+        ),
+        ({"scaler": None}, BACKGROUND[:, :5], r"X must have shape \(events, 6\), got \(4000, 5\)"),
         ({}, BACKGROUND[:0], "X must hold at least one event, got 0"),
         ({"scaler": None}, np.full((4000, 6), np.nan), "every value must be finite"),
+        ({"scaler": None, "model": None}, BACKGROUND, "model of a detector must be an Autoenc"),
     ],
 )
 def test_bad_input(options: dict[str, object], x: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_detector(**options).fit(x)
+
+
+def test_a_score_that_overflows_is_an_anomaly(fitted: AnomalyDetector) -> None:
+    detector = make_detector(score="latent_norm", epochs=1).fit(BACKGROUND)
+    detector.model_.score = lambda x, name: np.full(len(x), np.nan)
+    assert set(detector.predict(BACKGROUND)) == {-1}
+
+
+def test_features_have_names(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(BACKGROUND, columns=list("abcdef"))
+    detector = make_detector(epochs=1).fit(frame)
+    expected = detector.anomaly_score(frame)
+    detector.save(str(tmp_path / "detector"))
+    for again in (detector, AnomalyDetector.load(str(tmp_path / "detector"))):
+        np.testing.assert_array_equal(again.anomaly_score(frame), expected)
+        with pytest.raises(ValueError, match="feature names should match"):
+            again.predict(frame[list("fedcba")])
+
+
+def test_damaged_detector(fitted: AnomalyDetector, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "detector")
+    (tmp_path / "detector" / "detector.json").write_text("{")
+    with pytest.raises(InputError, match="detector.json must be JSON"):
+        AnomalyDetector.load(tmp_path / "detector")
 
 
 def test_not_fitted() -> None:

@@ -148,6 +148,11 @@ def _split(sample: Sample, fraction: float, seed: int) -> tuple[Sample, Sample]:
     n_parents = len(np.unique(sample.parents))
     if n_parents < 4:
         raise InputError(f"background must hold at least 4 independent events, got {n_parents}")
+    if not 1 <= round(fraction * n_parents) < n_parents:
+        raise InputError(
+            f"train_fraction, validation_fraction and what they leave must each be at least one of "
+            f"{n_parents} independent background events, got a part of {fraction:.3g}"
+        )
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
     first, second = next(splitter.split(sample.parents, groups=sample.parents))
     return sample.take(first), sample.take(second)

@@ -48,7 +48,8 @@ def load_mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 labels = [stored["y_train"], stored["y_test"]]
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise InputError(
-                f"{path} must hold x_train, y_train, x_test and y_test (.npz): {error}"
+                f"{path} must hold x_train, y_train, x_test and y_test (.npz), got something else "
+                f"({type(error).__name__})"
             ) from error
     else:
         raise FileNotFoundError(

@@ -113,6 +113,8 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         objects = particles[:max_events].astype(np.float32)
         n_events = len(objects)
         own = {"Parent", "Process", "Processes"} <= set(file)
+        if own:
+            _check_own(path, file)
         process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
         events = L1Events(
             objects=objects,
@@ -127,6 +129,22 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         raise InputError(f"{path} must hold at least one event, got 0")
     check_finite(objects, str(path))
     return events
+
+
+def _check_own(path: Path, file: h5py.File) -> None:
+    n_events = len(file["Particles"])
+    for name in ("Parent", "Process"):
+        if file[name].shape != (n_events,) or file[name].dtype.kind not in "iu":
+            raise InputError(
+                f"{path}: '{name}' must hold {n_events} integers, one an event, got "
+                f"{file[name].dtype} {file[name].shape}"
+            )
+    names = list(file["Process"].attrs.get("names", ()))
+    if not names or set(names) - set(file["Processes"]) or file["Process"][:].max() >= len(names):
+        raise InputError(
+            f"{path}: 'Process' must have the attribute 'names' with a name for each number, each "
+            f"a group of 'Processes', got {', '.join(map(str, names)) or 'none'}"
+        )
 
 
 def write_l1_events(path: Path, events: L1Events) -> None:

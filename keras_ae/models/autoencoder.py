@@ -193,12 +193,15 @@ class Autoencoder(Inference, keras.Model):
             x: array (events, *input_shape), the pair of it and a condition, or anything that
                 Keras takes.
             y: ignored: the target is x.
+            validation_data: `(x,)`, or `((x, condition),)`.
 
         Raises:
             InputError: an array of another shape, empty, not finite, or outside the likelihood's
                 support; a missing condition; weights of events or classes; a term that is not
                 finite.
         """
+        if x is None:
+            raise InputError(f"x must be an array (events, {self.sample_shape}), got None")
         for name in ("sample_weight", "class_weight"):
             if kwargs.get(name) is not None:
                 raise InputError(f"{name} must be None: every event counts the same, got weights")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -69,7 +70,7 @@ class VariationalAutoencoder(Autoencoder):
             )
         if not 0 <= beta < math.inf:
             raise InputError(f"beta must be >= 0, got {beta}")
-        _check_n_samples(n_samples)
+        _check_count("n_samples", n_samples, 1)
         self.n_samples = n_samples
         self.schedule = schedule
         self._initial_beta = beta
@@ -184,7 +185,7 @@ class VariationalAutoencoder(Autoencoder):
         self, x: np.ndarray, n_samples: int, condition: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logarithm of the summed weights, and sum of their logarithms: (events,) each."""
-        _check_n_samples(n_samples)
+        _check_count("n_samples", n_samples, 1)
         events_at_once = max(BATCH_SIZE // n_samples, 64)
         samples_at_once = max(BATCH_SIZE // events_at_once, 1)
         calls = iter(range(2**31))
@@ -218,8 +219,7 @@ class VariationalAutoencoder(Autoencoder):
         Raises:
             InputError: n < 1, or a condition of another shape.
         """
-        if n < 1:
-            raise InputError(f"n must be >= 1, got {n}")
+        _check_count("n", n, 1)
         latent = np.random.default_rng(seed).normal(size=(n, self.latent_dim))
         return self.decode(latent, condition)
 
@@ -243,11 +243,16 @@ class VariationalAutoencoder(Autoencoder):
         Raises:
             InputError: n_steps < 2, an unknown kind, or events of another shape.
         """
-        if n_steps < 2:
-            raise InputError(f"n_steps must be >= 2, got {n_steps}")
+        _check_count("n_steps", n_steps, 2)
         if kind not in INTERPOLATIONS:
             raise InputError(f"kind must be one of {', '.join(INTERPOLATIONS)}, got {kind!r}")
-        ends = [check_events(np.asarray(end)[None], self.sample_shape, "end") for end in (a, b)]
+        for name, end in (("a", a), ("b", b)):
+            if np.shape(end) != self.sample_shape:
+                raise InputError(f"{name} must have shape {self.sample_shape}, got {np.shape(end)}")
+        ends = [
+            check_events(np.asarray(end)[None], self.sample_shape, name)
+            for name, end in (("a", a), ("b", b))
+        ]
         start, stop = (
             self.encode(end, None if condition is None else np.asarray(condition)[None])[0]
             for end in ends
@@ -258,6 +263,6 @@ class VariationalAutoencoder(Autoencoder):
         return self.decode(codes, condition)
 
 
-def _check_n_samples(n_samples: int) -> None:
-    if n_samples < 1:
-        raise InputError(f"n_samples must be >= 1, got {n_samples}")
+def _check_count(name: str, value: int, lowest: int) -> None:
+    if not isinstance(value, Integral) or value < lowest:
+        raise InputError(f"{name} must be an integer >= {lowest}, got {value!r}")

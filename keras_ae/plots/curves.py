@@ -37,15 +37,17 @@ def roc_curves(scores: Mapping[str, np.ndarray], title: str) -> Figure:
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     background = scores["background"]
-    for signal, values in scores.items():
+    for number, (signal, values) in enumerate(scores.items()):
         if signal == "background":
             continue
         labels = np.repeat([0, 1], [len(background), len(values)])
         fpr, tpr, _ = roc_curve(labels, np.concatenate([background, values]))
         auc = roc_auc(background, values)
-        (line,) = axes.plot(fpr, tpr, label=f"{signal}: {auc.value:.3f} ± {auc.error:.3f}")
+        # The colours of the other figures, where the background has the first one.
+        color = f"C{number}"
+        axes.plot(fpr, tpr, color=color, label=f"{signal}: {auc.value:.3f} ± {auc.error:.3f}")
         low, high = _band(fpr, tpr, len(background), len(values))
-        axes.fill_between(fpr, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        axes.fill_between(fpr, low, high, color=color, alpha=0.2, linewidth=0)
     lowest = MIN_BACKGROUND_EVENTS / len(background)
     axes.plot([lowest, 1], [lowest, 1], color="gray", linestyle=":")
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.05), title=title)

@@ -17,8 +17,8 @@ def latent_map(codes: np.ndarray, labels: np.ndarray) -> Figure:
 
     Args:
         codes: (events, latent_dim); of more than two dimensions the first two principal
-            components are shown, of one dimension a histogram.
-        labels: (events,), numbers or names.
+            components are shown, of one dimension a histogram. Axes hold all but one in a thousand.
+        labels: (events,), numbers, or names, which are drawn in the order in which they come.
 
     Raises:
         InputError: other shapes.
@@ -35,12 +35,18 @@ def latent_map(codes: np.ndarray, labels: np.ndarray) -> Figure:
         names = [f"principal component {number} of the code" for number in (1, 2)]
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
-    for label in np.unique(labels):
+    values, first = np.unique(labels, return_index=True)
+    for label in values if labels.dtype.kind in "iufb" else values[np.argsort(first)]:
         chosen = codes[labels == label]
         if codes.shape[1] == 1:
             axes.hist(chosen[:, 0], bins=50, histtype="step", label=str(label))
         else:
             axes.scatter(chosen[:, 0], chosen[:, 1], s=4, label=str(label))
+    if codes.shape[1] > 1 and len(codes):
+        for limit, values in ((axes.set_xlim, codes[:, 0]), (axes.set_ylim, codes[:, 1])):
+            low, high = np.quantile(values, [0.0005, 0.9995])
+            margin = 0.05 * (high - low) or 1.0
+            limit(low - margin, high + margin)
     axes.set(xlabel=names[0], ylabel="events" if codes.shape[1] == 1 else names[1])
     axes.legend(markerscale=3, fontsize=7)
     return figure
