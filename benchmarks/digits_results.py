@@ -37,6 +37,7 @@ def auc(model: Autoencoder, data: Dataset) -> float:
 def trained(kind: str, data: Dataset, **options: object) -> Autoencoder:
     """With Adam, to the same epochs for all."""
     spec = LINEAR if kind == "pca" else SPEC
+    keras.utils.set_random_seed(SEED)  # of Keras' shuffling
     model = build_autoencoder(kind, spec, seed=SEED, variance=0.05, **options)
     model.compile(optimizer=keras.optimizers.Adam(2e-3))
     x = data.train.x.reshape(-1, 64)

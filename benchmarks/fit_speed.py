@@ -28,6 +28,7 @@ from keras_ae.architecture import ArchitectureSpec
 from keras_ae.config import TrainingSettings
 from keras_ae.fitting import fit
 from keras_ae.models import Autoencoder, build_autoencoder
+from keras_ae.pipeline import MAX_STEPS_PER_EXECUTION
 
 N_EVENTS, BATCH_SIZE, N_EPOCHS = 400_000, 1024, 3
 N_PYTHAE_EVENTS = 50_000
@@ -51,10 +52,10 @@ class Clock(keras.callbacks.Callback):
         return N_EPOCHS * N_EVENTS / (self.stop - self.start)
 
 
-def keras_rate() -> float:
+def keras_rate(steps_per_execution: int = 1) -> float:
     """(a) Keras' fit on an array."""
     model, clock = make_model(), Clock()
-    model.compile(optimizer="adam")
+    model.compile(optimizer="adam", steps_per_execution=steps_per_execution)
     keras.Model.fit(
         model, X, batch_size=BATCH_SIZE, epochs=1 + N_EPOCHS, callbacks=[clock], verbose=0
     )
@@ -116,6 +117,9 @@ def main() -> None:
     candidates: dict[str, Callable[[], float]] = {
         "`keras_ae.fitting.fit`": our_rate,
         "(a) `keras.Model.fit` on the array, same model": keras_rate,
+        f"(a) with `steps_per_execution={MAX_STEPS_PER_EXECUTION}`": lambda: keras_rate(
+            MAX_STEPS_PER_EXECUTION
+        ),
     }
     versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
     if options.pythae_python:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,23 +98,36 @@ class Run:
 
         And what they wrote is still as it was.
         """
-        entry = _finished(self.folder).get(stage)
-        if not entry or entry["digest"] != self.digest(stage):
-            return False
-        outputs = tuple(self.folder / name for name in entry["outputs"])
+        entry = _finished(self.folder).get(stage, {})
+        return entry.get("digest") == self.digest(stage) and not self.changed_files(stage)
+
+    def changed_files(self, stage: str) -> list[str]:
+        """Names of files of a stage and those before it that are gone or not as they were."""
         upstream, _ = _STAGES[stage]
-        return _fingerprint(outputs) == entry["outputs"] and (
-            not upstream or self.is_finished(upstream)
-        )
+        written = _finished(self.folder).get(stage, {}).get("outputs", {})
+        found = self._fingerprint(self.folder / name for name in written)
+        changed = [name for name, content in written.items() if found.get(name) != content]
+        return (self.changed_files(upstream) if upstream else []) + changed
+
+    def _fingerprint(self, outputs: Iterable[Path]) -> dict[str, str]:
+        """What the files hold; of a folder, only that it is there: `validate` looks into it."""
+        return {
+            str(path.relative_to(self.folder)): (
+                hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+            )
+            for path in outputs
+            if path.exists()
+        }
 
     def require(self, stage: str) -> None:
         """Raise InputError unless `stage` is finished with the present experiment and data."""
         if not self.is_finished(stage):
-            names = [name for name in _STAGES if self.is_finished(name)]
+            finished = [name for name in _STAGES if self.is_finished(name)]
+            changed = self.changed_files(stage)
             raise InputError(
                 f"{self.folder} must have finished the stage '{stage}' first, with the present "
-                "experiment and data and its files untouched, finished: "
-                f"{', '.join(names) or 'none'}"
+                f"experiment and data, finished: {', '.join(finished) or 'none'}"
+                + (f"; changed since they were written: {', '.join(changed)}" if changed else "")
             )
 
     def stage(self, name: str, outputs: tuple[Path, ...], work: Callable[[], None]) -> bool:
@@ -132,7 +145,7 @@ class Run:
         digest = self.digest(name)
         if _finished(self.folder).get(name) == {
             "digest": digest,
-            "outputs": _fingerprint(outputs),
+            "outputs": self._fingerprint(outputs),
         }:
             return False
         self._record(name, None)
@@ -140,7 +153,7 @@ class Run:
             # What was proved of the firmware before does not hold any more.
             self.validation_path.unlink(missing_ok=True)
         work()
-        self._record(name, {"digest": digest, "outputs": _fingerprint(outputs)})
+        self._record(name, {"digest": digest, "outputs": self._fingerprint(outputs)})
         return True
 
     def _record(self, stage: str, entry: dict[str, Any] | None) -> None:
@@ -201,15 +214,6 @@ def read_json(path: Path, *keys: str) -> Any:
     if missing:
         raise InputError(f"{path} must hold {', '.join(sorted(missing))}: run the stage again")
     return content
-
-
-def _fingerprint(outputs: tuple[Path, ...]) -> dict[str, str]:
-    """What the files hold; of a folder, only that it is there: `validate` looks into it."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-        for path in outputs
-        if path.exists()
-    }
 
 
 def _finished(folder: Path) -> dict[str, Any]:

@@ -205,9 +205,16 @@ def test_damaged_file_of_a_run(
 ) -> None:
     path = run_copy / damaged
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    (run_copy / "plots" / "roc.png").unlink()  # so that evaluate is repeated
-    shutil.rmtree(run_copy / "firmware") if command == "convert" else None
     assert_one_line(run_cli(capsys, command, run_copy), damaged)
+
+
+@pytest.mark.parametrize("command", ["quantize", "convert"])
+def test_missing_file_of_a_run(
+    run_copy: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    # Not "already done": what it was made from cannot be checked any more.
+    (run_copy / "float.keras").unlink()
+    assert_one_line(run_cli(capsys, command, run_copy), "since they were written: float.keras")
 
 
 class TestMistakes:

@@ -140,15 +140,7 @@ def check_contract(
         scores["latent_norm"], np.linalg.norm(code, axis=1), rtol=1e-4, atol=1e-6
     )
 
-    # Saved and loaded: the same bits, and training goes on as if nothing had happened.
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    for name, values in loaded.scores(*data).items():
-        np.testing.assert_array_equal(values, scores[name])
-    for twin in (model, loaded):
-        twin.fit(inputs, batch_size=32, epochs=1, shuffle=False, verbose=0)
-    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    check_saving(model, data, tmp_path)
 
     # The same seed gives the same weights.
     twin = make_model(objective, architecture, factory, shape)
@@ -171,6 +163,48 @@ def check_contract(
         # And every output lies on the grid of its format.
         steps = code / FixedPoint().latent.step
         np.testing.assert_array_equal(steps, np.round(steps))
+
+
+def check_saving(model: Autoencoder, data: tuple[np.ndarray, ...], tmp_path: Path) -> None:
+    """Saved and loaded: the same bits, and training goes on as if nothing had happened."""
+    scores = model.scores(*data)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for name, values in loaded.scores(*data).items():
+        np.testing.assert_array_equal(values, scores[name])
+    for twin in (model, loaded):
+        twin.fit(keras_inputs(data), batch_size=32, epochs=1, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("objective", "options"),
+    [
+        ("plain", {"learn_variance": True}),
+        ("plain", {"likelihood": "masked_gaussian", "variance": 0.1}),
+        ("plain", {"likelihood": "bernoulli"}),
+        ("sparse", {"penalty": "kl", "target_activation": 0.2, "weight": 0.5}),
+        ("contractive", {"weight": 0.5}),
+        ("denoising", {"corruption": {"kind": "masking", "rate": 0.3}}),
+        ("denoising", {"corruption": {"kind": "salt_and_pepper", "high": 3.0}}),
+        ("denoising", {"corruption": {"kind": "object_dropout", "rate": 0.4}}),
+        ("variational", {"beta": 3.0, "n_samples": 3}),
+        ("variational", {"schedule": {"kind": "linear", "n_epochs": 3}}),
+        ("variational", {"schedule": {"kind": "cyclical", "n_epochs": 3, "ramp": 0.7}}),
+        ("importance_weighted", {"n_samples": 7}),
+    ],
+)
+def test_options_survive_saving(objective: str, options: dict[str, Any], tmp_path: Path) -> None:
+    activation = "sigmoid" if options.get("penalty") == "kl" else "linear"
+    spec = ArchitectureSpec(
+        input_dim=12, hidden_dims=(6,), latent_dim=2, latent_activation=activation
+    )
+    model = build_autoencoder(objective, spec, seed=3, steps_per_epoch=3, **options)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    data = make_data(objective, "features")
+    model.fit(*data, batch_size=32, epochs=1, verbose=0)
+    check_saving(model, data, tmp_path)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -95,6 +95,37 @@ def test_files_not_in_the_layout(tmp_path: Path, key: str, data: np.ndarray, mes
         read_l1_events(tmp_path / "x.h5")
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("short", r"'Parent' must hold 20 integers, one an event, got int64 \(7,\)"),
+        ("no names", "'Process' must have the attribute 'names' .* got none"),
+        ("number", "'Process' must have the attribute 'names' with a name for each number"),
+    ],
+)
+def test_our_own_files_with_faults(tmp_path: Path, fault: str, message: str) -> None:
+    events = L1Events(np.ones((20, 19, 4), "float32"), np.arange(20), np.zeros(20), ("qcd",))
+    write_l1_events(tmp_path / "x.h5", events)
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        if fault == "short":
+            del file["Parent"]
+            file["Parent"] = np.arange(7)
+        elif fault == "no names":
+            del file["Process"].attrs["names"]
+        else:
+            file["Process"][3] = 1
+    with pytest.raises(InputError, match=message):
+        read_l1_events(tmp_path / "x.h5")
+
+
+def test_a_part_without_events(tmp_path: Path) -> None:
+    events = L1Events(np.ones((50, 19, 4), "float32"), np.arange(50), np.zeros(50), ("qcd",))
+    write_l1_events(tmp_path / "x.h5", events)
+    settings = L1Data(background=str(tmp_path / "x.h5"), signals={}, train_fraction=1e-5)
+    with pytest.raises(InputError, match="each be at least one of 10 independent background ev"):
+        load_dataset(settings, HardwareUnits(), seed=1)
+
+
 def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     n_events = 500
     objects = np.zeros((n_events, 19, 4), "float32")

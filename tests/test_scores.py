@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from keras_ae.architecture import ArchitectureSpec
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
-from keras_ae.scores import kl_to_standard_normal, squared_latent_norm
+from keras_ae.models import build_autoencoder
+from keras_ae.scores import kl_to_standard_normal, normalized_latent_norm, squared_latent_norm
 
 
 @pytest.fixture
@@ -31,6 +33,20 @@ def test_kl_equals_a_monte_carlo_estimate(latent: tuple[np.ndarray, np.ndarray])
 def test_kl_of_the_prior_is_zero() -> None:
     zeros = np.zeros((1, 3), "float32")
     np.testing.assert_array_equal(np.asarray(kl_to_standard_normal(zeros, zeros)), 0.0)
+
+
+def test_normalized_latent_norm(latent: tuple[np.ndarray, np.ndarray]) -> None:
+    mean, log_var = latent
+    np.testing.assert_allclose(
+        np.asarray(normalized_latent_norm(mean, log_var)), mean**2 / np.exp(log_var), rtol=1e-5
+    )
+
+
+def test_masked_squared_error_counts_what_is_not_zero() -> None:
+    model = build_autoencoder("plain", ArchitectureSpec(input_dim=4, latent_dim=2), seed=1)
+    x = np.array([[0.0, 1.0, 0.0, -2.0]], "float32")
+    error = (x - model.reconstruct(x))[0, [1, 3]]
+    assert model.score(x, "masked_squared_error") == pytest.approx((error**2).sum(), rel=1e-5)
 
 
 def test_squared_latent_norm(latent: tuple[np.ndarray, np.ndarray]) -> None:
