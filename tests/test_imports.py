@@ -28,8 +28,8 @@ SINGLE_IMPORTERS = {
 
 #: From the bottom up: a module imports only modules of lower layers of its package.
 LAYERS = [
-    {"errors", "files", "batches"},
-    {"arrays", "fixed_point", "architecture"},
+    {"errors", "files"},
+    {"arrays", "batches", "fixed_point", "architecture"},
     {"scores", "likelihoods", "corruptions", "schedules", "objectives", "metrics"},
     {"divergences", "compression", "clustering"},
     {"data"},

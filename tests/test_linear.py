@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
@@ -139,12 +138,14 @@ def test_in_fixed_point_oja_goes_on_from_its_mean(experiment_content: dict[str, 
     np.testing.assert_allclose(mean, x.mean(axis=0) + 0.03, atol=0.02)
 
 
-def test_latent_dim_above_the_data(digits: np.ndarray) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        pca = linear("pca", 65)
-    with pytest.raises(InputError, match="latent_dim must be <= 64 for 1797 events of 64"):
-        pca.fit(digits)
+def test_latent_dim_above_the_features() -> None:
+    with pytest.raises(InputError, match="latent_dim for objective.kind 'pca' must be <= 64, the"):
+        linear("pca", 65)
+
+
+def test_latent_dim_above_the_events(digits: np.ndarray) -> None:
+    with pytest.raises(InputError, match="latent_dim must be <= 30 for 30 events of 64 features"):
+        linear("pca", 40).fit(digits[:30])
 
 
 @pytest.mark.parametrize("kind", ["linear", "pca", "oja"])
