@@ -1,11 +1,16 @@
 """From a trained autoencoder to a trigger in firmware, and the proof that both are the same.
 
 settings   FirmwareSettings: part, clock, io type, strategy
-layers     scaling, score and decision as Keras layers that can be traced
+grid       which values a tensor can take
+layers     inputs, scaling, tables, scores and decision as Keras layers, exact and traceable
 logic      tracing them into combinational logic with da4ml
-trigger    trained model + scaler + score + threshold -> the flat trigger graph
-handlers   teaches hls4ml's Keras 3 front end our layers
+trigger    trained model + scaler + scores + threshold -> the flat trigger graph
+exact      the trigger graph in exact arithmetic: the reference
+interface  ports of the firmware
+nodes      hls4ml's node for our layers; their C++ is in templates/
+handlers   teaches hls4ml's Keras 3 front end the layers of the graph
 convert    trigger graph -> HLS project
 csim       C-simulation of a project with g++
-validate   quantized Keras against C-simulation, every event, every bit
+validate   exact reference against Keras and C-simulation, every event, every bit
+stages     `convert` and `validate` of a run
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import hls4ml
@@ -9,14 +10,19 @@ import keras
 import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
+from hls.exact import ExactGraph
+from hls.interface import write_interface
 from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
-from hls.trigger import run_trigger_graph
 from keras_ae.errors import InputError
 from keras_ae.files import whole_folder
 
 #: Name of the top function, of the project and of its files.
 PROJECT_NAME = "anomaly_trigger"
+
+#: In `tb_data`.
+BENCH_INPUTS = "tb_input_features.dat"
+BENCH_OUTPUTS = "tb_output_predictions.dat"
 
 #: Vendor HLS refuses to unroll more.
 MAX_UNROLLED_WEIGHTS = 4096
@@ -26,7 +32,7 @@ def convert_trigger_graph(
     graph: keras.Model,
     folder: Path,
     settings: FirmwareSettings,
-    bench_events: np.ndarray | None = None,
+    bench_inputs: Sequence[np.ndarray] = (),
 ) -> None:
     """Write the HLS project of a trigger graph into `folder`, replacing what is there.
 
@@ -34,7 +40,7 @@ def convert_trigger_graph(
         graph: made by `build_trigger_graph`.
         folder: of the project.
         settings: what the firmware is made for.
-        bench_events: hardware integers (events, n_features) for the project's own test bench.
+        bench_inputs: values of each input (events, ...) for the project's own test bench.
 
     Raises:
         InputError: a dense layer too large for the strategy.
@@ -42,8 +48,10 @@ def convert_trigger_graph(
     _check_sizes(graph, settings)
     with whole_folder(folder) as temporary:
         _hls_model(graph, temporary, settings).write()
-        if bench_events is not None:
-            _write_bench_data(graph, temporary / "tb_data", bench_events)
+        write_interface(graph, temporary)
+        _widen_bench(temporary / f"{PROJECT_NAME}_test.cpp")
+        if bench_inputs:
+            _write_bench_data(graph, temporary / "tb_data", bench_inputs)
         # hls4ml records where it wrote; the project is to be moved.
         record = temporary / "hls4ml_config.yml"
         record.write_text(record.read_text().replace(str(temporary), "."))
@@ -52,7 +60,6 @@ def convert_trigger_graph(
 def _hls_model(
     graph: keras.Model, folder: Path, settings: FirmwareSettings
 ) -> hls4ml.model.ModelGraph:
-    (input_layer,) = (layer for layer in graph.layers if isinstance(layer, HardwareInput))
     return hls4ml.converters.convert_from_keras_model(
         graph,
         output_dir=str(folder),
@@ -71,22 +78,39 @@ def _hls_model(
                 "BitExact": True,
             },
             "LayerName": {
-                input_layer.name: {"Precision": {"result": str(input_layer.input_format)}}
+                layer.name: {"Precision": {"result": str(layer.input_format)}}
+                for layer in graph.layers
+                if isinstance(layer, HardwareInput)
             },
         },
     )
 
 
-def _write_bench_data(graph: keras.Model, folder: Path, events: np.ndarray) -> None:
+def _write_bench_data(graph: keras.Model, folder: Path, inputs: Sequence[np.ndarray]) -> None:
     """Inputs and expected outputs, in the files that the test bench reads: one event a line."""
-    expected = run_trigger_graph(graph, events)
+    expected = ExactGraph(graph).outputs(*inputs)
     folder.mkdir(exist_ok=True)
-    np.savetxt(folder / "tb_input_features.dat", events, fmt="%d")
-    np.savetxt(
-        folder / "tb_output_predictions.dat",
-        np.column_stack([expected.score, expected.trigger]),
-        fmt=("%.12g", "%d"),
-    )
+    features = np.hstack([part.reshape(len(part), -1) for part in inputs])
+    # 17 digits tell every float64 from the next.
+    np.savetxt(folder / BENCH_INPUTS, features, fmt="%.17g")
+    np.savetxt(folder / BENCH_OUTPUTS, np.hstack(list(expected.values())), fmt="%.17g")
+
+
+def _widen_bench(path: Path) -> None:
+    """hls4ml's bench reads float32 and writes six digits: too few to compare wide outputs."""
+    text = path.read_text(encoding="utf-8")
+    for old, new in (
+        ("std::vector<float> in", "std::vector<double> in"),
+        ("nnet::copy_data<float, ", "nnet::copy_data<double, "),
+        (
+            "std::ofstream fout(RESULTS_LOG);",
+            "std::ofstream fout(RESULTS_LOG);\n    fout.precision(17);",
+        ),
+    ):
+        if old not in text:
+            raise ValueError(f"{path.name} of hls4ml must hold {old!r}")
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
 
 
 def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:

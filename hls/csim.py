@@ -1,92 +1,160 @@
-"""C-simulation: the emitted project, compiled with g++ as it lies on disk.
+"""C-simulation: the emitted project, compiled with g++ as it lies on disk, as a program.
 
-Nothing of hls4ml's in-memory model is used, so that what is simulated is what is handed over.
+Nothing of hls4ml's in-memory model is used, so that what is simulated is what is handed over. It
+runs in processes of its own: hls4ml's streams keep their state in static variables, which threads
+would share, and its loader of weights ends the process that finds a file too short.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from hls.trigger import TriggerOutput
+from hls.convert import BENCH_INPUTS, PROJECT_NAME
+from hls.exact import TriggerOutput
+from hls.interface import Interface, read_interface
 from keras_ae.errors import InputError, ProofError
 
-#: Calls the top function for each event. The first call, alone, loads the weights: hls4ml's code
-#: guards that with a static flag that is not thread-safe.
+#: Calls hls4ml's bridge to the top function for each event of a binary file.
 _EVENT_LOOP = """
-#include <map>
-#include <string>
-#include "firmware/{project}.h"
+#include <cstdio>
 
-namespace nnet {{
-bool trace_enabled = false;
-std::map<std::string, void *> *trace_outputs = NULL;
-size_t trace_type_size = sizeof(double);
-}}
+extern "C" void {project}_double({parameters});
 
-extern "C" void simulate(const double *events, long n_events, double *scores, double *triggers) {{
-    for (long event = 0; event < n_events; event++) {{
-        input_t objects[{n_features}];
-        for (int i = 0; i < {n_features}; i++)
-            objects[i] = events[event * {n_features} + i];
-        score_t score[1];
-        trigger_t trigger[1];
-        {project}(objects, score, trigger);
-        scores[event] = score[0].to_double();
-        triggers[event] = trigger[0].to_double();
+int main(int, char **arguments) {{
+    std::FILE *events = std::fopen(arguments[1], "rb"), *results = std::fopen(arguments[2], "wb");
+    if (!events || !results)
+        return 1;
+    double event[{n_inputs}], result[{n_outputs}];
+    while (std::fread(event, sizeof(double), {n_inputs}, events) == {n_inputs}) {{
+        {project}_double({arguments});
+        std::fwrite(result, sizeof(double), {n_outputs}, results);
     }}
+    return std::fclose(results);
 }}
 """
 
-_CHUNK = 2000
 
-
-def simulate_project(
-    folder: Path, integers: np.ndarray, n_threads: int | None = None
-) -> TriggerOutput:
-    """Compile the project in `folder` with g++ and run every event through its top function.
-
-    Args:
-        folder: an HLS project made by `convert`.
-        integers: hardware integers (events, n_features).
-        n_threads: by default one for each core.
+class Simulation:
+    """A project compiled with g++, for as long as the context lasts.
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: another number of features than the project has, no g++ on PATH, or a project
-            that g++ does not compile.
+        InputError: no g++ on PATH, or a project that g++ does not compile.
     """
-    sources = list(folder.glob("firmware/*.cpp"))
-    if len(sources) != 1:
-        raise FileNotFoundError(f"HLS project not found: {folder} must hold firmware/NAME.cpp")
-    project = sources[0].stem
-    _check_features(sources[0], integers)
-    events = np.ascontiguousarray(integers, np.float64)
-    scores, triggers = np.empty(len(events)), np.empty(len(events))
-    with tempfile.TemporaryDirectory() as build_folder:
-        library = ctypes.CDLL(str(_compile(folder, project, events.shape[1], Path(build_folder))))
 
-        def simulate(first: int, last: int) -> None:
-            library.simulate(
-                _pointer(events[first:last]),
-                ctypes.c_long(last - first),
-                _pointer(scores[first:last]),
-                _pointer(triggers[first:last]),
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._interface = read_interface(folder)
+        self._temporary = tempfile.TemporaryDirectory()
+        try:
+            self._compile(Path(self._temporary.name))
+        except BaseException:
+            self._temporary.cleanup()
+            raise
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._temporary.cleanup()
+
+    def run(self, *inputs: np.ndarray, n_processes: int | None = None) -> TriggerOutput:
+        """What the top function gives for every event.
+
+        Args:
+            inputs: hardware values (events, ...) of each input, in the order of the interface.
+            n_processes: by default one for each core.
+
+        Raises:
+            InputError: inputs of other shapes than the project's.
+            ProofError: the program fails.
+        """
+        events = _join_inputs(self._interface, inputs)
+        n_processes = n_processes or os.cpu_count() or 1
+        # One at least, so that the results of no events have their shape.
+        parts = np.array_split(events, max(1, min(n_processes, len(events))))
+        with ThreadPoolExecutor(n_processes) as pool:
+            results = list(pool.map(self._run, range(len(parts)), parts))
+        return self._output(np.concatenate(results))
+
+    def run_bench(self) -> TriggerOutput:
+        """What the project's own test bench gives for its own events, in `tb_data`.
+
+        As in a vendor's C-simulation. The project stays as it is.
+
+        Raises:
+            FileNotFoundError: there are no events.
+            ProofError: the program fails.
+        """
+        data = self._folder / "tb_data"
+        if not (data / BENCH_INPUTS).is_file():
+            raise FileNotFoundError(f"events of the test bench not found: {data / BENCH_INPUTS}")
+        with tempfile.TemporaryDirectory() as name:
+            # The bench reads and writes below its working directory.
+            copy = Path(name) / "tb_data"
+            shutil.copytree(data, copy)
+            _call([Path(self._temporary.name) / "bench"], Path(name))
+            written = np.loadtxt(copy / "csim_results.log")
+        return self._output(written.reshape(-1, self._interface.n_outputs))
+
+    def _compile(self, build: Path) -> None:
+        """The programs `simulation` and `bench`, which share the compiled firmware."""
+        loop = build / "event_loop.cpp"
+        loop.write_text(_event_loop(self._interface), encoding="utf-8")
+        sources = [
+            self._folder / "firmware" / f"{PROJECT_NAME}.cpp",
+            self._folder / f"{PROJECT_NAME}_bridge.cpp",
+            self._folder / f"{PROJECT_NAME}_test.cpp",
+            loop,
+        ]
+        objects = [build / f"{source.stem}.o" for source in sources]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            commands = [
+                ["-c", str(source), "-o", str(built)]
+                for source, built in zip(sources, objects, strict=True)
+            ]
+            list(pool.map(self._call_compiler, commands))
+        firmware, bridge, test, event_loop = map(str, objects)
+        self._call_compiler([firmware, bridge, event_loop, "-o", str(build / "simulation")])
+        self._call_compiler([firmware, test, "-o", str(build / "bench")])
+
+    def _call_compiler(self, arguments: list[str]) -> None:
+        compiler = shutil.which("g++")
+        if compiler is None:
+            raise InputError("g++ must be on PATH for C-simulation, found none: install g++")
+        options = ["-std=c++17", "-O3", "-w", f"-I{self._folder}"]
+        options += [f"-I{self._folder}/firmware/ap_types"]
+        options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
+        result = subprocess.run(
+            [compiler, *options, *arguments], capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            first_error = next(
+                (line for line in result.stderr.splitlines() if "error:" in line), "no message"
             )
+            raise InputError(f"project {self._folder} must compile with g++, got: {first_error}")
 
-        simulate(0, min(1, len(events)))
-        with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
-            starts = range(1, len(events), _CHUNK)
-            list(pool.map(lambda first: simulate(first, min(first + _CHUNK, len(events))), starts))
-    return TriggerOutput(scores, triggers > 0.5)
+    def _run(self, number: int, events: np.ndarray) -> np.ndarray:
+        """Results (events, n_outputs) of the program on events (events, n_inputs)."""
+        program = Path(self._temporary.name) / "simulation"
+        paths = [program.with_name(f"{kind}_{number}.bin") for kind in ("events", "results")]
+        events.tofile(paths[0])
+        _call([program, *paths], program.parent)
+        return np.fromfile(paths[1]).reshape(-1, self._interface.n_outputs)
+
+    def _output(self, results: np.ndarray) -> TriggerOutput:
+        """Of rows of the firmware's outputs."""
+        names = [port.name for port in self._interface.outputs]
+        return TriggerOutput.of(dict(zip(names, results.T, strict=True)))
 
 
 def check_weight_files(folder: Path) -> None:
@@ -103,40 +171,43 @@ def check_weight_files(folder: Path) -> None:
             np.array([float(value) for value in values.split(",") if value.strip()])
             for values in (initializer[1], text.read_text(encoding="utf-8"))
         )
-        # A text file that is too short would end the process from inside the C++ code.
         if not np.array_equal(synthesized, simulated):
             raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
 
 
-def _check_features(top: Path, integers: np.ndarray) -> None:
-    declared = re.search(r"input_t \w+\[(\d+)\]", top.read_text(encoding="utf-8"))
-    n_features = int(declared[1]) if declared else None
-    if integers.ndim != 2 or integers.shape[1] != n_features:
+def _join_inputs(interface: Interface, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """All numbers of an event in a row, (events, n)."""
+    shapes = [part.shape for part in inputs]
+    flat = [part.reshape(len(part), -1).astype(np.float64) for part in inputs]
+    expected = [(f"({port.name}: {port.n_values})") for port in interface.inputs]
+    if [part.shape[1] for part in flat] != [port.n_values for port in interface.inputs]:
         raise InputError(
-            f"integers for {top.name} must have shape (events, {n_features}), got {integers.shape}"
+            f"inputs of the project must be {', '.join(expected)} values an event, got arrays of "
+            f"shape {', '.join(map(str, shapes))}"
         )
+    return np.hstack(flat)
 
 
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+def _event_loop(interface: Interface) -> str:
+    arguments = []
+    for array, ports in (("event", interface.inputs), ("result", interface.outputs)):
+        first = 0
+        for port in ports:
+            arguments.append(f"{array} + {first}")
+            first += port.n_values
+    return _EVENT_LOOP.format(
+        project=PROJECT_NAME,
+        parameters=", ".join(["double *"] * len(arguments)),
+        arguments=", ".join(arguments),
+        n_inputs=interface.n_inputs,
+        n_outputs=interface.n_outputs,
+    )
 
 
-def _compile(folder: Path, project: str, n_features: int, build_folder: Path) -> Path:
-    compiler = shutil.which("g++")
-    if compiler is None:
-        raise InputError("g++ must be on PATH for C-simulation, found none: install g++")
-    folder = folder.resolve()
-    library = build_folder / "simulation.so"
-    loop = build_folder / "event_loop.cpp"
-    loop.write_text(_EVENT_LOOP.format(project=project, n_features=n_features), encoding="utf-8")
-    weights = folder / "firmware" / "weights"
-    command = [compiler, "-std=c++17", "-O3", "-fPIC", "-shared", "-fno-gnu-unique", "-w"]
-    command += [f"-I{folder}", f"-I{folder}/firmware/ap_types", f'-DWEIGHTS_DIR="{weights}"']
-    command += [str(loop), str(folder / "firmware" / f"{project}.cpp"), "-o", str(library)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def _call(command: Sequence[Path], folder: Path) -> None:
+    result = subprocess.run(
+        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
-        first_error = next(
-            (line for line in result.stderr.splitlines() if "error" in line), "no message"
-        )
-        raise InputError(f"project {folder} must compile with g++, got: {first_error}")
-    return library
+        said = (result.stdout + result.stderr).strip().splitlines()[-1:] or ["nothing"]
+        raise ProofError(f"{command[0].name} must end with 0, got {result.returncode}: {said[0]}")

@@ -12,25 +12,27 @@ from typing import Any
 
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
-from hls4ml.model.layers import DACombinational, register_layer
+from hls4ml.converters.keras_v3.conv import ConvHandler
+from hls4ml.model.layers import ZeroPadding2D
 from hls4ml.model.optimizer.passes import bit_exact
+from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
 
-from hls.logic import trace_logic
+import hls.nodes  # noqa: F401  registers the node
+from hls.exact import quantized_weights
+from hls.grid import Grid
+from hls.layers import (
+    AboveThreshold,
+    AbsoluteError,
+    GaussianDivergence,
+    LogicLayer,
+    LookupTable,
+    NormalizedNorm,
+    ScaleObjects,
+    SquaredError,
+    SquaredNorm,
+)
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import quantizer_format
-
-
-class TracedLogic(DACombinational):
-    """Combinational logic traced by da4ml, with its input formats requested element by element."""
-
-
-register_layer("TracedLogic", TracedLogic)
-
-
-@bit_exact._request_kif.register
-def _(node: TracedLogic) -> tuple[tuple[np.ndarray, ...], ...]:
-    # What hls4ml 1.3.0 returns for DACombinational lacks the outer tuple, one entry an input.
-    k, i, f = node.attributes["da_comb_logic"].inp_kifs
-    return ((k.astype(np.int16), i.astype(np.int16), f.astype(np.int16)),)
 
 
 class HardwareInputHandler(KerasV3LayerHandler):
@@ -49,16 +51,32 @@ class QDenseHandler(KerasV3LayerHandler):
     handles = ("qkeras.qlayers.QDense",)
 
     def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
-        kernel = np.asarray(layer.kernel_quantizer_internal(layer.kernel))
-        bias = np.asarray(layer.bias_quantizer_internal(layer.bias)) if layer.use_bias else None
+        kernel, bias, _ = quantized_weights(layer)
         return {
             "class_name": "Dense",
             "data_format": "channels_last",
-            "weight_data": kernel,
-            "bias_data": bias,
+            "weight_data": kernel.astype(np.float32),
+            "bias_data": bias.astype(np.float32) if layer.use_bias else None,
             "n_in": kernel.shape[0],
             "n_out": kernel.shape[1],
         }
+
+    def maybe_get_activation_config(self, layer: Any, out_tensors: Any) -> tuple[None, None]:
+        return None, None
+
+
+class QConv2DHandler(ConvHandler):
+    handles = ("qkeras.qconvolutional.QConv2D",)
+
+    def default_class_name(self, layer: Any) -> str:
+        return "Conv2D"
+
+    def load_weight(self, layer: Any, key: str) -> np.ndarray:
+        kernel, bias, _ = quantized_weights(layer)
+        return (kernel if key == "kernel" else bias).astype(np.float32)
+
+    def maybe_get_activation_config(self, layer: Any, out_tensors: Any) -> tuple[None, None]:
+        return None, None
 
 
 class QActivationHandler(KerasV3LayerHandler):
@@ -70,11 +88,13 @@ class QActivationHandler(KerasV3LayerHandler):
 
     def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
         chosen = quantizer_format(layer.activation)
+        # As many axes as the input, and the batch.
+        ones = (1,) * len(out_tensors[0].shape)
         # A ReLU needs no node of its own: saturation at the lower end of ufixed is one.
         return {
             "class_name": "FixedPointQuantizer",
             "mask_kbi": tuple(
-                np.array([value], np.int16)
+                np.full(ones, value, np.int16)
                 for value in (int(chosen.signed), chosen.width, chosen.integer)
             ),
             "RND": "RND_CONV",
@@ -84,19 +104,144 @@ class QActivationHandler(KerasV3LayerHandler):
         }
 
 
+class UpSampling2DHandler(KerasV3LayerHandler):
+    handles = ("keras.src.layers.reshaping.up_sampling2d.UpSampling2D",)
+
+    def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
+        # hls4ml's own resizing wants one type before and behind, which fusing a quantizer parts.
+        _, height, width, n_channels = in_tensors[0].shape
+        rows, columns = layer.size
+        return {
+            "class_name": "TriggerLogic",
+            "output_shape": list(out_tensors[0].shape[1:]),
+            "function": "upsample",
+            "constants": {},
+            "config": {
+                "height": height,
+                "width": width,
+                "n_channels": n_channels,
+                "rows": rows,
+                "columns": columns,
+            },
+        }
+
+
+class ZeroPadding2DHandler(KerasV3LayerHandler):
+    handles = ("keras.src.layers.reshaping.zero_padding2d.ZeroPadding2D",)
+
+    def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
+        _, in_height, in_width, n_chan = in_tensors[0].shape
+        _, out_height, out_width, _ = out_tensors[0].shape
+        (top, bottom), (left, right) = layer.padding
+        return {
+            "class_name": "ZeroPadding2D",
+            "data_format": "channels_last",
+            "in_height": in_height,
+            "in_width": in_width,
+            "out_height": out_height,
+            "out_width": out_width,
+            "n_chan": n_chan,
+            "pad_top": top,
+            "pad_bottom": bottom,
+            "pad_left": left,
+            "pad_right": right,
+        }
+
+
+Bits = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@bit_exact._produce_kif.register
+def _(node: ZeroPadding2D) -> Bits:
+    names = ("pad_top", "pad_bottom"), ("pad_left", "pad_right")
+    padding = [*(tuple(int(node.attributes[name]) for name in pair) for pair in names), (0, 0)]
+    k, i, f = (np.pad(bits, padding) for bits in bit_exact.get_input_kifs(node)[0])
+    return k, i, f
+
+
+_shrink = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
+
+
+@bit_exact._produce_kif.register
+def _(node: FixedPointQuantizer) -> Bits:
+    """hls4ml 1.3.0 drops the last bits of a format that its input lacks.
+
+    But the largest value, which stands for all above, has them.
+    """
+    signed, width, integer = (int(np.max(mask)) for mask in node.mask_kbi)
+    k, i, f = _shrink(node)
+    _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])
+    if np.any(arriving > integer - signed):
+        shrunk_k, _, shrunk_i = node.mask_kbi
+        f = np.full_like(f, width - integer)
+        node.mask_kbi = shrunk_k, shrunk_i + np.int16(width - integer), shrunk_i
+    return k, i, f
+
+
 class LogicHandler(KerasV3LayerHandler):
-    handles = (
-        "hls.layers.ScaleObjects",
-        "hls.layers.SquaredNorm",
-        "hls.layers.SquaredError",
-        "hls.layers.AboveThreshold",
+    handles = tuple(
+        f"hls.layers.{kind.__name__}"
+        for kind in (
+            ScaleObjects,
+            LookupTable,
+            SquaredNorm,
+            NormalizedNorm,
+            GaussianDivergence,
+            SquaredError,
+            AbsoluteError,
+            AboveThreshold,
+        )
     )
 
     def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
-        logic = trace_logic(layer, in_tensors[0].shape[1])
+        grids = [
+            Grid.of(form, tuple(tensor.shape[1:]))
+            for form, tensor in zip(layer.input_formats, in_tensors, strict=False)
+        ]
         return {
-            "class_name": "TracedLogic",
-            "da_comb_logic": logic,
+            "class_name": "TriggerLogic",
             "output_shape": list(out_tensors[0].shape[1:]),
-            "original_type": type(layer).__name__,
+            "output_kif": layer.grid(*grids).kif,
+            "constants": {},
+            **_cpp(layer),
         }
+
+
+def _cpp(layer: LogicLayer) -> dict[str, Any]:
+    """Which function of `nnet_trigger.h` computes the layer, and what it needs."""
+    if isinstance(layer, ScaleObjects):
+        offsets = np.array(layer.scaler.offset, np.float64)
+        constants = {"offsets": offsets, "factors": layer.steps}
+        return {"function": "scale_objects", "constants": constants}
+    if isinstance(layer, LookupTable):
+        (form,) = layer.input_formats
+        # In the order of the argument's bits: those with the sign bit come last.
+        by_bits = np.roll(layer.entries, -int(form.low / form.step) if form.signed else 0)
+        return {
+            "function": "look_up",
+            "constants": {"table": by_bits},
+            "config": {"table_size": len(by_bits)},
+            "index_t": _cpp_type(form),
+        }
+    if isinstance(layer, AboveThreshold):
+        if layer.from_input:
+            return {"function": "above_input"}
+        return {
+            "function": "above_threshold",
+            "constants": {"limit": np.array([layer.threshold])},
+        }
+    terms = {
+        SquaredNorm: "squared_norm",
+        NormalizedNorm: "normalized_norm",
+        GaussianDivergence: f"gaussian_divergence<{_cpp_type(FixedPointFormat(1, 0, False))}>",
+        SquaredError: "squared_error",
+        AbsoluteError: "absolute_error",
+    }
+    term = terms[type(layer)]
+    if isinstance(layer, SquaredError | AbsoluteError):
+        term += f"<{str(layer.masked).lower()}>"
+    return {"function": "score", "term": f"nnet::{term}"}
+
+
+def _cpp_type(form: FixedPointFormat) -> str:
+    return f"ap_{'' if form.signed else 'u'}fixed<{form.width}, {form.integer}>"

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from da4ml.trace import FixedVariableArray, comb_trace
 
 from hls.layers import LogicLayer
-from keras_ae.fixed_point import FixedPointFormat
 
 
-def trace_logic(layer: LogicLayer, n_inputs: int) -> Any:
-    """The function of `layer` on `n_inputs` values of its input format, as da4ml CombLogic."""
+def trace_logic(layer: LogicLayer, *shapes: Sequence[int]) -> Any:
+    """The function of `layer` as da4ml CombLogic, of its inputs of `shapes` one after the other."""
+    sizes = [math.prod(shape) for shape in shapes]
+    bits = [
+        [np.full(size, value) for value in form.kif]
+        for form, size in zip(layer.input_formats, sizes, strict=True)
+    ]
     inputs = FixedVariableArray.from_kif(
-        *(np.full(n_inputs, value) for value in layer.input_format.kif)
+        *(np.concatenate(parts) for parts in zip(*bits, strict=True))
     )
-    return comb_trace(inputs, layer.trace(inputs))
-
-
-def output_format(layer: LogicLayer, n_inputs: int) -> FixedPointFormat:
-    """The narrowest format that holds every output of `layer`."""
-    signed, integer, fractional = (
-        int(np.max(bits)) for bits in trace_logic(layer, n_inputs).out_kifs
-    )
-    return FixedPointFormat(signed + integer + fractional, signed + integer, bool(signed))
+    ends = np.cumsum(sizes)
+    parts = [inputs[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return comb_trace(inputs, layer.trace(*parts))

@@ -29,7 +29,8 @@ KNOWN_PART_FAMILIES = (
 
 
 #: Scores that there is firmware for, see `hls.trigger`.
-FIRMWARE_SCORES = ("squared_latent_norm", "reconstruction_error")
+LATENT_SCORES = ("squared_latent_norm", "normalized_latent_norm", "kl_divergence")
+ERROR_SCORES = ("reconstruction_error", "squared_error", "masked_squared_error", "absolute_error")
 
 
 def load_firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings | None:
@@ -42,25 +43,25 @@ def load_firmware_settings(experiment: Experiment, subject: str) -> FirmwareSett
     if experiment.firmware is None:
         return None
     settings = validate_settings(FirmwareSettings, experiment.firmware, subject, "firmware")
-    _check_deployable(experiment, subject)
+    _check_deployable(experiment, settings, subject)
     return settings
 
 
-def _check_deployable(experiment: Experiment, subject: str) -> None:
+def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subject: str) -> None:
     """Before hours of training, not after them."""
-    spec, likelihood = experiment.architecture, experiment.objective.likelihood
-    score = experiment.trigger.score
+    spec = experiment.architecture
+    scores = [
+        name for name in (*ERROR_SCORES, *LATENT_SCORES) if name in experiment.objective.scores
+    ]
     if isinstance(spec, ConvolutionalSpec) and spec.upsampling == "transpose":
         raise InputError(
             f"{subject}: architecture.upsampling must be 'upsample' for firmware, got 'transpose': "
             "hls4ml has no transposed convolution"
         )
     for name, value, choices in (
-        ("trigger.score", score, FIRMWARE_SCORES),
-        ("architecture.kind", spec.kind, ("dense",)),
-        ("architecture.condition_dim", spec.condition_dim, (0,)),
+        ("trigger.score", experiment.trigger.score, scores),
+        *(("firmware.scores", score, scores) for score in settings.scores),
         ("architecture.latent_activation", spec.latent_activation, ("linear", "relu")),
-        ("objective.likelihood", likelihood, ("gaussian", "masked_gaussian")),
     ):
         if value not in choices:
             raise InputError(
@@ -70,16 +71,24 @@ def _check_deployable(experiment: Experiment, subject: str) -> None:
 
 
 class FirmwareSettings(BaseModel):
-    """Settings of the HLS project, named as in hls4ml."""
+    """Settings of the HLS project, named as in hls4ml.
+
+    `scores` are given out beside the one that decides. The `threshold` is a constant, or an input
+    of the firmware, so that it can change at run time. `table_error` is the largest error of an
+    entry of a table of exp or sigmoid, where a score needs one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     backend: Literal["Vitis", "Vivado"] = "Vitis"
     part: str = "xcvu13p-flga2577-2-e"
     clock_ns: float = Field(5.0, gt=0)
-    io_type: Literal["io_parallel"] = "io_parallel"
+    io_type: Literal["io_parallel", "io_stream"] = "io_parallel"
     strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
     reuse_factor: int = Field(1, ge=1)
+    scores: tuple[str, ...] = Field((), strict=False)
+    threshold: Literal["constant", "input"] = "constant"
+    table_error: float = Field(2.0**-6, gt=0)
 
     @field_validator("part")
     @classmethod

@@ -1,208 +1,227 @@
-"""Trained model + scaler + score + threshold -> the trigger graph.
+"""Trained model + scores + threshold -> the trigger graph.
 
-The trigger graph is a flat Functional model: hardware integers (batch, 57) -> score (batch, 1) and
-trigger bit (batch, 1). It computes in Keras what the firmware computes, bit for bit, and is what is
-converted.
+The trigger graph is a flat Functional model: hardware values -> one score or several, (batch, 1)
+each, and the trigger bit (batch, 1). It is what is converted, and what `exact` evaluates as the
+reference.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from hls.layers import AboveThreshold, HardwareInput, ScaleObjects, SquaredError, SquaredNorm
-from hls.logic import output_format
+from hls.exact import ExactGraph, TriggerOutput
+from hls.layers import (
+    AboveThreshold,
+    AbsoluteError,
+    GaussianDivergence,
+    HardwareInput,
+    LookupTable,
+    NormalizedNorm,
+    ScaleObjects,
+    ScoreLayer,
+    SquaredError,
+    SquaredNorm,
+)
+from hls.settings import ERROR_SCORES, LATENT_SCORES
 from keras_ae.batches import map_batches
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.likelihoods import Gaussian, MaskedGaussian
+from keras_ae.likelihoods import Bernoulli, MaskedGaussian
 from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import Autoencoder
 from keras_ae.precision import quantizer_format
 
-#: float32 holds every integer up to here: the limit for sums in units of their last bit.
-_EXACT_FLOAT32 = 2**24
-
-
-@dataclass(frozen=True)
-class TriggerOutput:
-    """`score` (events,) float64 and `trigger` (events,) bool."""
-
-    score: np.ndarray
-    trigger: np.ndarray
-
-    def take(self, index: np.ndarray) -> TriggerOutput:
-        """The events at `index`."""
-        return TriggerOutput(self.score[index], self.trigger[index])
+Tensors = dict[str, Any]
 
 
 def build_trigger_graph(
     model: Autoencoder,
-    scaler: L1Scaler,
-    units: FixedPointFormat,
-    score: str,
-    background: np.ndarray,
+    scores: Sequence[str],
+    background: tuple[np.ndarray, ...],
     target_fpr: float,
+    scaler: L1Scaler | None = None,
+    units: FixedPointFormat | None = None,
+    threshold_input: bool = False,
+    table_error: float = 2.0**-6,
 ) -> keras.Model:
     """The trigger graph, its threshold set on background.
 
     Args:
         model: quantized autoencoder.
-        scaler: hardware integers -> network inputs.
-        units: format of the hardware integers.
-        score: squared_latent_norm or reconstruction_error.
-        background: hardware integers (events, 57) on which the threshold is set.
+        scores: the first decides; see `LATENT_SCORES` and `ERROR_SCORES`.
+        background: hardware values (events, *input_shape) on which the threshold is set, and the
+            condition (events, condition_dim) where the model has one.
         target_fpr: the fraction of background that may pass, at most.
+        scaler: hardware integers -> network inputs; None where the hardware values are those.
+        units: format of the hardware integers that `scaler` takes; without, that of the network's
+            input, to which the values have been rounded.
+        threshold_input: the threshold is an input of the firmware, its last, instead of a constant.
+        table_error: of exp and sigmoid, where a score needs them.
 
     Raises:
-        InputError: a model that is not quantized, an unknown score, sums that float32 cannot hold
-            exactly, so that Keras could not be the reference, or too little background.
+        InputError: a model that is not quantized or has layers without an exact form, an unknown
+            score, sums too wide to be exact, or too little background.
     """
-    check_rate(len(background), target_fpr, "background")
+    check_rate(len(background[0]), target_fpr, "background")
     _check_layers(model)
-    inputs = HardwareInput(len(scaler.offset), str(units), name="l1_objects").output
-    x = ScaleObjects(list(scaler.offset), list(scaler.shift), input_format=str(units), name="scale")
-    score_layer, score_output = _score(model, score, x(inputs))
-    score_format = output_format(score_layer, score_layer.input.shape[1])
-    scored = keras.Model(inputs, score_output)
-    check_exact_in_float32(scored)
+    inputs, tensors = _network(model, scaler, units)
+    scored = [_score(model, name, tensors, table_error) for name in scores]
+    exact = ExactGraph(_alone(inputs, scored))
+    score_format = str(exact.grids[scores[0]].format)
+    threshold = threshold_at_fpr(exact.outputs(*background)[scores[0]].ravel(), target_fpr)
+    decision = AboveThreshold(
+        threshold,
+        threshold_input,
+        input_formats=[score_format] * (1 + threshold_input),
+        name="trigger",
+    )
+    if threshold_input:
+        port = HardwareInput((1,), score_format, name="threshold").output
+        return _alone([*inputs, port], [*scored, decision([scored[0], port])])
+    return _alone(inputs, [*scored, decision(scored[0])])
 
-    scores = _evaluate_exactly(scored, background).ravel()
-    threshold = threshold_at_fpr(scores, target_fpr)
-    decision = AboveThreshold(threshold, input_format=str(score_format), name="trigger")
-    graph = keras.Model(inputs, [score_output, decision(score_output)], name="trigger_graph")
-    # The layers are still part of the autoencoder, too: hls4ml wants them in one graph only.
+
+def with_threshold(graph: keras.Model, values: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Values of all inputs of the graph: of events, and of the threshold where that is one."""
+    decision = graph.get_layer("trigger")
+    if not decision.from_input:
+        return values
+    return (*values, np.full((len(values[0]), 1), decision.threshold))
+
+
+def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
+    """Evaluate the trigger graph in Keras on hardware values (events, ...) of each input."""
+    # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
+    with tf.device("/CPU:0"):
+        outputs = map_batches(lambda *parts: graph(list(parts)), *inputs)
+    return TriggerOutput.of(dict(zip(output_names(graph), outputs, strict=True)))
+
+
+def _network(
+    model: Autoencoder, scaler: L1Scaler | None, units: FixedPointFormat | None
+) -> tuple[list[Any], Tensors]:
+    """The hardware inputs, and the tensors of the network on them by the name of their layer."""
+    input_format = str(units or _format(model.encoder.get_layer("encoder_input_format")))
+    objects = HardwareInput(model.sample_shape, input_format, name="objects").output
+    inputs, x = [objects], objects
+    if scaler is not None:
+        scale = ScaleObjects(
+            list(scaler.offset), list(scaler.shift), input_formats=[input_format], name="scale"
+        )
+        x = scale(objects)
+    if model.condition_dim:
+        form = str(_format(model.encoder.get_layer("encoder_condition_format")))
+        inputs.append(HardwareInput((model.condition_dim,), form, name="condition").output)
+    encoded = _call_again(model.encoder, [x, *inputs[1:]], {})
+    # Both are in their format already; hls4ml fuses one quantizer into the layer before, not two.
+    quantized = {"decoder_input_format": encoded["latent_mean_format"]}
+    if model.condition_dim:
+        quantized["decoder_condition_format"] = encoded["encoder_condition_format"]
+    decoded = _call_again(model.decoder, list(quantized.values()), quantized)
+    return inputs, encoded | decoded
+
+
+def _score(model: Autoencoder, name: str, tensors: Tensors, table_error: float) -> Any:
+    """The score's tensor."""
+    if name in ERROR_SCORES:
+        return _error_score(model, name, tensors, table_error)
+    choices = [*ERROR_SCORES, *LATENT_SCORES]
+    if "latent_log_var_format" not in tensors:
+        choices = [*ERROR_SCORES, "squared_latent_norm"]
+    if name not in choices:
+        raise InputError(
+            f"score of {type(model).__name__} in firmware must be one of {', '.join(choices)}, "
+            f"got {name!r}"
+        )
+    mean = tensors["latent_mean_format"]
+    mean_format = str(_format(mean))
+    if name == "squared_latent_norm":
+        return SquaredNorm(input_formats=[mean_format], name=name)(mean)
+    kind, function = {
+        "normalized_latent_norm": (NormalizedNorm, "exp(-x)"),
+        "kl_divergence": (GaussianDivergence, "exp(x)-1-x"),
+    }[name]
+    weight, weight_format = _look_up(
+        tensors["latent_log_var_format"], function, table_error, f"{name}_table"
+    )
+    layer: ScoreLayer = kind(input_formats=[mean_format, weight_format], name=name)
+    return layer([mean, weight])
+
+
+def _error_score(model: Autoencoder, name: str, tensors: Tensors, table_error: float) -> Any:
+    x, y = tensors["encoder_input_format"], tensors["reconstruction_format"]
+    x_format, y_format = str(_format(x)), str(_format(y))
+    if isinstance(model.likelihood, Bernoulli):
+        if "probability" not in tensors:
+            tensors["probability"] = _look_up(y, "sigmoid", table_error, "probability")
+        y, y_format = tensors["probability"]
+    masked = name == "masked_squared_error" or (
+        name == "reconstruction_error" and isinstance(model.likelihood, MaskedGaussian)
+    )
+    kind = AbsoluteError if name == "absolute_error" else SquaredError
+    return kind(masked, input_formats=[x_format, y_format], name=name)([x, y])
+
+
+def _look_up(x: Any, function: str, max_error: float, name: str) -> tuple[Any, str]:
+    """A table of x, and the format of its entries."""
+    table = LookupTable(function, max_error, input_formats=[str(_format(x))], name=name)
+    return table(x), str(table.output_format)
+
+
+def _check_layers(model: Autoencoder) -> None:
+    """Raise InputError naming a layer that has no place in the trigger graph."""
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        if "Conv2DTranspose" in type(layer).__name__:
+            raise InputError(
+                f"layer '{layer.name}' must not be a {type(layer).__name__}: hls4ml has no "
+                "transposed convolution; use upsampling 'upsample'"
+            )
+
+
+def _call_again(network: keras.Model, inputs: list[Any], given: Tensors) -> Tensors:
+    """The tensors of a network on other inputs, by the name of their layer.
+
+    hls4ml asks for flat graphs, without models inside. What is `given` for a layer stands in its
+    place.
+    """
+    copy = keras.Model.from_config(network.get_config())
+    copy.set_weights(network.get_weights())
+    places = [(layer, layer.input, layer.output) for layer in copy.layers]
+    found = {id(old): new for old, new in zip(copy.inputs, inputs, strict=True)}
+    tensors = {}
+    for layer, old_inputs, old_output in places:
+        if id(old_output) in found:
+            continue
+        if layer.name in given:
+            new = given[layer.name]
+        elif isinstance(old_inputs, list | tuple):
+            new = layer([found[id(tensor)] for tensor in old_inputs])
+        else:
+            new = layer(found[id(old_inputs)])
+        found[id(old_output)] = tensors[layer.name] = new
+    return tensors
+
+
+def _alone(inputs: list[Any], outputs: list[Any]) -> keras.Model:
+    """A graph whose layers are in no other graph, as hls4ml wants them."""
+    graph = keras.Model(inputs, outputs, name="trigger_graph")
     alone = keras.Model.from_config(graph.get_config())
     alone.set_weights(graph.get_weights())
     return alone
 
 
-def run_trigger_graph(graph: keras.Model, integers: np.ndarray) -> TriggerOutput:
-    """Evaluate the trigger graph in Keras on hardware integers (events, 57)."""
-    score, trigger = _evaluate_exactly(graph, integers)
-    return TriggerOutput(score.ravel().astype(np.float64), trigger.ravel() > 0.5)
+def output_names(graph: keras.Model) -> list[str]:
+    """Names of the layers that give the outputs."""
+    return [str(tensor._keras_history.operation.name) for tensor in graph.outputs]
 
 
-def _evaluate_exactly(graph: keras.Model, integers: np.ndarray) -> Any:
-    # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
-    with tf.device("/CPU:0"):
-        return map_batches(graph, integers)
-
-
-def _score(model: Autoencoder, name: str, x: Any) -> tuple[keras.Layer, Any]:
-    """The score's layer and output on scaled inputs x."""
-    latent_layer = model.encoder.get_layer("latent_mean_format")
-    input_layer = model.encoder.get_layer("encoder_input_format")
-    # Without the head for the variance.
-    encoder = keras.Model(model.encoder.inputs, latent_layer.output)
-    quantized_x = input_layer(x)
-    latent = _call_again(_layers_after(encoder, input_layer.name), quantized_x)
-    if name == "squared_latent_norm":
-        layer: keras.Layer = SquaredNorm(input_format=str(_format(latent_layer)), name="score")
-        return layer, layer(latent)
-    if name == "reconstruction_error":
-        pair_format = _common_format(
-            _format(input_layer), _format(model.decoder.get_layer("reconstruction_format"))
-        )
-        pair = keras.layers.Concatenate(name="input_and_reconstruction")(
-            # The latent has the format of the decoder's input already.
-            [quantized_x, _call_again(_layers_after(model.decoder, "decoder_input_format"), latent)]
-        )
-        masks = {Gaussian: False, MaskedGaussian: True}
-        if type(model.likelihood) not in masks:
-            raise InputError(
-                "likelihood of a reconstruction_error in firmware must be one of "
-                f"{', '.join(m.__name__ for m in masks)}, got {type(model.likelihood).__name__}"
-            )
-        layer = SquaredError(
-            masks[type(model.likelihood)],
-            input_format=str(pair_format),
-            name="score",
-        )
-        return layer, layer(pair)
-    raise InputError(
-        f"score in firmware must be one of squared_latent_norm, reconstruction_error, got {name!r}"
-    )
-
-
-def _check_layers(model: Autoencoder) -> None:
-    """Raise InputError naming a layer that has no place in the trigger graph."""
-    kinds = {
-        layer.name: type(layer).__name__ for layer in (*model.encoder.layers, *model.decoder.layers)
-    }
-    for name, kind in kinds.items():
-        if "Conv2DTranspose" in kind:
-            raise InputError(
-                f"layer '{name}' must not be a {kind}: hls4ml has no transposed convolution; use "
-                "upsampling 'upsample'"
-            )
-    for name, kind in kinds.items():
-        if "Conv" in kind or kind == "Concatenate":
-            raise InputError(
-                f"layer '{name}' must belong to a dense autoencoder without condition, got {kind}"
-            )
-
-
-def _layers_after(chain: keras.Model, name: str) -> list[keras.Layer]:
-    names = [layer.name for layer in chain.layers]
-    return list(chain.layers[names.index(name) + 1 :])
-
-
-def _call_again(layers: list[keras.Layer], x: Any) -> Any:
-    """A chain of layers on another input: hls4ml asks for flat graphs, without models inside."""
-    for layer in layers:
-        x = layer(x)
-    return x
-
-
-def _format(layer: keras.Layer) -> FixedPointFormat:
+def _format(source: Any) -> FixedPointFormat:
+    """Of a quantizing layer, or of the tensor that it gave."""
+    layer = source if isinstance(source, keras.Layer) else source._keras_history.operation
     return quantizer_format(getattr(layer, "activation", None))
-
-
-def _common_format(a: FixedPointFormat, b: FixedPointFormat) -> FixedPointFormat:
-    """The narrowest signed format that holds all values of both."""
-    integer = max(a.integer, b.integer)
-    return FixedPointFormat(integer + max(a.fractional, b.fractional), integer)
-
-
-def check_exact_in_float32(graph: keras.Model) -> None:
-    """Raise InputError unless every number in the graph is exact in float32, in any order of sums.
-
-    It is, if the largest possible sum of absolute values stays within 2^24 units of its last bit,
-    and of the last bit of the format that it is rounded to: QKeras rounds x to x + (q - x).
-    """
-    for layer in graph.layers:
-        if isinstance(layer, ScaleObjects):
-            steps = 2.0 ** -np.array(layer.scaler.shift)
-            largest = (np.abs(layer.scaler.offset) - layer.input_format.low) * steps
-        elif hasattr(layer, "kernel_quantizer_internal"):
-            largest, steps = _dense_sums(layer)
-        else:
-            continue
-        rounded_to = [
-            _format(other).step
-            for other in graph.layers
-            if hasattr(other, "activation") and other.input is layer.output
-        ]
-        units = float(np.max(largest / np.minimum(steps, min(rounded_to, default=np.inf))))
-        if units > _EXACT_FLOAT32:
-            raise InputError(
-                f"sums in layer '{layer.name}' must stay within 2^24 units of their last bit for "
-                f"float32 to be exact, got {units:.3g}: use narrower formats"
-            )
-
-
-def _dense_sums(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Largest sum of absolute values of each output, and its last bit."""
-    x = _format(layer.input._keras_history.operation)
-    kernel = np.abs(np.asarray(layer.kernel_quantizer_internal(layer.kernel)))
-    bias = np.abs(np.asarray(layer.bias_quantizer_internal(layer.bias)))
-    weight_step = quantizer_format(layer.kernel_quantizer_internal).step
-    step = min(x.step * weight_step, quantizer_format(layer.bias_quantizer_internal).step)
-    largest = max(-x.low, x.high) * kernel.sum(axis=0) + bias
-    return largest, np.full_like(largest, step)

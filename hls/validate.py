@@ -1,17 +1,25 @@
-"""The proof: quantized Keras against C-simulation, every event, every output bit."""
+"""The proof: exact reference, quantized Keras and C-simulation, every event, every output bit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from hls.csim import check_weight_files, simulate_project
-from hls.trigger import TriggerOutput, run_trigger_graph
+from hls.convert import BENCH_INPUTS
+from hls.csim import Simulation, check_weight_files
+from hls.exact import ExactGraph, TriggerOutput
+from hls.interface import Interface, graph_interface, read_interface
+from hls.trigger import run_trigger_graph
+from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
+
+#: Values of each input of the trigger, (events, ...) each.
+HardwareValues = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -25,17 +33,19 @@ class Comparison:
 
 
 def compare_outputs(
-    expected: TriggerOutput, found: TriggerOutput, score_format: FixedPointFormat
+    expected: TriggerOutput, found: TriggerOutput, formats: Mapping[str, FixedPointFormat]
 ) -> Comparison:
-    """Count the events and the output bits (of score and trigger) that differ."""
-    expected_bits, found_bits = (
-        np.rint(output.score / score_format.step).astype(np.int64) for output in (expected, found)
-    )
-    different = (expected.score != found.score) | (expected.trigger != found.trigger)
-    score_bits = np.bitwise_count((expected_bits ^ found_bits).view(np.uint64))
-    bits = score_bits.astype(np.int64) + (expected.trigger != found.trigger)
-    # A value between two grid points differs although its rounded bits may not.
-    bits = np.where(different, np.maximum(bits, 1), bits)
+    """Count the events and the output bits, of scores in their formats and trigger, that differ."""
+    different = expected.trigger != found.trigger
+    bits = different.astype(np.int64)
+    for name, form in formats.items():
+        pair = expected.scores[name], found.scores[name]
+        unequal = pair[0] != pair[1]
+        units = [np.rint(values / form.step).astype(np.int64) for values in pair]
+        flipped = np.bitwise_count((units[0] ^ units[1]).view(np.uint64)).astype(np.int64)
+        # A value between two grid points differs although its rounded bits may not.
+        bits += np.where(unequal, np.maximum(flipped, 1), 0)
+        different |= unequal
     return Comparison(
         events=len(different),
         mismatching_events=int(different.sum()),
@@ -46,55 +56,109 @@ def compare_outputs(
 
 @dataclass(frozen=True)
 class Validation:
-    """C-simulation against quantized Keras by sample, and what each said of every event."""
+    """Each evaluation against the exact reference.
 
-    comparisons: Mapping[str, Comparison]
-    quantized: Mapping[str, TriggerOutput]
-    firmware: Mapping[str, TriggerOutput]
+    `firmware`: C-simulation by sample; `bench`: the project's own test bench on its own events;
+    `keras` by sample. `inexact_layers` of Keras have sums too wide for float32: Keras may round
+    there, and only then may it differ from the reference. `outputs` are the firmware's, by sample,
+    `reference` those of the exact reference.
+    """
+
+    firmware: Mapping[str, Comparison]
+    bench: Comparison
+    keras: Mapping[str, Comparison]
+    inexact_layers: tuple[str, ...]
+    outputs: Mapping[str, TriggerOutput]
+    reference: Mapping[str, TriggerOutput]
 
     @property
     def events(self) -> int:
         """Events that were compared."""
-        return sum(comparison.events for comparison in self.comparisons.values())
+        return sum(comparison.events for comparison in self.firmware.values())
 
     @property
     def mismatching_bits(self) -> int:
         """0 is the proof."""
-        return sum(comparison.mismatching_bits for comparison in self.comparisons.values())
+        compared = [*self.firmware.values(), self.bench]
+        if not self.inexact_layers:
+            compared += self.keras.values()
+        return sum(comparison.mismatching_bits for comparison in compared)
 
-    def as_dict(self) -> dict[str, dict[str, int | None]]:
+    def as_dict(self) -> dict[str, Any]:
         """The comparisons as plain data."""
-        return {name: asdict(comparison) for name, comparison in self.comparisons.items()}
+        return {
+            "firmware": {name: asdict(found) for name, found in self.firmware.items()},
+            "bench": asdict(self.bench),
+            "keras": {name: asdict(found) for name, found in self.keras.items()},
+            "inexact_in_keras": list(self.inexact_layers),
+        }
 
 
 def validate_project(
-    graph: keras.Model, folder: Path, samples: Mapping[str, np.ndarray]
+    graph: keras.Model, folder: Path, samples: Mapping[str, HardwareValues]
 ) -> Validation:
-    """Compare the project in `folder` with its trigger graph on hardware integers by sample.
+    """Compare the project in `folder` and Keras with the exact reference.
+
+    Args:
+        graph: the trigger graph that the project was made of.
+        folder: the HLS project.
+        samples: hardware values by name.
 
     Raises:
         FileNotFoundError: the folder holds no project.
         InputError: no g++, or a project that does not compile.
-        ProofError: simulation and synthesis would not see the same weights.
+        ProofError: simulation and synthesis would not see the same weights, or the project has
+            other ports than the graph.
     """
     check_weight_files(folder)
-    boundaries = np.cumsum([len(sample) for sample in samples.values()])[:-1]
-    integers = np.concatenate(list(samples.values()))
-    expected, found = run_trigger_graph(graph, integers), simulate_project(folder, integers)
-    score_format = graph.get_layer("trigger").input_format
-    indices = dict(zip(samples, np.split(np.arange(len(integers)), boundaries), strict=True))
-    quantized = {name: expected.take(index) for name, index in indices.items()}
-    firmware = {name: found.take(index) for name, index in indices.items()}
-    comparisons = {
-        name: compare_outputs(quantized[name], firmware[name], score_format) for name in samples
-    }
-    return Validation(comparisons, quantized, firmware)
+    interface = graph_interface(graph)
+    if read_interface(folder) != interface:
+        raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
+    boundaries = np.cumsum([len(sample[0]) for sample in samples.values()])[:-1]
+    inputs = [np.concatenate(parts) for parts in zip(*samples.values(), strict=True)]
+    exact = ExactGraph(graph)
+    formats = {port.name: FixedPointFormat.parse(port.format) for port in interface.outputs[:-1]}
+    indices = dict(zip(samples, np.split(np.arange(len(inputs[0])), boundaries), strict=True))
+    with Simulation(folder) as simulation:
+        found_in_firmware, found_in_bench = simulation.run(*inputs), simulation.run_bench()
+    reference, outputs, in_keras = (
+        {name: found.take(index) for name, index in indices.items()}
+        for found in (
+            exact.evaluate(*inputs),
+            found_in_firmware,
+            run_trigger_graph(graph, *inputs),
+        )
+    )
+    return Validation(
+        {name: compare_outputs(reference[name], outputs[name], formats) for name in samples},
+        compare_outputs(
+            exact.evaluate(*_bench_inputs(folder, interface, graph)), found_in_bench, formats
+        ),
+        {name: compare_outputs(reference[name], in_keras[name], formats) for name in samples},
+        exact.inexact_in_float32,
+        outputs,
+        reference,
+    )
 
 
-def stress_events(units: FixedPointFormat, n_features: int, n_events: int, seed: int) -> np.ndarray:
-    """Integers over the whole input range, in every width, so that every format saturates."""
+def _bench_inputs(folder: Path, interface: Interface, graph: keras.Model) -> HardwareValues:
+    """The events of the project's own test bench."""
+    values = np.loadtxt(folder / "tb_data" / BENCH_INPUTS, ndmin=2)
+    parts = np.split(values, np.cumsum([port.n_values for port in interface.inputs])[:-1], axis=1)
+    shapes = [tensor.shape[1:] for tensor in graph.inputs]
+    return tuple(part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True))
+
+
+def stress_events(
+    form: FixedPointFormat, shape: tuple[int, ...], n_events: int, seed: int
+) -> np.ndarray:
+    """Values (events, *shape) over the whole range of a format, in every width.
+
+    So that every format behind it saturates.
+    """
     rng = np.random.default_rng(seed)
-    n_bits = rng.integers(1, units.width, size=(n_events, 1))
-    magnitude = rng.integers(0, 2**n_bits, size=(n_events, n_features))
-    sign = rng.choice([-1, 1], size=(n_events, n_features))
-    return (sign * magnitude).astype(np.int32)
+    ones = (1,) * len(shape)
+    n_bits = rng.integers(1, form.width + 1 - form.signed, size=(n_events, *ones), endpoint=True)
+    magnitude = rng.integers(0, 2**n_bits, size=(n_events, *shape))
+    sign = rng.choice([-1, 1] if form.signed else [1], size=(n_events, *shape))
+    return np.clip(sign * magnitude * form.step, form.low, form.high)

@@ -19,7 +19,7 @@ from pydantic import (
 
 from keras_ae.architecture import Architecture
 from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
-from keras_ae.data.sources import L1Data, Source
+from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
 from keras_ae.objectives import OBJECTIVES, Objective, parse_objective
@@ -130,11 +130,6 @@ class Experiment(_Section):
             raise InputError(
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
                 f"{', '.join(self.objective.scores)}, got '{self.trigger.score}'"
-            )
-        if self.firmware is not None and not isinstance(self.data, L1Data):
-            raise InputError(
-                f"firmware must be null for data.kind '{self.data.kind}': only trigger events "
-                "are converted"
             )
         return self
 

@@ -13,7 +13,10 @@ from pydantic_core import CoreSchema, core_schema
 from keras_ae.errors import InputError
 
 _PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*>")
-MAX_WIDTH = 32
+#: int64 holds it.
+MAX_WIDTH = 63
+#: Of numbers that QKeras rounds, in float32.
+MAX_QUANTIZER_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class FixedPointFormat:
     format. Values are rounded half to even and saturate (RND_CONV, SAT), as QKeras does.
 
     Raises:
-        InputError: width outside 1 to 32, or integer bits outside -32 to 32.
+        InputError: width outside 1 to 63, or integer bits outside -63 to 63.
     """
 
     width: int
@@ -116,6 +119,10 @@ class FixedPointFormats(BaseModel):
             if chosen.signed == (name == "activation"):
                 kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
                 raise InputError(f"format of {name} must be {kind}, got {chosen}")
+            if chosen.width > MAX_QUANTIZER_WIDTH:
+                raise InputError(
+                    f"format of {name} must have at most {MAX_QUANTIZER_WIDTH} bits, got {chosen}"
+                )
             if chosen.fractional < 1:
                 # quantized_bits(bits, integer) with bits <= integer + 1 rounds to another grid.
                 raise InputError(

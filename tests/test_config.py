@@ -176,12 +176,15 @@ def test_beta_of_an_objective_without_it(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trigger": {"score": "kl_divergence"}}, "trigger.score must be 'squared_latent_norm' or"),
+        (
+            {"trigger": {"score": "negative_elbo"}},
+            "trigger.score must be 'reconstruction_error' or",
+        ),
+        ({"firmware": {"scores": ["latent_norm"]}}, "firmware.scores must be 'reconstruction_err"),
         (
             {"architecture": {"latent_activation": "sigmoid"}},
             "architecture.latent_activation must be 'linear' or 'relu' for firmware, got 'sigmoid'",
         ),
-        ({"objective": {"likelihood": "bernoulli", "variance": 1.0}}, "objective.likelihood must"),
     ],
 )
 def test_what_has_no_firmware_is_refused_before_training(
@@ -205,11 +208,14 @@ def test_transposed_convolutions_are_refused_with_the_reason(
         load_firmware_settings(experiment, "e.yaml")
 
 
-def test_images_have_no_firmware_yet(experiment_content: dict[str, Any], tmp_path: Path) -> None:
-    experiment_content["data"] = {"kind": "digits"}
-    experiment_content["architecture"]["input_dim"] = 64
-    with pytest.raises(InputError, match="firmware must be null for data.kind 'digits'"):
-        load(experiment_content, tmp_path)
+def test_scores_of_other_objectives_have_no_firmware(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    experiment_content["objective"] = {"kind": "plain"}
+    experiment_content["firmware"]["scores"] = ["kl_divergence"]
+    experiment = load(experiment_content, tmp_path)
+    with pytest.raises(InputError, match=r"firmware\.scores must be .*, got 'kl_divergence'"):
+        load_firmware_settings(experiment, "e.yaml")
 
 
 def test_oja_needs_gradient_steps_without_memory(

@@ -1,9 +1,9 @@
-"""The proof itself: C-simulation == quantized Keras, and that the proof can fail."""
+"""The proof itself: C-simulation == exact reference == quantized Keras, and that it can fail."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 
 from hls.convert import convert_trigger_graph
-from hls.csim import check_weight_files, simulate_project
+from hls.csim import Simulation, check_weight_files
+from hls.exact import ExactGraph, TriggerOutput
+from hls.interface import graph_interface, read_interface
 from hls.settings import FirmwareSettings
-from hls.trigger import TriggerOutput, build_trigger_graph, run_trigger_graph
-from hls.validate import compare_outputs, stress_events, validate_project
+from hls.trigger import build_trigger_graph, run_trigger_graph, with_threshold
+from hls.validate import HardwareValues, compare_outputs, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.batches import map_batches
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.likelihoods import MaskedGaussian
-from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
+from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float, quantizer_format
 
 UNITS = HardwareUnits().format
@@ -30,26 +31,41 @@ UNITS = HardwareUnits().format
 QUANTILES = ScalingQuantiles(pt_offset=0.1)
 SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
 CASES = [*SCORES.items(), ("variational", "reconstruction_error")]
+ALL_SCORES = (
+    "kl_divergence",
+    "normalized_latent_norm",
+    "squared_latent_norm",
+    "reconstruction_error",
+    "squared_error",
+    "masked_squared_error",
+    "absolute_error",
+)
 
 
 def make_model(kind: str, precision: FixedPoint | None = None) -> Autoencoder:
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=N_FEATURES)
-    precision = precision or FixedPoint()
-    variational = kind == "variational"
-    networks = build_encoder(spec, precision, variational), build_decoder(spec, precision)
-    model_class = VariationalAutoencoder if variational else Autoencoder
-    return model_class(*networks, MaskedGaussian())
+    return build_autoencoder(kind, spec, precision or FixedPoint(), likelihood="masked_gaussian")
 
 
 def make_graph(
-    kind: str, events: np.ndarray, model: Autoencoder | None = None, score: str | None = None
+    kind: str,
+    events: np.ndarray,
+    model: Autoencoder | None = None,
+    scores: Sequence[str] | None = None,
+    threshold_input: bool = False,
 ) -> keras.Model:
     scaler = L1Scaler.fit(events, QUANTILES)
     model = model or make_model(kind)
     model.compile(optimizer="adam")
     model.fit(scaler.transform(events), epochs=2, verbose=0)
-    return build_trigger_graph(model, scaler, UNITS, score or SCORES[kind], events, 0.01)
+    scores = scores or [SCORES[kind]]
+    return build_trigger_graph(model, scores, (events,), 0.01, scaler, UNITS, threshold_input)
+
+
+def convert(graph: keras.Model, folder: Path, inputs: HardwareValues, **settings: object) -> None:
+    bench = [part[:200] for part in with_threshold(graph, inputs)]
+    convert_trigger_graph(graph, folder, FirmwareSettings(**settings), bench)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +82,7 @@ def project(module_events: np.ndarray, tmp_path_factory: pytest.TempPathFactory)
     """A variational trigger graph and its project."""
     graph = make_graph("variational", module_events[:3000])
     folder = tmp_path_factory.mktemp("project") / "firmware"
-    convert_trigger_graph(graph, folder, FirmwareSettings())
+    convert(graph, folder, (module_events,))
     return graph, folder
 
 
@@ -74,21 +90,96 @@ def project(module_events: np.ndarray, tmp_path_factory: pytest.TempPathFactory)
 def test_every_bit_of_200_000_events(
     kind: str, score: str, module_events: np.ndarray, tmp_path: Path
 ) -> None:
-    graph = make_graph(kind, module_events[:3000], score=score)
-    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    graph = make_graph(kind, module_events[:3000], scores=[score])
+    convert(graph, tmp_path / "firmware", (module_events,))
     # Every representable input of a slot, in all slots at once.
     values = np.arange(UNITS.low, UNITS.high + 1).astype(np.int32)
     every_value = np.repeat(values[:, None], N_FEATURES, axis=1)
     n_stress = 200_000 - len(module_events) - len(every_value)
-    stress = stress_events(UNITS, N_FEATURES, n_stress, seed=1)
+    stress = stress_events(UNITS, (N_FEATURES,), n_stress, seed=1)
     samples = {"background": module_events, "every value": every_value, "stress": stress}
-    validation = validate_project(graph, tmp_path / "firmware", samples)
+    validation = validate_project(
+        graph, tmp_path / "firmware", {name: (sample,) for name, sample in samples.items()}
+    )
     assert validation.events == 200_000
     assert validation.mismatching_bits == 0
-    assert {c.mismatching_events for c in validation.comparisons.values()} == {0}
-    assert 0 < validation.firmware["background"].trigger.mean() < 0.05
-    assert validation.firmware["stress"].trigger.any()
+    assert {c.mismatching_events for c in validation.firmware.values()} == {0}
+    # Keras is exact here, too, and was compared.
+    assert validation.inexact_layers == ()
+    assert {c.mismatching_events for c in validation.keras.values()} == {0}
+    assert validation.bench.events == 200 and validation.bench.mismatching_events == 0
+    assert 0 < validation.outputs["background"].trigger.mean() < 0.05
+    assert validation.outputs["stress"].trigger.any()
     assert_saturated(graph, stress)
+
+
+@pytest.mark.parametrize(
+    ("io_type", "threshold"), [("io_parallel", "constant"), ("io_stream", "input")]
+)
+def test_all_scores_at_once(
+    io_type: str, threshold: str, module_events: np.ndarray, tmp_path: Path
+) -> None:
+    events = module_events[:3000]
+    graph = make_graph("variational", events, None, ALL_SCORES, threshold == "input")
+    convert(graph, tmp_path / "firmware", (events,), io_type=io_type)
+    stress = stress_events(UNITS, (N_FEATURES,), 3000, seed=1)
+    samples = {"background": (events,), "stress": (stress,)}
+    samples = {name: with_threshold(graph, values) for name, values in samples.items()}
+    if threshold == "input":
+        # Other thresholds than the calibrated one.
+        form = graph.get_layer("threshold").input_format
+        samples["any threshold"] = (events, stress_events(form, (1,), len(events), seed=2))
+        assert graph_interface(graph).inputs[-1].name == "threshold"
+    validation = validate_project(graph, tmp_path / "firmware", samples)
+    assert validation.mismatching_bits == 0
+    assert tuple(validation.outputs["background"].scores) == ALL_SCORES
+    for name, output in validation.outputs.items():
+        assert 0 < output.trigger.mean() < 1, name
+
+
+@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(8,), latent_dim=2, condition_dim=2)
+    precision = FixedPoint()
+    model = build_autoencoder("conditional_variational", spec, precision)
+    inputs = tuple(stress_events(precision.input, (n,), 2000, seed=n) for n in (6, 2))
+    graph = build_trigger_graph(model, ["squared_error", "kl_divergence"], inputs, 0.1)
+    convert(graph, tmp_path / "firmware", inputs, io_type=io_type)
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": inputs})
+    assert (validation.events, validation.mismatching_bits) == (2000, 0)
+    # The condition counts.
+    other = ExactGraph(graph).evaluate(inputs[0], -inputs[1])
+    assert (other.score != validation.reference["stress"].score).any()
+
+
+@pytest.mark.parametrize(
+    ("io_type", "likelihood"), [("io_parallel", "bernoulli"), ("io_stream", "gaussian")]
+)
+def test_images(io_type: str, likelihood: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    spec = ConvolutionalSpec(
+        kind="convolutional",
+        image_shape=(4, 8, 1),
+        filters=(3, 2),
+        kernel_size=3,
+        hidden_dims=(6,),
+        latent_dim=2,
+    )
+    precision = FixedPoint(input="fixed<6,1>", reconstruction="fixed<8,4>")
+    model = build_autoencoder("plain", spec, precision, likelihood=likelihood)
+    images = np.abs(stress_events(precision.input, (4, 8, 1), 1500, seed=1))
+    images = precision.input.quantize(images)
+    scores = ["reconstruction_error", "absolute_error", "squared_latent_norm"]
+    graph = build_trigger_graph(model, scores, (images,), 0.1)
+    convert(graph, tmp_path / "firmware", (images,), io_type=io_type)
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (images,)})
+    assert (validation.events, validation.mismatching_bits) == (1500, 0)
+    # A table errs by its bound in each pixel.
+    expected = model.score(images, "absolute_error")
+    bound = 32 * 2.0**-6 if likelihood == "bernoulli" else 1e-4
+    found = validation.reference["stress"].scores["absolute_error"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
 
 
 def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_path: Path) -> None:
@@ -97,11 +188,11 @@ def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_p
         input_dim=N_FEATURES, hidden_dims=(), latent_dim=64, latent_activation="relu"
     )
     model = build_autoencoder("sparse", spec, FixedPoint(), likelihood="masked_gaussian")
-    graph = make_graph("sparse", module_events[:3000], model, "reconstruction_error")
-    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    graph = make_graph("sparse", module_events[:3000], model, ["reconstruction_error"])
+    convert(graph, tmp_path / "firmware", (module_events,))
     samples = {
-        "background": module_events[:20_000],
-        "stress": stress_events(UNITS, N_FEATURES, 5000, seed=1),
+        "background": (module_events[:20_000],),
+        "stress": (stress_events(UNITS, (N_FEATURES,), 5000, seed=1),),
     }
     validation = validate_project(graph, tmp_path / "firmware", samples)
     assert (validation.events, validation.mismatching_bits) == (25_000, 0)
@@ -122,34 +213,52 @@ def assert_saturated(graph: keras.Model, integers: np.ndarray) -> None:
         assert found.min() == form.low, layer.name
 
 
-@pytest.mark.parametrize(("kind", "score"), CASES)
-def test_graph_equals_the_autoencoder_itself(
-    kind: str, score: str, module_events: np.ndarray
-) -> None:
-    # Not only graph == firmware: the graph is the model, its scaler and its score.
+def test_graph_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
+    # Not only graph == firmware: the graph is the model, its scaler and its scores.
     events = module_events[:3000]
-    model = make_model(kind)
-    graph = make_graph(kind, events, model, score)
+    model = make_model("variational")
+    graph = make_graph("variational", events, model, ALL_SCORES)
     x = FixedPoint().input.quantize(L1Scaler.fit(events, QUANTILES).transform(events))
-    found = run_trigger_graph(graph, events).score
-    # The model sums in float32.
-    np.testing.assert_allclose(found, model.score(x, score), rtol=1e-6)
+    found = ExactGraph(graph).evaluate(events).scores
+    expected = model.scores(x)
+    log_var = map_batches(model.encoder, x.astype(np.float32))[1]
+    for name in ALL_SCORES:
+        # The model sums in float32; a table errs by 1/64 in each of the three entries.
+        bound = np.full(len(events), 1e-5 * expected[name].max())
+        if name == "kl_divergence":
+            bound += 3 / 64 / 2
+        if name == "normalized_latent_norm":
+            bound += (model.encode(x) ** 2).sum(axis=1) / 64
+        assert (np.abs(found[name] - expected[name]) <= bound).all(), name
+    assert log_var.std() > 0
 
 
 def test_threshold_passes_the_target_rate(module_events: np.ndarray, project: tuple) -> None:
     graph, _ = project
-    rate = run_trigger_graph(graph, module_events[:3000]).trigger.mean()
+    rate = ExactGraph(graph).evaluate(module_events[:3000]).trigger.mean()
     assert 0 < rate <= 0.01
 
 
-def test_masked_score_ignores_empty_slots(module_events: np.ndarray) -> None:
-    graph = make_graph("plain", module_events[:3000])
-    probe = keras.Model(
-        graph.inputs, [graph.get_layer("input_and_reconstruction").output, graph.outputs[0]]
+def test_wide_formats_round_in_keras_not_in_firmware(
+    module_events: np.ndarray, tmp_path: Path
+) -> None:
+    wide = FixedPoint(
+        input="fixed<20,5>",
+        weight="fixed<18,3>",
+        bias="fixed<18,3>",
+        activation="ufixed<18,5>",
+        latent="fixed<18,5>",
     )
-    pair, score = map_batches(probe, module_events[:500])
-    x, y = pair[:, :N_FEATURES], pair[:, N_FEATURES:]
-    np.testing.assert_array_equal(score[:, 0], np.where(x != 0, (x - y) ** 2, 0).sum(axis=1))
+    model = make_model("variational", wide)
+    graph = make_graph("variational", module_events[:3000], model)
+    convert(graph, tmp_path / "firmware", (module_events,))
+    validation = validate_project(
+        graph, tmp_path / "firmware", {"background": (module_events[:5000],)}
+    )
+    assert validation.mismatching_bits == 0
+    assert validation.firmware["background"].mismatching_events == 0
+    assert "encoder_dense_2" in validation.inexact_layers
+    assert validation.keras["background"].mismatching_events > 0
 
 
 class TestTheProofCanFail:
@@ -177,10 +286,31 @@ class TestTheProofCanFail:
         weights = max(folder.glob("firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
         self.flip_lowest_bit(weights, step)
         self.flip_lowest_bit(weights.with_suffix(".h"), step, opening="{")
-        validation = validate_project(graph, folder, {"background": module_events[:5000]})
+        validation = validate_project(graph, folder, {"background": (module_events[:5000],)})
         assert validation.mismatching_bits > 0
-        first = validation.comparisons["background"].first_mismatching_event
+        first = validation.firmware["background"].first_mismatching_event
         assert first is not None and first >= 0
+        assert validation.keras["background"].mismatching_bits == 0
+
+    def test_swapped_layers(
+        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+    ) -> None:
+        graph, folder = copy
+        # A score of the wrong tensor, of the same size.
+        top = folder / "firmware" / "anomaly_trigger.cpp"
+        text = top.read_text()
+        assert text.count("nnet::squared_norm") == 1
+        top.write_text(text.replace("nnet::squared_norm", "nnet::absolute_norm"))
+        header = folder / "firmware" / "nnet_utils" / "nnet_trigger.h"
+        header.write_text(
+            header.read_text().replace(
+                "// x^2 w",
+                "struct absolute_norm { template <class x_T, class sum_T> static void add(x_T x, "
+                "sum_T &sum) { if (x < 0) sum -= x; else sum += x; } };\n// x^2 w",
+            )
+        )
+        validation = validate_project(graph, folder, {"background": (module_events[:1000],)})
+        assert validation.mismatching_bits > 0
 
     def test_weights_that_only_synthesis_would_see(
         self, copy: tuple[keras.Model, Path], module_events: np.ndarray
@@ -189,7 +319,18 @@ class TestTheProofCanFail:
         header = max(folder.glob("firmware/weights/w*.h"), key=lambda p: p.stat().st_size)
         self.flip_lowest_bit(header, FixedPoint().weight.step, opening="{")
         with pytest.raises(ProofError, match=r"must hold the same weights, but differ"):
-            validate_project(graph, folder, {"background": module_events[:10]})
+            validate_project(graph, folder, {"background": (module_events[:10],)})
+
+    def test_weight_file_that_the_program_misses(
+        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+    ) -> None:
+        # hls4ml's loader ends the process: not this one.
+        _, folder = copy
+        weights = max(folder.glob("firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
+        weights.unlink()
+        message = r"simulation must end with 0, got 1: ERROR: file .*w"
+        with Simulation(folder) as simulation, pytest.raises(ProofError, match=message):
+            simulation.run(module_events[:10])
 
     def test_threshold_off_by_one_lsb(
         self, project: tuple, module_events: np.ndarray, tmp_path: Path
@@ -199,47 +340,49 @@ class TestTheProofCanFail:
         decision = graph.get_layer("trigger")
         for layer in config["layers"]:
             if layer["name"] == "trigger":
-                layer["config"]["threshold"] -= decision.input_format.step
+                layer["config"]["threshold"] -= decision.input_formats[0].step
         other = keras.Model.from_config(config)
         other.set_weights(graph.get_weights())
-        convert_trigger_graph(other, tmp_path / "firmware", FirmwareSettings())
+        convert(other, tmp_path / "firmware", (module_events,))
         # An event exactly at the threshold is there: it was set on one of these.
         validation = validate_project(
-            graph, tmp_path / "firmware", {"background": module_events[:3000]}
+            graph, tmp_path / "firmware", {"background": (module_events[:3000],)}
         )
         assert 0 < validation.mismatching_bits < 100
 
+    def test_other_ports(self, project: tuple, module_events: np.ndarray, tmp_path: Path) -> None:
+        graph, _ = project
+        other = make_graph("plain", module_events[:3000])
+        convert(other, tmp_path / "firmware", (module_events,))
+        with pytest.raises(ProofError, match="must have the ports of its trigger graph"):
+            validate_project(graph, tmp_path / "firmware", {"background": (module_events[:10],)})
+
     def test_comparison_counts_bits(self) -> None:
-        form = FixedPointFormat.parse("ufixed<8,4>")
-        expected = TriggerOutput(np.array([1.0, 2.0, 3.0]), np.array([False, True, False]))
+        forms = {name: FixedPointFormat.parse("ufixed<8,4>") for name in ("a", "b")}
+        step = forms["a"].step
+        expected = TriggerOutput(
+            {"a": np.array([1.0, 2.0, 3.0]), "b": np.zeros(3)}, np.array([False, True, False])
+        )
         found = TriggerOutput(
-            np.array([1.0, 2.0 + 3 * form.step, 3.0 + form.step / 4]),
+            {"a": np.array([1.0, 2.0 + 3 * step, 3.0 + step / 4]), "b": np.array([step, 0, 0])},
             np.array([False, False, False]),
         )
-        comparison = compare_outputs(expected, found, form)
-        assert (comparison.events, comparison.mismatching_events) == (3, 2)
-        # Two score bits and the trigger bit of the second; the third is off the grid.
-        assert comparison.mismatching_bits == 2 + 1 + 1
-        assert comparison.first_mismatching_event == 1
+        comparison = compare_outputs(expected, found, forms)
+        assert (comparison.events, comparison.mismatching_events) == (3, 3)
+        # A bit of the other score; two score bits and the trigger bit; the third is off the grid.
+        assert comparison.mismatching_bits == 1 + 2 + 1 + 1
+        assert comparison.first_mismatching_event == 0
 
 
-def test_the_projects_own_bench_gives_the_expected_outputs(
-    project: tuple, module_events: np.ndarray, tmp_path: Path
-) -> None:
-    graph, _ = project
-    folder = tmp_path / "firmware"
-    convert_trigger_graph(graph, folder, FirmwareSettings(), module_events[:300])
-    command = ["g++", "-std=c++17", "-O1", "-w", "-Ifirmware/ap_types"]
-    command += [f'-DWEIGHTS_DIR="{folder}/firmware/weights"', "-o", "bench"]
-    command += ["anomaly_trigger_test.cpp", "firmware/anomaly_trigger.cpp"]
-    subprocess.run(command, cwd=folder, check=True)
-    subprocess.run(["./bench"], cwd=folder, check=True, capture_output=True)
-    # The bench writes score and trigger on lines of their own, in six digits.
-    found = np.loadtxt(folder / "tb_data" / "csim_results.log").reshape(-1, 2)
-    expected = np.loadtxt(folder / "tb_data" / "tb_output_predictions.dat")
-    assert len(expected) == 300
-    np.testing.assert_array_equal(found[:, 1], expected[:, 1])
-    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-5)
+def test_the_projects_own_bench_gives_every_bit(project: tuple, module_events: np.ndarray) -> None:
+    graph, folder = project
+    with Simulation(folder) as simulation:
+        found = simulation.run_bench()
+    expected = ExactGraph(graph).evaluate(module_events[:200])
+    np.testing.assert_array_equal(found.score, expected.score)
+    np.testing.assert_array_equal(found.trigger, expected.trigger)
+    written = np.loadtxt(folder / "tb_data" / "tb_output_predictions.dat")
+    np.testing.assert_array_equal(written, np.stack([expected.score, expected.trigger], axis=1))
 
 
 def test_project_is_complete_and_replaced_as_a_whole(
@@ -249,15 +392,23 @@ def test_project_is_complete_and_replaced_as_a_whole(
     folder = tmp_path / "firmware"
     folder.mkdir()
     (folder / "stale").touch()
-    convert_trigger_graph(
-        graph, folder, FirmwareSettings(part="xcvu9p-flga2104-2L-e", clock_ns=2.5)
-    )
+    convert(graph, folder, (module_events,), part="xcvu9p-flga2104-2L-e", clock_ns=2.5)
     assert not (folder / "stale").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["firmware"]
     assert "writing-" not in (folder / "hls4ml_config.yml").read_text()
     script = (folder / "project.tcl").read_text() + (folder / "build_prj.tcl").read_text()
     assert "xcvu9p-flga2104-2L-e" in script and "2.5" in script
     check_weight_files(folder)
+    interface = read_interface(folder)
+    assert [(port.name, port.format, port.n_values) for port in interface.inputs] == [
+        ("objects", "fixed<13,13>", 57)
+    ]
+    assert [port.name for port in interface.outputs] == ["squared_latent_norm", "trigger"]
+    # The types of the C++ hold what the interface states.
+    score = interface.outputs[0]
+    assert f"ap_{score.format} squared_latent_norm_t" in (
+        (folder / "firmware" / "defines.h").read_text()
+    )
 
 
 @pytest.mark.parametrize("strategy", ["resource", "distributed_arithmetic"])
@@ -266,18 +417,22 @@ def test_other_strategies_are_exact(
     project: tuple, module_events: np.ndarray, tmp_path: Path, strategy: str
 ) -> None:
     graph, _ = project
-    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(strategy=strategy))
-    samples = {"background": module_events[:20_000]}
+    convert(graph, tmp_path / "firmware", (module_events,), strategy=strategy)
+    samples = {"background": (module_events[:20_000],)}
     assert validate_project(graph, tmp_path / "firmware", samples).mismatching_bits == 0
 
 
 class TestRefusals:
+    def build(self, model: Autoencoder, score: str, events: np.ndarray) -> keras.Model:
+        scaler = L1Scaler.fit(events, QUANTILES)
+        return build_trigger_graph(model, [score], (events,), 0.1, scaler, UNITS)
+
     def test_no_compiler(
         self, project: tuple, module_events: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", "/nowhere")
         with pytest.raises(InputError, match=r"g\+\+ must be on PATH for C-simulation"):
-            simulate_project(project[1], module_events[:1])
+            Simulation(project[1])
 
     def test_project_that_does_not_compile(
         self, project: tuple, module_events: np.ndarray, tmp_path: Path
@@ -285,88 +440,59 @@ class TestRefusals:
         shutil.copytree(project[1], tmp_path / "firmware")
         (tmp_path / "firmware" / "firmware" / "defines.h").write_text("broken")
         with pytest.raises(InputError, match=r"must compile with g\+\+, got: .*defines.h"):
-            simulate_project(tmp_path / "firmware", module_events[:1])
+            Simulation(tmp_path / "firmware")
 
     def test_wrong_feature_count(self, project: tuple, module_events: np.ndarray) -> None:
-        with pytest.raises(InputError, match=r"must have shape \(events, 57\), got \(1, 56\)"):
-            simulate_project(project[1], module_events[:1, :56])
+        message = r"\(objects: 57\) values an event, got .*\(1, 56\)"
+        with Simulation(project[1]) as simulation, pytest.raises(InputError, match=message):
+            simulation.run(module_events[:1, :56])
 
     def test_no_project(self, module_events: np.ndarray, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="HLS project not found: "):
-            simulate_project(tmp_path, module_events[:1])
+            Simulation(tmp_path)
 
     def test_float_model(self, module_events: np.ndarray) -> None:
         spec = ArchitectureSpec(input_dim=N_FEATURES)
         model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
-        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
         with pytest.raises(InputError, match="quantizer must be quantized_bits"):
-            build_trigger_graph(
-                model, scaler, UNITS, "reconstruction_error", module_events[:100], 0.1
-            )
-
-    def test_unknown_score(self, module_events: np.ndarray) -> None:
-        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
-        with pytest.raises(InputError, match="score in firmware must be one of squared_latent"):
-            build_trigger_graph(
-                make_model("variational"), scaler, UNITS, "kl_divergence", module_events[:100], 0.1
-            )
+            self.build(model, "reconstruction_error", module_events[:100])
 
     @pytest.mark.parametrize(
-        ("objective", "options", "message"),
-        [
-            (
-                "plain",
-                {"image_shape": (8, 8, 1), "filters": (2,), "upsampling": "transpose"},
-                "layer 'decoder_conv_1' must not be a QConv2DTranspose: hls4ml has no transposed",
-            ),
-            ("plain", {"image_shape": (8, 8, 1), "filters": (2,)}, "must belong to a dense auto"),
-            ("conditional_variational", {"condition_dim": 3}, "'encoder_with_condition' must bel"),
-        ],
+        ("kind", "score"), [("variational", "negative_elbo"), ("plain", "kl_divergence")]
     )
-    def test_layers_without_a_place_in_firmware(
-        self,
-        module_events: np.ndarray,
-        objective: str,
-        options: dict[str, object],
-        message: str,
-    ) -> None:
-        spec = (
-            ConvolutionalSpec(kind="convolutional", **options)
-            if "filters" in options
-            else ArchitectureSpec(input_dim=N_FEATURES, **options)
-        )
-        model = build_autoencoder(objective, spec, FixedPoint())
-        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
-        with pytest.raises(InputError, match=message):
-            build_trigger_graph(
-                model, scaler, UNITS, "reconstruction_error", module_events[:100], 0.1
-            )
+    def test_unknown_score(self, module_events: np.ndarray, kind: str, score: str) -> None:
+        with pytest.raises(InputError, match=f"score of .* in firmware must be .*, got '{score}'"):
+            self.build(make_model(kind), score, module_events[:100])
 
-    def test_sums_too_wide_for_float32(self, module_events: np.ndarray) -> None:
-        wide = FixedPoint(weight="fixed<16,2>", input="fixed<16,4>")
-        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
+    def test_layer_without_a_place_in_firmware(self) -> None:
+        spec = ConvolutionalSpec(
+            kind="convolutional", image_shape=(8, 8, 1), filters=(2,), upsampling="transpose"
+        )
+        model = build_autoencoder("plain", spec, FixedPoint())
+        images = np.zeros((100, 8, 8, 1))
         with pytest.raises(
-            InputError, match=r"sums in layer 'encoder_dense_1' must stay within 2\^24 units"
+            InputError,
+            match="layer 'decoder_conv_1' must not be a QConv2DTranspose: hls4ml has no transposed",
         ):
-            build_trigger_graph(
-                make_model("variational", wide),
-                scaler,
-                UNITS,
-                "squared_latent_norm",
-                module_events[:100],
-                0.1,
-            )
+            build_trigger_graph(model, ["squared_error"], (images,), 0.1)
+
+    def test_sums_too_wide_for_float64(self, module_events: np.ndarray) -> None:
+        wide = FixedPoint(
+            weight="fixed<30,2>",
+            bias="fixed<30,2>",
+            activation="ufixed<30,4>",
+            latent="fixed<30,4>",
+        )
+        with pytest.raises(
+            InputError, match=r"sums in layer 'encoder_dense_2' must stay within 2\^53 units"
+        ):
+            self.build(make_model("variational", wide), "squared_latent_norm", module_events[:100])
 
     def test_dense_layer_too_large_to_unroll(self, module_events: np.ndarray) -> None:
         keras.utils.set_random_seed(1)
         spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(80,))
-        model = VariationalAutoencoder(
-            build_encoder(spec, FixedPoint(), True), build_decoder(spec, FixedPoint())
-        )
-        scaler = L1Scaler.fit(module_events[:100], QUANTILES)
-        graph = build_trigger_graph(
-            model, scaler, UNITS, "squared_latent_norm", module_events[:100], 0.1
-        )
+        model = build_autoencoder("variational", spec, FixedPoint())
+        graph = self.build(model, "squared_latent_norm", module_events[:100])
         with pytest.raises(InputError, match="weights of layer 'encoder_dense_1' must be <= 4096"):
             convert_trigger_graph(graph, Path("never"), FirmwareSettings())
 
@@ -374,7 +500,9 @@ class TestRefusals:
         ("settings", "message"),
         [
             ({"part": "ep4ce6"}, "part must start with one of xc7a, .*, got 'ep4ce6'"),
-            ({"io_type": "io_serial"}, "Input should be 'io_parallel'"),
+            ({"io_type": "io_serial"}, "Input should be 'io_parallel' or 'io_stream'"),
+            ({"threshold": "later"}, "Input should be 'constant' or 'input'"),
+            ({"table_error": 0.0}, "greater than 0"),
             ({"clock_ns": 0.0}, "greater than 0"),
             ({"clock": 5.0}, "Extra inputs are not permitted"),
         ],
@@ -382,3 +510,13 @@ class TestRefusals:
     def test_settings(self, settings: dict[str, object], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             FirmwareSettings(**settings)
+
+
+def test_keras_and_reference_agree_without_a_project(module_events: np.ndarray) -> None:
+    graph = make_graph("plain", module_events[:3000])
+    expected, found = (
+        ExactGraph(graph).evaluate(module_events),
+        run_trigger_graph(graph, module_events),
+    )
+    np.testing.assert_array_equal(found.score, expected.score)
+    np.testing.assert_array_equal(found.trigger, expected.trigger)

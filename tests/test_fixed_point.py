@@ -30,14 +30,14 @@ def test_other_forms_are_refused(text: str) -> None:
         FixedPointFormat.parse(text)
 
 
-@pytest.mark.parametrize("width", [0, 33])
+@pytest.mark.parametrize("width", [0, 64])
 def test_impossible_width(width: int) -> None:
-    with pytest.raises(InputError, match=rf"width of fixed<{width},3> must be 1 to 32 bits"):
+    with pytest.raises(InputError, match=rf"width of fixed<{width},3> must be 1 to 63 bits"):
         FixedPointFormat.parse(f"fixed<{width},3>")
 
 
 def test_impossible_integer_bits() -> None:
-    with pytest.raises(InputError, match=r"integer bits of fixed<8,-99> must be -32 to 32"):
+    with pytest.raises(InputError, match=r"integer bits of fixed<8,-99> must be -63 to 63"):
         FixedPointFormat.parse("fixed<8,-99>")
 
 

@@ -55,7 +55,7 @@ def test_save_and_load(events: np.ndarray, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pt_offset", [0.0, 0.5])
-def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
+def test_keras_exact_and_logic_equal_the_scaler_on_all_inputs_of_a_slot(
     events: np.ndarray, pt_offset: float
 ) -> None:
     from hls.layers import ScaleObjects
@@ -64,7 +64,7 @@ def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
     units = HardwareUnits()
     scaler = L1Scaler.fit(events, ScalingQuantiles(pt_offset=pt_offset))
     layer = ScaleObjects(
-        list(scaler.offset), list(scaler.shift), input_format=str(units.format), name="scale"
+        list(scaler.offset), list(scaler.shift), input_formats=[str(units.format)], name="scale"
     )
     values = np.arange(units.format.low, units.format.high + 1).astype(int)
     # Every value of every feature, beside an empty slot, the smallest pT and a large one.
@@ -74,8 +74,9 @@ def test_keras_and_logic_equal_numpy_on_all_inputs_of_a_slot(
     )
     expected = scaler.transform(inputs)
     np.testing.assert_array_equal(np.asarray(layer(inputs.astype("float32"))), expected)
+    np.testing.assert_array_equal(layer.exact(inputs.astype(float)), expected)
     np.testing.assert_array_equal(
-        trace_logic(layer, N_FEATURES).predict(inputs.astype(float)), expected
+        trace_logic(layer, (N_FEATURES,)).predict(inputs.astype(float)), expected
     )
 
 

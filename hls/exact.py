@@ -1,0 +1,351 @@
+"""The exact reference: a trigger graph in NumPy, without a rounding that it does not state.
+
+Every number in a trigger graph is a fixed-point number. float64 holds it, and every partial sum on
+the way to it, as long as these stay within 2^53 units of their last bit: `ExactGraph` proves that
+before it evaluates. Weights are quantized here, from the formats alone; neither Keras' float32
+arithmetic nor hls4ml has a part in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hls.grid import Grid
+from hls.layers import LogicLayer
+from keras_ae.errors import InputError
+from keras_ae.precision import quantizer_format
+
+#: float64 and float32 hold every integer up to here.
+EXACT_FLOAT64 = 2.0**53
+EXACT_FLOAT32 = 2.0**24
+
+#: Numbers of the widest tensor that are evaluated at once: they stay in the cache.
+_CHUNK_NUMBERS = 2**17
+
+
+@dataclass(frozen=True)
+class TriggerOutput:
+    """Scores by name, (events,) float64, the deciding one first; and `trigger` (events,) bool."""
+
+    scores: dict[str, np.ndarray]
+    trigger: np.ndarray
+
+    @property
+    def score(self) -> np.ndarray:
+        """The one that decides."""
+        return next(iter(self.scores.values()))
+
+    @classmethod
+    def of(cls, outputs: dict[str, np.ndarray]) -> TriggerOutput:
+        """Of the outputs of a trigger graph by name, (events, 1) each, the last the decision."""
+        *scores, trigger = (values.ravel() for values in outputs.values())
+        names = list(outputs)[:-1]
+        return cls(
+            {name: np.asarray(s, np.float64) for name, s in zip(names, scores, strict=True)},
+            trigger > 0.5,
+        )
+
+    def take(self, index: np.ndarray) -> TriggerOutput:
+        """The events at `index`."""
+        scores = {name: values[index] for name, values in self.scores.items()}
+        return TriggerOutput(scores, self.trigger[index])
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One layer in exact arithmetic: its function on arrays (events, ...), and on grids."""
+
+    exact: Callable[..., np.ndarray]
+    grid: Callable[..., Grid]
+    in_float32: bool = True
+    name: str = ""
+    inputs: tuple[str, ...] = ()
+
+
+class ExactGraph:
+    """A trigger graph, evaluated exactly.
+
+    Raises:
+        InputError: a layer without an exact form, or sums too wide for float64.
+    """
+
+    def __init__(self, graph: keras.Model) -> None:
+        layers = [layer for layer in graph.layers if not isinstance(layer, keras.layers.InputLayer)]
+        self._operations = [_operation(layer) for layer in layers]
+        self._input_names = [_producer(tensor) for tensor in graph.inputs]
+        self._output_names = [_producer(tensor) for tensor in graph.outputs]
+        #: Which values each layer can give, by name.
+        self.grids: dict[str, Grid] = {}
+        for name in self._input_names:
+            layer = graph.get_layer(name)
+            self.grids[name] = Grid.of(layer.input_format, tuple(layer.output.shape[1:]))
+        for operation in self._operations:
+            grid = operation.grid(*(self.grids[name] for name in operation.inputs))
+            if grid.units > EXACT_FLOAT64:
+                raise InputError(
+                    f"sums in layer '{operation.name}' must stay within 2^53 units of their last "
+                    f"bit, got {grid.units:.3g}: use narrower formats"
+                )
+            self.grids[operation.name] = grid
+
+    @property
+    def inexact_in_float32(self) -> tuple[str, ...]:
+        """Layers whose numbers, or sums on the way to them, Keras' float32 may round."""
+        return tuple(
+            operation.name
+            for operation in self._operations
+            if operation.in_float32 and self.grids[operation.name].units > EXACT_FLOAT32
+        )
+
+    def evaluate(self, *inputs: np.ndarray, n_threads: int | None = None) -> TriggerOutput:
+        """Scores and trigger bits of values of the graph's inputs, (events, ...) each.
+
+        Args:
+            inputs: in the order of the graph's.
+            n_threads: by default one for each core.
+        """
+        return TriggerOutput.of(self.outputs(*inputs, n_threads=n_threads))
+
+    def outputs(self, *inputs: np.ndarray, n_threads: int | None = None) -> dict[str, np.ndarray]:
+        """The graph's outputs by name, (events, ...) each."""
+        values = self._map(self._output_names, inputs, n_threads)
+        return dict(zip(self._output_names, values, strict=True))
+
+    def trace(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """The output of every layer by name, (events, ...) each."""
+        names = [operation.name for operation in self._operations]
+        return dict(zip(names, self._map(names, inputs, None), strict=True))
+
+    def _map(
+        self, names: Sequence[str], inputs: Sequence[np.ndarray], n_threads: int | None
+    ) -> list[np.ndarray]:
+        n_events = len(inputs[0])
+        size = max(1, _CHUNK_NUMBERS // max(int(np.prod(g.shape)) for g in self.grids.values()))
+        # One at least, so that the results of no events have their shape.
+        starts = range(0, max(n_events, 1), size)
+        with (
+            # One thread for each chunk instead of several for each product.
+            threadpool_limits(1, "blas"),
+            ThreadPoolExecutor(n_threads or os.cpu_count()) as pool,
+        ):
+            chunks = list(
+                pool.map(
+                    lambda first: self._evaluate(
+                        names, [part[first : first + size] for part in inputs]
+                    ),
+                    starts,
+                )
+            )
+        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    def _evaluate(self, names: Sequence[str], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        values = {
+            name: np.asarray(part, np.float64)
+            for name, part in zip(self._input_names, inputs, strict=True)
+        }
+        for operation in self._operations:
+            values[operation.name] = operation.exact(*(values[name] for name in operation.inputs))
+        return [values[name] for name in names]
+
+
+def _producer(tensor: Any) -> str:
+    return str(tensor._keras_history.operation.name)
+
+
+def _operation(layer: keras.Layer) -> Operation:
+    """A layer in exact arithmetic, with its place in the graph."""
+    inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+    if isinstance(layer, LogicLayer):
+        operation = Operation(layer.exact, layer.grid, layer.in_float32)
+    elif type(layer).__name__ in _OPERATIONS:
+        operation = _OPERATIONS[type(layer).__name__](layer)
+    else:
+        raise InputError(
+            f"layer '{layer.name}' must be one of {', '.join(_OPERATIONS)} or of the trigger's own "
+            f"logic, got {type(layer).__name__}"
+        )
+    return replace(operation, name=layer.name, inputs=tuple(map(_producer, inputs)))
+
+
+def quantized_weights(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray, float]:
+    """Kernel, bias (zero where there is none) and the kernel's last bit, in float64."""
+    kernel_format = quantizer_format(layer.kernel_quantizer_internal)
+    kernel = kernel_format.quantize(np.asarray(layer.kernel))
+    if not layer.use_bias:
+        return kernel, np.zeros(kernel.shape[-1]), kernel_format.step
+    bias_format = quantizer_format(layer.bias_quantizer_internal)
+    return kernel, bias_format.quantize(np.asarray(layer.bias)), kernel_format.step
+
+
+def _sum_grid(layer: keras.Layer, x: Grid, low: np.ndarray, high: np.ndarray) -> Grid:
+    """Of sum_k x_k kernel_kj + bias_j, with x_k (terms,) between low and high."""
+    kernel, bias, weight_step = quantized_weights(layer)
+    matrix = kernel.reshape(-1, kernel.shape[-1])  # (terms, outputs)
+    positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
+    bounds = low @ positive + high @ negative + bias, high @ positive + low @ negative + bias
+    step = float(np.min(x.step)) * weight_step
+    if layer.use_bias:
+        step = min(step, quantizer_format(layer.bias_quantizer_internal).step)
+    largest = np.maximum(-low, high) @ np.abs(matrix) + np.abs(bias)
+    shape = tuple(layer.output.shape[1:])
+    lowest, highest = (np.broadcast_to(bound, shape) for bound in bounds)
+    return Grid(np.full(shape, step), lowest, highest, float(largest.max()))
+
+
+def _dense(layer: keras.Layer) -> Operation:
+    kernel, bias, _ = quantized_weights(layer)
+
+    def exact(x: np.ndarray) -> np.ndarray:
+        y = x @ kernel
+        y += bias
+        return y
+
+    return Operation(exact, lambda x: _sum_grid(layer, x, x.low, x.high))
+
+
+def _convolution(layer: keras.Layer) -> Operation:
+    """Stride 1, padded to the same size, channels last."""
+    kernel, bias, _ = quantized_weights(layer)
+    height, width, _, n_filters = kernel.shape
+    # Keras pads less before than behind.
+    before = (height - 1) // 2, (width - 1) // 2
+    padding = [(0, 0), (before[0], height // 2), (before[1], width // 2), (0, 0)]
+
+    def exact(x: np.ndarray) -> np.ndarray:
+        padded = np.pad(x, padding)
+        y = np.broadcast_to(bias, (*x.shape[:3], n_filters)).copy()
+        for i in range(height):
+            for j in range(width):
+                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
+        return y
+
+    def grid(x: Grid) -> Grid:
+        # By channel; the padding is zero.
+        low, high = np.minimum(x.low, 0).min(axis=(0, 1)), np.maximum(x.high, 0).max(axis=(0, 1))
+        n_taps = height * width
+        return _sum_grid(layer, x, np.tile(low, n_taps), np.tile(high, n_taps))
+
+    return Operation(exact, grid)
+
+
+def _quantizer(layer: keras.Layer) -> Operation:
+    form = quantizer_format(layer.activation)
+    low, high = form.low / form.step, form.high / form.step
+
+    def exact(x: np.ndarray) -> np.ndarray:
+        y = x * (1 / form.step)
+        np.rint(y, out=y)
+        np.clip(y, low, high, out=y)
+        y *= form.step
+        return y
+
+    return Operation(exact, lambda x: x.take(form))
+
+
+def _reshape(layer: keras.Layer) -> Operation:
+    shape = tuple(layer.output.shape[1:])
+    return Operation(
+        lambda x: x.reshape(len(x), *shape), lambda x: x.map(lambda part: part.reshape(shape))
+    )
+
+
+def _concatenate(layer: keras.Layer) -> Operation:
+    def grid(*parts: Grid) -> Grid:
+        step, low, high = (
+            np.concatenate([getattr(part, name) for part in parts], axis=-1)
+            for name in ("step", "low", "high")
+        )
+        return Grid(step, low, high)
+
+    return Operation(lambda *parts: np.concatenate(parts, axis=-1), grid)
+
+
+def _max_pooling(layer: keras.Layer) -> Operation:
+    pool = _pool(layer)
+    return Operation(
+        lambda x: x.reshape(_tiled(x.shape, pool)).max(axis=(2, 4)),
+        lambda x: _tile_grid(x, pool),
+    )
+
+
+def _average_pooling(layer: keras.Layer) -> Operation:
+    pool = _pool(layer)
+    area = pool[0] * pool[1]
+
+    def grid(x: Grid) -> Grid:
+        tiled = _tile_grid(x, pool)
+        largest = area * max(float(-tiled.low.min()), float(tiled.high.max()))
+        return replace(tiled, step=tiled.step / area, largest_sum=largest / area)
+
+    return Operation(lambda x: x.reshape(_tiled(x.shape, pool)).mean(axis=(2, 4)), grid)
+
+
+def _upsampling(layer: keras.Layer) -> Operation:
+    height, width = layer.size
+
+    def repeat(x: np.ndarray) -> np.ndarray:
+        return x.repeat(height, axis=-3).repeat(width, axis=-2)
+
+    return Operation(repeat, lambda x: x.map(repeat))
+
+
+def _zero_padding(layer: keras.Layer) -> Operation:
+    padding = [*layer.padding, (0, 0)]
+
+    def grid(x: Grid) -> Grid:
+        step = np.pad(x.step, padding, constant_values=float(x.step.max()))
+        return Grid(step, np.pad(x.low, padding), np.pad(x.high, padding), x.largest_sum)
+
+    return Operation(lambda x: np.pad(x, [(0, 0), *padding]), grid)
+
+
+def _pool(layer: keras.Layer) -> tuple[int, int]:
+    """Height and width of the pool.
+
+    Raises:
+        InputError: pools that overlap, or leave pixels over.
+    """
+    height, width = layer.pool_size
+    rows, columns = layer.input.shape[1:3]
+    if tuple(layer.strides) != (height, width) or rows % height or columns % width:
+        raise InputError(
+            f"layer '{layer.name}' must have pools side by side that cover the image, got pool "
+            f"{(height, width)} with strides {tuple(layer.strides)} on {(rows, columns)}"
+        )
+    return height, width
+
+
+def _tiled(shape: tuple[int, ...], pool: tuple[int, int]) -> tuple[int, ...]:
+    """(events, rows, columns, channels) with an axis for the place in the pool after each."""
+    events, rows, columns, channels = shape
+    return events, rows // pool[0], pool[0], columns // pool[1], pool[1], channels
+
+
+def _tile_grid(x: Grid, pool: tuple[int, int]) -> Grid:
+    """What a pool can hold: the widest of its pixels."""
+    tiled = x.map(lambda part: part.reshape(_tiled((1, *x.shape), pool)))
+    axes = (0, 2, 4)
+    step, low, high = tiled.step.min(axis=axes), tiled.low.min(axis=axes), tiled.high.max(axis=axes)
+    return Grid(step, low, high, x.largest_sum)
+
+
+_OPERATIONS: dict[str, Callable[[keras.Layer], Operation]] = {
+    "QDense": _dense,
+    "QConv2D": _convolution,
+    "QActivation": _quantizer,
+    "Flatten": _reshape,
+    "Reshape": _reshape,
+    "Concatenate": _concatenate,
+    "MaxPooling2D": _max_pooling,
+    "AveragePooling2D": _average_pooling,
+    "UpSampling2D": _upsampling,
+    "ZeroPadding2D": _zero_padding,
+}

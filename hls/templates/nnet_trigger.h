@@ -1,0 +1,167 @@
+#ifndef NNET_TRIGGER_H_
+#define NNET_TRIGGER_H_
+
+// Scaling, look-up tables, scores and decision of an anomaly trigger.
+//
+// All arithmetic is exact: types of differences and products follow from their operands, sums are
+// kept in the type of the result, which holds the largest of them. Each function takes arrays
+// (io_parallel) or streams (io_stream).
+
+#include "nnet_common.h"
+
+namespace nnet {
+
+struct trigger_config {
+    static const unsigned n_in = 57;
+    // Features of a slot; the first is positive in a filled one.
+    static const unsigned slot_size = 3;
+    // An entry for each value of index_t.
+    static const unsigned table_size = 256;
+    typedef ap_fixed<8, 4> index_t;
+    // Of an image, and how often each row and column is repeated.
+    static const unsigned height = 1;
+    static const unsigned width = 1;
+    static const unsigned n_channels = 1;
+    static const unsigned rows = 2;
+    static const unsigned columns = 2;
+};
+
+// Scaling ------------------------------------------------------------------------------------------
+
+// (x - offset) * scale; zero in an empty slot where there is an offset.
+template <class data_T, class res_T, class offset_T, class scale_T, typename CONFIG_T>
+void scale_objects(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in], offset_T offset[CONFIG_T::n_in],
+                   scale_T scale[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Scale:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        bool filled = data[i - i % CONFIG_T::slot_size] > 0;
+        if (filled || offset[i] == 0)
+            res[i] = (data[i] - offset[i]) * scale[i];
+        else
+            res[i] = 0;
+    }
+}
+
+// Tables -------------------------------------------------------------------------------------------
+
+template <class data_T, class table_T, typename CONFIG_T>
+table_T look_up_one(data_T x, table_T table[CONFIG_T::table_size]) {
+    #pragma HLS INLINE
+    typename CONFIG_T::index_t index = x;
+    return table[index.range(CONFIG_T::index_t::width - 1, 0).to_uint()];
+}
+
+template <class data_T, class res_T, class table_T, typename CONFIG_T>
+void look_up(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in], table_T table[CONFIG_T::table_size]) {
+    #pragma HLS INLINE
+LookUp:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = look_up_one<data_T, table_T, CONFIG_T>(data[i], table);
+    }
+}
+
+// Images -------------------------------------------------------------------------------------------
+
+template <class data_T, class res_T, typename CONFIG_T>
+void upsample(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in * CONFIG_T::rows * CONFIG_T::columns]) {
+    #pragma HLS INLINE
+    const unsigned width = CONFIG_T::width * CONFIG_T::columns;
+Upsample:
+    for (unsigned i = 0; i < CONFIG_T::height * CONFIG_T::rows; i++) {
+        #pragma HLS UNROLL
+        for (unsigned j = 0; j < width; j++) {
+            #pragma HLS UNROLL
+            for (unsigned k = 0; k < CONFIG_T::n_channels; k++) {
+                #pragma HLS UNROLL
+                unsigned pixel = i / CONFIG_T::rows * CONFIG_T::width + j / CONFIG_T::columns;
+                res[(i * width + j) * CONFIG_T::n_channels + k] = data[pixel * CONFIG_T::n_channels + k];
+            }
+        }
+    }
+}
+
+// Scores: sums of a term of each element -----------------------------------------------------------
+
+// x^2
+struct squared_norm {
+    template <class x_T, class sum_T> static void add(x_T x, sum_T &sum) { sum += x * x; }
+};
+
+// x^2 w
+struct normalized_norm {
+    template <class x_T, class w_T, class sum_T> static void add(x_T x, w_T w, sum_T &sum) { sum += x * x * w; }
+};
+
+// (x^2 + w) / 2; half_T holds 0.5, and nothing is lost as it would be in a shift.
+template <class half_T> struct gaussian_divergence {
+    template <class x_T, class w_T, class sum_T> static void add(x_T x, w_T w, sum_T &sum) {
+        sum += half_T(0.5) * (x * x + w);
+    }
+};
+
+// (x - y)^2; with MASKED where x is not zero
+template <bool MASKED> struct squared_error {
+    template <class x_T, class y_T, class sum_T> static void add(x_T x, y_T y, sum_T &sum) {
+        auto difference = x - y;
+        if (!MASKED || x != 0)
+            sum += difference * difference;
+    }
+};
+
+// |x - y|; with MASKED where x is not zero
+template <bool MASKED> struct absolute_error {
+    template <class x_T, class y_T, class sum_T> static void add(x_T x, y_T y, sum_T &sum) {
+        auto difference = x - y;
+        if (!MASKED || x != 0) {
+            if (difference < 0)
+                sum -= difference;
+            else
+                sum += difference;
+        }
+    }
+};
+
+template <class term, class x_T, class res_T, typename CONFIG_T> void score(x_T x[CONFIG_T::n_in], res_T res[1]) {
+    #pragma HLS INLINE
+    res_T sum = 0;
+Score:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        term::add(x[i], sum);
+    }
+    res[0] = sum;
+}
+
+template <class term, class x_T, class y_T, class res_T, typename CONFIG_T>
+void score(x_T x[CONFIG_T::n_in], y_T y[CONFIG_T::n_in], res_T res[1]) {
+    #pragma HLS INLINE
+    res_T sum = 0;
+Score:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        term::add(x[i], y[i], sum);
+    }
+    res[0] = sum;
+}
+
+// Decision -----------------------------------------------------------------------------------------
+
+template <class score_T, class res_T, class threshold_T, typename CONFIG_T>
+void above_threshold(score_T score[1], res_T res[1], threshold_T threshold[1]) {
+    #pragma HLS INLINE
+    res[0] = score[0] > threshold[0] ? 1 : 0;
+}
+
+// With the threshold as an input.
+template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
+void above_input(score_T score[1], threshold_T threshold[1], res_T res[1]) {
+    #pragma HLS INLINE
+    res[0] = score[0] > threshold[0] ? 1 : 0;
+}
+
+} // namespace nnet
+
+#endif
