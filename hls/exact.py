@@ -2,8 +2,8 @@
 
 Every number in a trigger graph is a fixed-point number. float64 holds it, and every partial sum on
 the way to it, as long as these stay within 2^53 units of their last bit: `ExactGraph` proves that
-before it evaluates. Weights are quantized here, from the formats alone; neither Keras' float32
-arithmetic nor hls4ml has a part in it.
+before it evaluates, and takes float32, which is faster, where 2^24 units are enough. Weights are
+quantized here, from the formats alone; neither Keras nor hls4ml has a part in it.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Operation:
     in_float32: bool = True
     name: str = ""
     inputs: tuple[str, ...] = ()
+    dtype: type = np.float64
 
 
 class ExactGraph:
@@ -79,7 +80,7 @@ class ExactGraph:
 
     def __init__(self, graph: keras.Model) -> None:
         layers = [layer for layer in graph.layers if not isinstance(layer, keras.layers.InputLayer)]
-        self._operations = [_operation(layer) for layer in layers]
+        self._operations: list[Operation] = []
         self._input_names = [_producer(tensor) for tensor in graph.inputs]
         self._output_names = [_producer(tensor) for tensor in graph.outputs]
         #: Which values each layer can give, by name.
@@ -87,14 +88,17 @@ class ExactGraph:
         for name in self._input_names:
             layer = graph.get_layer(name)
             self.grids[name] = Grid.of(layer.input_format, tuple(layer.output.shape[1:]))
-        for operation in self._operations:
-            grid = operation.grid(*(self.grids[name] for name in operation.inputs))
+        for operation in map(_operation, layers):
+            inputs = [self.grids[name] for name in operation.inputs]
+            grid = operation.grid(*inputs)
             if grid.units > EXACT_FLOAT64:
                 raise InputError(
                     f"sums in layer '{operation.name}' must stay within 2^53 units of their last "
                     f"bit, got {grid.units:.3g}: use narrower formats"
                 )
             self.grids[operation.name] = grid
+            narrow = max(grid.units, *(x.units for x in inputs)) <= EXACT_FLOAT32
+            self._operations.append(replace(operation, dtype=np.float32) if narrow else operation)
 
     @property
     def inexact_in_float32(self) -> tuple[str, ...]:
@@ -147,12 +151,12 @@ class ExactGraph:
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
     def _evaluate(self, names: Sequence[str], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = {
-            name: np.asarray(part, np.float64)
-            for name, part in zip(self._input_names, inputs, strict=True)
-        }
+        values = dict(zip(self._input_names, inputs, strict=True))
         for operation in self._operations:
-            values[operation.name] = operation.exact(*(values[name] for name in operation.inputs))
+            arrays: list[np.ndarray] = [
+                np.asarray(values[name], operation.dtype) for name in operation.inputs
+            ]
+            values[operation.name] = operation.exact(*arrays)
         return [values[name] for name in names]
 
 
@@ -204,8 +208,8 @@ def _dense(layer: keras.Layer) -> Operation:
     kernel, bias, _ = quantized_weights(layer)
 
     def exact(x: np.ndarray) -> np.ndarray:
-        y = x @ kernel
-        y += bias
+        y: np.ndarray = x @ kernel.astype(x.dtype)
+        y += bias.astype(x.dtype)
         return y
 
     return Operation(exact, lambda x: _sum_grid(layer, x, x.low, x.high))
@@ -221,10 +225,12 @@ def _convolution(layer: keras.Layer) -> Operation:
 
     def exact(x: np.ndarray) -> np.ndarray:
         padded = np.pad(x, padding)
-        y = np.broadcast_to(bias, (*x.shape[:3], n_filters)).copy()
+        y = np.broadcast_to(bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
         for i in range(height):
             for j in range(width):
-                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
+                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j].astype(
+                    x.dtype
+                )
         return y
 
     def grid(x: Grid) -> Grid:

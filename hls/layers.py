@@ -53,7 +53,7 @@ class LogicLayer(keras.layers.Layer):
         self.input_formats = tuple(FixedPointFormat.parse(form) for form in input_formats)
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
-        """The layer's function on float64 arrays (events, ...)."""
+        """The layer's function on arrays (events, ...), of a type in which it is exact."""
         raise NotImplementedError
 
     def grid(self, *inputs: Grid) -> Grid:
@@ -91,11 +91,12 @@ class ScaleObjects(LogicLayer):
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         (integers,) = inputs
-        scaled = (integers - np.array(self.scaler.offset)) * self.steps
-        if any(self.scaler.offset):
-            filled = np.repeat(integers[:, :: len(FEATURES)] > 0, len(FEATURES), axis=1)
-            scaled *= filled | (np.array(self.scaler.offset) == 0)
-        return scaled
+        steps = self.steps.astype(integers.dtype)
+        if not any(self.scaler.offset):
+            return integers * steps
+        offset = np.array(self.scaler.offset, integers.dtype)
+        filled = np.repeat(integers[:, :: len(FEATURES)] > 0, len(FEATURES), axis=1)
+        return (integers - offset) * steps * (filled | (offset == 0))
 
     def grid(self, *inputs: Grid) -> Grid:
         (integers,) = inputs
