@@ -11,7 +11,7 @@ import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
 from hls.exact import ExactGraph
-from hls.interface import write_interface
+from hls.interface import Interface
 from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
 from keras_ae.errors import InputError
@@ -46,12 +46,15 @@ def convert_trigger_graph(
         InputError: a dense layer too large for the strategy.
     """
     _check_sizes(graph, settings)
+    exact = ExactGraph(graph)
+    interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
         _hls_model(graph, temporary, settings).write()
-        write_interface(graph, temporary)
+        interface.write(temporary)
         _widen_bench(temporary / f"{PROJECT_NAME}_test.cpp")
         if bench_inputs:
-            _write_bench_data(graph, temporary / "tb_data", bench_inputs)
+            expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
+            _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
         # hls4ml records where it wrote; the project is to be moved.
         record = temporary / "hls4ml_config.yml"
         record.write_text(record.read_text().replace(str(temporary), "."))
@@ -86,14 +89,12 @@ def _hls_model(
     )
 
 
-def _write_bench_data(graph: keras.Model, folder: Path, inputs: Sequence[np.ndarray]) -> None:
+def _write_bench_data(folder: Path, inputs: np.ndarray, outputs: np.ndarray) -> None:
     """Inputs and expected outputs, in the files that the test bench reads: one event a line."""
-    expected = ExactGraph(graph).outputs(*inputs)
     folder.mkdir(exist_ok=True)
-    features = np.hstack([part.reshape(len(part), -1) for part in inputs])
-    # 17 digits tell every float64 from the next.
-    np.savetxt(folder / BENCH_INPUTS, features, fmt="%.17g")
-    np.savetxt(folder / BENCH_OUTPUTS, np.hstack(list(expected.values())), fmt="%.17g")
+    for name, rows in ((BENCH_INPUTS, inputs), (BENCH_OUTPUTS, outputs)):
+        # 17 digits tell every float64 from the next.
+        np.savetxt(folder / name, rows, fmt="%.17g")
 
 
 def _widen_bench(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Nothing of hls4ml's in-memory model is used, so that what is simulated is what is handed over. It
 runs in processes of its own: hls4ml's streams keep their state in static variables, which threads
-would share, and its loader of weights ends the process that finds a file too short.
+would share, and its loader of weights ends the process that misses a file.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Simulation:
             InputError: inputs of other shapes than the project's.
             ProofError: the program fails.
         """
-        events = _join_inputs(self._interface, inputs)
+        events = self._interface.rows(*inputs)
         n_processes = n_processes or os.cpu_count() or 1
         # One at least, so that the results of no events have their shape.
         parts = np.array_split(events, max(1, min(n_processes, len(events))))
@@ -173,19 +173,6 @@ def check_weight_files(folder: Path) -> None:
         )
         if not np.array_equal(synthesized, simulated):
             raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
-
-
-def _join_inputs(interface: Interface, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """All numbers of an event in a row, (events, n)."""
-    shapes = [part.shape for part in inputs]
-    flat = [part.reshape(len(part), -1).astype(np.float64) for part in inputs]
-    expected = [(f"({port.name}: {port.n_values})") for port in interface.inputs]
-    if [part.shape[1] for part in flat] != [port.n_values for port in interface.inputs]:
-        raise InputError(
-            f"inputs of the project must be {', '.join(expected)} values an event, got arrays of "
-            f"shape {', '.join(map(str, shapes))}"
-        )
-    return np.hstack(flat)
 
 
 def _event_loop(interface: Interface) -> str:

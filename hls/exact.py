@@ -8,6 +8,7 @@ quantized here, from the formats alone; neither Keras nor hls4ml has a part in i
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,10 @@ class TriggerOutput:
 
 @dataclass(frozen=True)
 class Operation:
-    """One layer in exact arithmetic: its function on arrays (events, ...), and on grids."""
+    """One layer in exact arithmetic: its function on arrays (events, ...), and on grids.
+
+    `in_float32`: Keras computes it in float32. `dtype`: what `exact` is given here.
+    """
 
     exact: Callable[..., np.ndarray]
     grid: Callable[..., Grid]
@@ -81,11 +85,12 @@ class ExactGraph:
     def __init__(self, graph: keras.Model) -> None:
         layers = [layer for layer in graph.layers if not isinstance(layer, keras.layers.InputLayer)]
         self._operations: list[Operation] = []
-        self._input_names = [_producer(tensor) for tensor in graph.inputs]
-        self._output_names = [_producer(tensor) for tensor in graph.outputs]
+        #: Names of the layers that give the graph's inputs and outputs.
+        self.input_names = producers(graph.inputs)
+        self.output_names = producers(graph.outputs)
         #: Which values each layer can give, by name.
         self.grids: dict[str, Grid] = {}
-        for name in self._input_names:
+        for name in self.input_names:
             layer = graph.get_layer(name)
             self.grids[name] = Grid.of(layer.input_format, tuple(layer.output.shape[1:]))
         for operation in map(_operation, layers):
@@ -120,8 +125,8 @@ class ExactGraph:
 
     def outputs(self, *inputs: np.ndarray, n_threads: int | None = None) -> dict[str, np.ndarray]:
         """The graph's outputs by name, (events, ...) each."""
-        values = self._map(self._output_names, inputs, n_threads)
-        return dict(zip(self._output_names, values, strict=True))
+        values = self._map(self.output_names, inputs, n_threads)
+        return dict(zip(self.output_names, values, strict=True))
 
     def trace(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer by name, (events, ...) each."""
@@ -151,7 +156,7 @@ class ExactGraph:
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
     def _evaluate(self, names: Sequence[str], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = dict(zip(self._input_names, inputs, strict=True))
+        values = dict(zip(self.input_names, inputs, strict=True))
         for operation in self._operations:
             arrays: list[np.ndarray] = [
                 np.asarray(values[name], operation.dtype) for name in operation.inputs
@@ -160,13 +165,14 @@ class ExactGraph:
         return [values[name] for name in names]
 
 
-def _producer(tensor: Any) -> str:
-    return str(tensor._keras_history.operation.name)
+def producers(tensors: Any) -> tuple[str, ...]:
+    """Names of the layers that give a Keras tensor, or each of several."""
+    parts = tensors if isinstance(tensors, list | tuple) else [tensors]
+    return tuple(str(tensor._keras_history.operation.name) for tensor in parts)
 
 
 def _operation(layer: keras.Layer) -> Operation:
     """A layer in exact arithmetic, with its place in the graph."""
-    inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
     if isinstance(layer, LogicLayer):
         operation = Operation(layer.exact, layer.grid, layer.in_float32)
     elif type(layer).__name__ in _OPERATIONS:
@@ -176,68 +182,79 @@ def _operation(layer: keras.Layer) -> Operation:
             f"layer '{layer.name}' must be one of {', '.join(_OPERATIONS)} or of the trigger's own "
             f"logic, got {type(layer).__name__}"
         )
-    return replace(operation, name=layer.name, inputs=tuple(map(_producer, inputs)))
+    return replace(operation, name=layer.name, inputs=producers(layer.input))
 
 
-def quantized_weights(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray, float]:
-    """Kernel, bias (zero where there is none) and the kernel's last bit, in float64."""
-    kernel_format = quantizer_format(layer.kernel_quantizer_internal)
-    kernel = kernel_format.quantize(np.asarray(layer.kernel))
-    if not layer.use_bias:
-        return kernel, np.zeros(kernel.shape[-1]), kernel_format.step
-    bias_format = quantizer_format(layer.bias_quantizer_internal)
-    return kernel, bias_format.quantize(np.asarray(layer.bias)), kernel_format.step
+@dataclass(frozen=True)
+class QuantizedWeights:
+    """Kernel, bias (zero where there is none) and the last bit of either, in float64."""
 
+    kernel: np.ndarray
+    bias: np.ndarray
+    kernel_step: float
+    bias_step: float = math.inf
 
-def _sum_grid(layer: keras.Layer, x: Grid, low: np.ndarray, high: np.ndarray) -> Grid:
-    """Of sum_k x_k kernel_kj + bias_j, with x_k (terms,) between low and high."""
-    kernel, bias, weight_step = quantized_weights(layer)
-    matrix = kernel.reshape(-1, kernel.shape[-1])  # (terms, outputs)
-    positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
-    bounds = low @ positive + high @ negative + bias, high @ positive + low @ negative + bias
-    step = float(np.min(x.step)) * weight_step
-    if layer.use_bias:
-        step = min(step, quantizer_format(layer.bias_quantizer_internal).step)
-    largest = np.maximum(-low, high) @ np.abs(matrix) + np.abs(bias)
-    shape = tuple(layer.output.shape[1:])
-    lowest, highest = (np.broadcast_to(bound, shape) for bound in bounds)
-    return Grid(np.full(shape, step), lowest, highest, float(largest.max()))
+    @classmethod
+    def of(cls, layer: keras.Layer) -> QuantizedWeights:
+        """Of a layer of QKeras, from its formats alone."""
+        kernel_format = quantizer_format(layer.kernel_quantizer_internal)
+        kernel = kernel_format.quantize(np.asarray(layer.kernel))
+        if not layer.use_bias:
+            return cls(kernel, np.zeros(kernel.shape[-1]), kernel_format.step)
+        bias_format = quantizer_format(layer.bias_quantizer_internal)
+        bias = bias_format.quantize(np.asarray(layer.bias))
+        return cls(kernel, bias, kernel_format.step, bias_format.step)
+
+    def sum_grid(
+        self, step: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]
+    ) -> Grid:
+        """Of sum_k x_k kernel_kj + bias_j, with x_k (terms,) between low and high, in `shape`."""
+        matrix = self.kernel.reshape(-1, self.kernel.shape[-1])  # (terms, outputs)
+        positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
+        lowest = low @ positive + high @ negative + self.bias
+        highest = high @ positive + low @ negative + self.bias
+        largest = np.maximum(-low, high) @ np.abs(matrix) + np.abs(self.bias)
+        last_bit = min(float(np.min(step)) * self.kernel_step, self.bias_step)
+        return Grid(
+            np.full(shape, last_bit),
+            np.broadcast_to(lowest, shape),
+            np.broadcast_to(highest, shape),
+            float(largest.max()),
+        )
 
 
 def _dense(layer: keras.Layer) -> Operation:
-    kernel, bias, _ = quantized_weights(layer)
+    weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
 
     def exact(x: np.ndarray) -> np.ndarray:
-        y: np.ndarray = x @ kernel.astype(x.dtype)
-        y += bias.astype(x.dtype)
+        y: np.ndarray = x @ weights.kernel.astype(x.dtype)
+        y += weights.bias.astype(x.dtype)
         return y
 
-    return Operation(exact, lambda x: _sum_grid(layer, x, x.low, x.high))
+    return Operation(exact, lambda x: weights.sum_grid(x.step, x.low, x.high, shape))
 
 
 def _convolution(layer: keras.Layer) -> Operation:
     """Stride 1, padded to the same size, channels last."""
-    kernel, bias, _ = quantized_weights(layer)
-    height, width, _, n_filters = kernel.shape
+    weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
+    height, width, _, n_filters = weights.kernel.shape
     # Keras pads less before than behind.
     before = (height - 1) // 2, (width - 1) // 2
     padding = [(0, 0), (before[0], height // 2), (before[1], width // 2), (0, 0)]
 
     def exact(x: np.ndarray) -> np.ndarray:
-        padded = np.pad(x, padding)
-        y = np.broadcast_to(bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
+        kernel, padded = weights.kernel.astype(x.dtype), np.pad(x, padding)
+        y = np.broadcast_to(weights.bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
         for i in range(height):
             for j in range(width):
-                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j].astype(
-                    x.dtype
-                )
+                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
         return y
 
     def grid(x: Grid) -> Grid:
         # By channel; the padding is zero.
         low, high = np.minimum(x.low, 0).min(axis=(0, 1)), np.maximum(x.high, 0).max(axis=(0, 1))
         n_taps = height * width
-        return _sum_grid(layer, x, np.tile(low, n_taps), np.tile(high, n_taps))
+        return weights.sum_grid(x.step, np.tile(low, n_taps), np.tile(high, n_taps), shape)
 
     return Operation(exact, grid)
 

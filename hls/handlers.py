@@ -18,7 +18,7 @@ from hls4ml.model.optimizer.passes import bit_exact
 from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
 
 import hls.nodes  # noqa: F401  registers the node
-from hls.exact import quantized_weights
+from hls.exact import QuantizedWeights
 from hls.grid import Grid
 from hls.layers import (
     AboveThreshold,
@@ -51,18 +51,15 @@ class QDenseHandler(KerasV3LayerHandler):
     handles = ("qkeras.qlayers.QDense",)
 
     def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
-        kernel, bias, _ = quantized_weights(layer)
+        weights = QuantizedWeights.of(layer)
         return {
             "class_name": "Dense",
             "data_format": "channels_last",
-            "weight_data": kernel.astype(np.float32),
-            "bias_data": bias.astype(np.float32) if layer.use_bias else None,
-            "n_in": kernel.shape[0],
-            "n_out": kernel.shape[1],
+            "weight_data": weights.kernel.astype(np.float32),
+            "bias_data": weights.bias.astype(np.float32) if layer.use_bias else None,
+            "n_in": weights.kernel.shape[0],
+            "n_out": weights.kernel.shape[1],
         }
-
-    def maybe_get_activation_config(self, layer: Any, out_tensors: Any) -> tuple[None, None]:
-        return None, None
 
 
 class QConv2DHandler(ConvHandler):
@@ -72,11 +69,7 @@ class QConv2DHandler(ConvHandler):
         return "Conv2D"
 
     def load_weight(self, layer: Any, key: str) -> np.ndarray:
-        kernel, bias, _ = quantized_weights(layer)
-        return (kernel if key == "kernel" else bias).astype(np.float32)
-
-    def maybe_get_activation_config(self, layer: Any, out_tensors: Any) -> tuple[None, None]:
-        return None, None
+        return getattr(QuantizedWeights.of(layer), key).astype(np.float32)
 
 
 class QActivationHandler(KerasV3LayerHandler):
@@ -196,7 +189,7 @@ class LogicHandler(KerasV3LayerHandler):
     def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> dict[str, Any]:
         grids = [
             Grid.of(form, tuple(tensor.shape[1:]))
-            for form, tensor in zip(layer.input_formats, in_tensors, strict=False)
+            for form, tensor in zip(layer.input_formats, in_tensors, strict=True)
         ]
         return {
             "class_name": "TriggerLogic",
@@ -224,12 +217,8 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
             "index_t": _cpp_type(form),
         }
     if isinstance(layer, AboveThreshold):
-        if layer.from_input:
-            return {"function": "above_input"}
-        return {
-            "function": "above_threshold",
-            "constants": {"limit": np.array([layer.threshold])},
-        }
+        constants = {} if layer.from_input else {"limit": np.array([layer.threshold])}
+        return {"function": "above_threshold", "constants": constants}
     terms = {
         SquaredNorm: "squared_norm",
         NormalizedNorm: "normalized_norm",

@@ -7,10 +7,10 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import keras
+import numpy as np
 
 from hls.exact import ExactGraph
-from hls.trigger import output_names
+from keras_ae.errors import InputError
 from keras_ae.files import write_text
 
 FILE_NAME = "interface.json"
@@ -42,21 +42,34 @@ class Interface:
         """Numbers of one result."""
         return sum(port.n_values for port in self.outputs)
 
+    @classmethod
+    def of(cls, exact: ExactGraph) -> Interface:
+        """Of a trigger graph and of its firmware."""
 
-def graph_interface(graph: keras.Model) -> Interface:
-    """Of a trigger graph and of its firmware."""
-    grids = ExactGraph(graph).grids
+        def port(name: str) -> Port:
+            grid = exact.grids[name]
+            return Port(name, str(grid.format), math.prod(grid.shape))
 
-    def port(name: str) -> Port:
-        return Port(name, str(grids[name].format), math.prod(grids[name].shape))
+        return cls(tuple(map(port, exact.input_names)), tuple(map(port, exact.output_names)))
 
-    names = [tensor._keras_history.operation.name for tensor in graph.inputs]
-    return Interface(tuple(map(port, names)), tuple(map(port, output_names(graph))))
+    def rows(self, *inputs: np.ndarray) -> np.ndarray:
+        """All numbers of an event in a row: (events, n_inputs) of the inputs (events, ...).
 
+        Raises:
+            InputError: inputs of another size.
+        """
+        flat = [part.reshape(len(part), -1).astype(np.float64) for part in inputs]
+        if [part.shape[1] for part in flat] != [port.n_values for port in self.inputs]:
+            expected = ", ".join(f"({port.name}: {port.n_values})" for port in self.inputs)
+            raise InputError(
+                f"inputs of the project must be {expected} values an event, got arrays of shape "
+                f"{', '.join(str(part.shape) for part in inputs)}"
+            )
+        return np.hstack(flat)
 
-def write_interface(graph: keras.Model, folder: Path) -> None:
-    """Write `interface.json` into a project."""
-    write_text(folder / FILE_NAME, json.dumps(asdict(graph_interface(graph)), indent=2) + "\n")
+    def write(self, folder: Path) -> None:
+        """Write `interface.json` into a project."""
+        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read_interface(folder: Path) -> Interface:

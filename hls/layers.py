@@ -129,15 +129,11 @@ class ScaleObjects(LogicLayer):
 MAX_TABLE_BITS = 12
 
 
-def _expm1_minus(x: np.ndarray) -> np.ndarray:
-    return np.expm1(x) - x
-
-
 #: What a `LookupTable` can hold.
 TABLE_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "exp(-x)": lambda x: np.exp(-x),
-    "exp(x)-1-x": _expm1_minus,
+    "exp(x)-1-x": lambda x: np.expm1(x) - x,
 }
 
 
@@ -156,17 +152,16 @@ class LookupTable(LogicLayer):
         self.function = function
         self.max_error = max_error
         (form,) = self.input_formats
-        #: Of the input, in increasing order.
-        self.arguments = form.low + form.step * np.arange(2**form.width)
         if form.width > MAX_TABLE_BITS:
             raise InputError(
                 f"format of the argument of a table of {function} must have at most "
                 f"{MAX_TABLE_BITS} bits, got {form}"
             )
         # Rounding errs by half a step.
-        step = 2.0 ** math.floor(math.log2(2 * max_error))
-        self.entries = np.rint(TABLE_FUNCTIONS[function](self.arguments) / step) * step
-        self._step = step
+        self._step = 2.0 ** math.floor(math.log2(2 * max_error))
+        arguments = form.low + form.step * np.arange(2**form.width)
+        #: By increasing argument.
+        self.entries = np.rint(TABLE_FUNCTIONS[function](arguments) / self._step) * self._step
 
     @property
     def output_format(self) -> FixedPointFormat:

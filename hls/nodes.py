@@ -22,9 +22,9 @@ class TriggerLogic(Layer):
     """A function of `nnet_trigger.h`.
 
     Attributes: `function` and its first template argument `term`, if it has one; `constants`,
-    arrays by name, its last arguments; `config`, its numbers; `index_t`, the C++ type that indexes
-    a table; `output_shape`, and `output_kif`, the bits of each output, where they are not the
-    input's.
+    arrays by name, its arguments behind the inputs; `config`, its numbers; `index_t`, the C++ type
+    that indexes a table; `output_shape`, and `output_kif`, the bits of each output, where they are
+    not the input's.
     """
 
     def initialize(self) -> None:
@@ -74,7 +74,7 @@ class TriggerCall(FunctionCallTemplate):
     def format(self, node: TriggerLogic) -> str:
         constants = [node.get_weights(name) for name in node.attributes["constants"]]
         inputs = [node.get_input_variable(name) for name in node.inputs]
-        variables: list[Any] = [*inputs, node.get_output_variable(), *constants]
+        variables: list[Any] = [*inputs, *constants, node.get_output_variable()]
         term = [node.attributes["term"]] if "term" in node.attributes else []
         types = [*term, *(variable.type.name for variable in variables), f"config{node.index}"]
         arguments = ", ".join(variable.name for variable in variables)

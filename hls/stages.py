@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
+from hls.exact import ExactGraph, producers
 from hls.settings import load_firmware_settings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
@@ -135,7 +135,7 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
 
 def _stress(graph: keras.Model, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
-    ports = [tensor._keras_history.operation for tensor in graph.inputs]
+    ports = [graph.get_layer(name) for name in producers(graph.inputs)]
     values = tuple(
         stress_events(port.input_format, port.output.shape[1:], N_STRESS_EVENTS, seed + number)
         for number, port in enumerate(ports)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hls.exact import ExactGraph, TriggerOutput
+from hls.exact import ExactGraph, TriggerOutput, producers
 from hls.layers import (
     AboveThreshold,
     AbsoluteError,
@@ -100,7 +100,7 @@ def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
     # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
     with tf.device("/CPU:0"):
         outputs = map_batches(lambda *parts: graph(list(parts)), *inputs)
-    return TriggerOutput.of(dict(zip(output_names(graph), outputs, strict=True)))
+    return TriggerOutput.of(dict(zip(producers(graph.outputs), outputs, strict=True)))
 
 
 def _network(
@@ -214,11 +214,6 @@ def _alone(inputs: list[Any], outputs: list[Any]) -> keras.Model:
     alone = keras.Model.from_config(graph.get_config())
     alone.set_weights(graph.get_weights())
     return alone
-
-
-def output_names(graph: keras.Model) -> list[str]:
-    """Names of the layers that give the outputs."""
-    return [str(tensor._keras_history.operation.name) for tensor in graph.outputs]
 
 
 def _format(source: Any) -> FixedPointFormat:

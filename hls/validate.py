@@ -13,7 +13,7 @@ import numpy as np
 from hls.convert import BENCH_INPUTS
 from hls.csim import Simulation, check_weight_files
 from hls.exact import ExactGraph, TriggerOutput
-from hls.interface import Interface, graph_interface, read_interface
+from hls.interface import Interface, read_interface
 from hls.trigger import run_trigger_graph
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
@@ -111,12 +111,12 @@ def validate_project(
             other ports than the graph.
     """
     check_weight_files(folder)
-    interface = graph_interface(graph)
+    exact = ExactGraph(graph)
+    interface = Interface.of(exact)
     if read_interface(folder) != interface:
         raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
     boundaries = np.cumsum([len(sample[0]) for sample in samples.values()])[:-1]
     inputs = [np.concatenate(parts) for parts in zip(*samples.values(), strict=True)]
-    exact = ExactGraph(graph)
     formats = {port.name: FixedPointFormat.parse(port.format) for port in interface.outputs[:-1]}
     indices = dict(zip(samples, np.split(np.arange(len(inputs[0])), boundaries), strict=True))
     with Simulation(folder) as simulation:

@@ -1,6 +1,9 @@
-"""Checks of the arrays that a user gives."""
+"""Checks of the arrays and counts that a user gives."""
 
 from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -41,3 +44,9 @@ def check_not_empty(**samples: np.ndarray) -> None:
     for name, sample in samples.items():
         if len(sample) == 0:
             raise InputError(f"{name} must hold at least one event, got 0")
+
+
+def check_count(name: str, value: Any, lowest: int) -> None:
+    """Raise InputError unless `value` is an integer, `lowest` at least."""
+    if not isinstance(value, Integral) or value < lowest:
+        raise InputError(f"{name} must be an integer >= {lowest}, got {value!r}")

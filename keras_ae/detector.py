@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from keras_ae.arrays import check_events, check_not_empty
+from keras_ae.arrays import check_count, check_events, check_not_empty
 from keras_ae.errors import InputError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.metrics import check_rate, threshold_at_fpr
@@ -215,9 +215,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 f"with condition_dim {self.model.condition_dim}"
             )
         for name, lowest in (("epochs", 0), ("batch_size", 1), ("random_state", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < lowest:
-                raise InputError(f"{name} must be an integer >= {lowest}, got {value!r}")
+            check_count(name, getattr(self, name), lowest)
         for name in ("calibration_fraction", "target_fpr"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < 1:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.exact import ExactGraph
+from hls.exact import ExactGraph, _operation
 from hls.grid import Grid
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
@@ -133,8 +133,6 @@ def test_layers_of_images_equal_keras() -> None:
     pooled = keras.layers.AveragePooling2D(2, name="pooled")(padded)
     graph = keras.Model(inputs, pooled)
     x = stress_events(FixedPointFormat(8, 4), (6, 4, 3), 100, seed=1)
-    from hls.exact import _operation
-
     y, grid = x, Grid.of(FixedPointFormat(8, 4), (6, 4, 3))
     for layer in graph.layers[1:]:
         operation = _operation(layer)

@@ -13,7 +13,7 @@ import pytest
 from hls.convert import convert_trigger_graph
 from hls.csim import Simulation, check_weight_files
 from hls.exact import ExactGraph, TriggerOutput
-from hls.interface import graph_interface, read_interface
+from hls.interface import Interface, read_interface
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph, with_threshold
 from hls.validate import HardwareValues, compare_outputs, stress_events, validate_project
@@ -129,7 +129,7 @@ def test_all_scores_at_once(
         # Other thresholds than the calibrated one.
         form = graph.get_layer("threshold").input_format
         samples["any threshold"] = (events, stress_events(form, (1,), len(events), seed=2))
-        assert graph_interface(graph).inputs[-1].name == "threshold"
+        assert Interface.of(ExactGraph(graph)).inputs[-1].name == "threshold"
     validation = validate_project(graph, tmp_path / "firmware", samples)
     assert validation.mismatching_bits == 0
     assert tuple(validation.outputs["background"].scores) == ALL_SCORES

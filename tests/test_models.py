@@ -6,6 +6,8 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +188,19 @@ def test_compile_options(x: np.ndarray, kind: str, options: dict[str, object]) -
     assert np.isfinite(model.fit(x, epochs=1, verbose=0).history["loss"][0])
 
 
-def test_mixed_precision(x: np.ndarray, kind: str) -> None:
+@contextmanager
+def mixed_precision() -> Iterator[None]:
+    """Layers made inside compute in float16."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = make_model(kind)
+        yield
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def test_mixed_precision(x: np.ndarray, kind: str) -> None:
+    with mixed_precision():
+        model = make_model(kind)
     model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2)))
     history = model.fit(x, epochs=8, verbose=0).history["loss"]
     assert history[-1] < history[0]
@@ -202,11 +211,8 @@ def test_mixed_precision(x: np.ndarray, kind: str) -> None:
 
 
 def test_mixed_precision_of_the_bounds(x: np.ndarray) -> None:
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with mixed_precision():
         model = build_autoencoder("importance_weighted", SPEC)
-    finally:
-        keras.config.set_dtype_policy("float32")
     model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2)))
     history = model.fit(x, validation_data=(x,), epochs=4, verbose=0).history["val_loss"]
     assert history[-1] < history[0]
@@ -216,12 +222,9 @@ def test_mixed_precision_of_the_bounds(x: np.ndarray) -> None:
 def test_mixed_precision_of_oja() -> None:
     rng = np.random.default_rng(1)
     x = (rng.normal(size=(2000, 4)) * [3, 1, 1, 1]).astype("float32")
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with mixed_precision():
         spec = ArchitectureSpec(input_dim=4, hidden_dims=(), latent_dim=1)
         model = build_autoencoder("oja", spec)
-    finally:
-        keras.config.set_dtype_policy("float32")
     model.compile(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.02)))
     model.fit(x, batch_size=20, epochs=2, verbose=0)
     component = model.decoder.get_layer("reconstruction").get_weights()[0][0]

@@ -29,9 +29,9 @@ struct trigger_config {
 // Scaling ------------------------------------------------------------------------------------------
 
 // (x - offset) * scale; zero in an empty slot where there is an offset.
-template <class data_T, class res_T, class offset_T, class scale_T, typename CONFIG_T>
-void scale_objects(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in], offset_T offset[CONFIG_T::n_in],
-                   scale_T scale[CONFIG_T::n_in]) {
+template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
+void scale_objects(data_T data[CONFIG_T::n_in], offset_T offset[CONFIG_T::n_in], scale_T scale[CONFIG_T::n_in],
+                   res_T res[CONFIG_T::n_in]) {
     #pragma HLS INLINE
 Scale:
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
@@ -53,8 +53,8 @@ table_T look_up_one(data_T x, table_T table[CONFIG_T::table_size]) {
     return table[index.range(CONFIG_T::index_t::width - 1, 0).to_uint()];
 }
 
-template <class data_T, class res_T, class table_T, typename CONFIG_T>
-void look_up(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in], table_T table[CONFIG_T::table_size]) {
+template <class data_T, class table_T, class res_T, typename CONFIG_T>
+void look_up(data_T data[CONFIG_T::n_in], table_T table[CONFIG_T::table_size], res_T res[CONFIG_T::n_in]) {
     #pragma HLS INLINE
 LookUp:
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
@@ -149,15 +149,9 @@ Score:
 
 // Decision -----------------------------------------------------------------------------------------
 
-template <class score_T, class res_T, class threshold_T, typename CONFIG_T>
-void above_threshold(score_T score[1], res_T res[1], threshold_T threshold[1]) {
-    #pragma HLS INLINE
-    res[0] = score[0] > threshold[0] ? 1 : 0;
-}
-
-// With the threshold as an input.
+// The threshold is a constant or an input.
 template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
-void above_input(score_T score[1], threshold_T threshold[1], res_T res[1]) {
+void above_threshold(score_T score[1], threshold_T threshold[1], res_T res[1]) {
     #pragma HLS INLINE
     res[0] = score[0] > threshold[0] ? 1 : 0;
 }

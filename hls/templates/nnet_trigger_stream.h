@@ -8,12 +8,28 @@
 
 namespace nnet {
 
-template <class data_T, class res_T, class offset_T, class scale_T, typename CONFIG_T>
-void scale_objects(hls::stream<data_T> &data, hls::stream<res_T> &res, offset_T offset[CONFIG_T::n_in],
-                   scale_T scale[CONFIG_T::n_in]) {
+// An array, or another packet, as a packet of res_T.
+template <class values_T, class res_T> void write_packet(values_T &values, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
+    res_T packet;
+    PRAGMA_DATA_PACK(packet)
+Pack:
+    for (unsigned i = 0; i < res_T::size; i++) {
+        #pragma HLS UNROLL
+        packet[i] = values[i];
+    }
+    res.write(packet);
+}
+
+// A packet is an event.
+template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
+void scale_objects(hls::stream<data_T> &data, offset_T offset[CONFIG_T::n_in], scale_T scale[CONFIG_T::n_in],
+                   hls::stream<res_T> &res) {
+    typedef typename data_T::value_type object_T;
+    typedef typename res_T::value_type scaled_T;
     data_T packet = data.read();
-    typename data_T::value_type objects[CONFIG_T::n_in];
-    typename res_T::value_type scaled[CONFIG_T::n_in];
+    object_T objects[CONFIG_T::n_in];
+    scaled_T scaled[CONFIG_T::n_in];
     #pragma HLS ARRAY_PARTITION variable=objects complete
     #pragma HLS ARRAY_PARTITION variable=scaled complete
 Unpack:
@@ -21,32 +37,23 @@ Unpack:
         #pragma HLS UNROLL
         objects[i] = packet[i];
     }
-    scale_objects<typename data_T::value_type, typename res_T::value_type, offset_T, scale_T, CONFIG_T>(
-        objects, scaled, offset, scale);
-    res_T result;
-    PRAGMA_DATA_PACK(result)
-Pack:
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
-        #pragma HLS UNROLL
-        result[i] = scaled[i];
-    }
-    res.write(result);
+    scale_objects<object_T, offset_T, scale_T, scaled_T, CONFIG_T>(objects, offset, scale, scaled);
+    write_packet(scaled, res);
 }
 
-template <class data_T, class res_T, class table_T, typename CONFIG_T>
-void look_up(hls::stream<data_T> &data, hls::stream<res_T> &res, table_T table[CONFIG_T::table_size]) {
+template <class data_T, class table_T, class res_T, typename CONFIG_T>
+void look_up(hls::stream<data_T> &data, table_T table[CONFIG_T::table_size], hls::stream<res_T> &res) {
 LookUp:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
         data_T packet = data.read();
-        res_T result;
-        PRAGMA_DATA_PACK(result)
+        table_T entries[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            result[j] = look_up_one<typename data_T::value_type, table_T, CONFIG_T>(packet[j], table);
+            entries[j] = look_up_one<typename data_T::value_type, table_T, CONFIG_T>(packet[j], table);
         }
-        res.write(result);
+        write_packet(entries, res);
     }
 }
 
@@ -63,22 +70,14 @@ Rows:
     Repeat:
         for (unsigned j = 0; j < CONFIG_T::rows * CONFIG_T::width * CONFIG_T::columns; j++) {
             #pragma HLS PIPELINE
-            data_T packet = row[j / CONFIG_T::columns % CONFIG_T::width];
-            res_T result;
-            PRAGMA_DATA_PACK(result)
-        Packet:
-            for (unsigned k = 0; k < res_T::size; k++) {
-                #pragma HLS UNROLL
-                result[k] = packet[k];
-            }
-            res.write(result);
+            write_packet(row[j / CONFIG_T::columns % CONFIG_T::width], res);
         }
     }
 }
 
 template <class term, class x_T, class res_T, typename CONFIG_T>
 void score(hls::stream<x_T> &x, hls::stream<res_T> &res) {
-    typename res_T::value_type sum = 0;
+    typename res_T::value_type sum[1] = {0};
 Score:
     for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
         #pragma HLS PIPELINE
@@ -86,18 +85,15 @@ Score:
     Packet:
         for (unsigned j = 0; j < x_T::size; j++) {
             #pragma HLS UNROLL
-            term::add(packet[j], sum);
+            term::add(packet[j], sum[0]);
         }
     }
-    res_T result;
-    PRAGMA_DATA_PACK(result)
-    result[0] = sum;
-    res.write(result);
+    write_packet(sum, res);
 }
 
 template <class term, class x_T, class y_T, class res_T, typename CONFIG_T>
 void score(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
-    typename res_T::value_type sum = 0;
+    typename res_T::value_type sum[1] = {0};
 Score:
     for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
         #pragma HLS PIPELINE
@@ -106,32 +102,23 @@ Score:
     Packet:
         for (unsigned j = 0; j < x_T::size; j++) {
             #pragma HLS UNROLL
-            term::add(x_packet[j], y_packet[j], sum);
+            term::add(x_packet[j], y_packet[j], sum[0]);
         }
     }
-    res_T result;
-    PRAGMA_DATA_PACK(result)
-    result[0] = sum;
-    res.write(result);
-}
-
-template <class score_T, class res_T, class threshold_T, typename CONFIG_T>
-void above_threshold(hls::stream<score_T> &score, hls::stream<res_T> &res, threshold_T threshold[1]) {
-    score_T packet = score.read();
-    res_T result;
-    PRAGMA_DATA_PACK(result)
-    result[0] = packet[0] > threshold[0] ? 1 : 0;
-    res.write(result);
+    write_packet(sum, res);
 }
 
 template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
-void above_input(hls::stream<score_T> &score, hls::stream<threshold_T> &threshold, hls::stream<res_T> &res) {
+void above_threshold(hls::stream<score_T> &score, threshold_T threshold[1], hls::stream<res_T> &res) {
     score_T packet = score.read();
-    threshold_T limit = threshold.read();
-    res_T result;
-    PRAGMA_DATA_PACK(result)
-    result[0] = packet[0] > limit[0] ? 1 : 0;
-    res.write(result);
+    typename res_T::value_type above[1] = {packet[0] > threshold[0] ? 1 : 0};
+    write_packet(above, res);
+}
+
+template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
+void above_threshold(hls::stream<score_T> &score, hls::stream<threshold_T> &threshold, hls::stream<res_T> &res) {
+    typename threshold_T::value_type limit[1] = {threshold.read()[0]};
+    above_threshold<score_T, typename threshold_T::value_type, res_T, CONFIG_T>(score, limit, res);
 }
 
 } // namespace nnet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.arrays import check_events
+from keras_ae.arrays import check_count, check_events
 from keras_ae.batches import BATCH_SIZE
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
@@ -70,7 +69,7 @@ class VariationalAutoencoder(Autoencoder):
             )
         if not 0 <= beta < math.inf:
             raise InputError(f"beta must be >= 0, got {beta}")
-        _check_count("n_samples", n_samples, 1)
+        check_count("n_samples", n_samples, 1)
         self.n_samples = n_samples
         self.schedule = schedule
         self._initial_beta = beta
@@ -185,7 +184,7 @@ class VariationalAutoencoder(Autoencoder):
         self, x: np.ndarray, n_samples: int, condition: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logarithm of the summed weights, and sum of their logarithms: (events,) each."""
-        _check_count("n_samples", n_samples, 1)
+        check_count("n_samples", n_samples, 1)
         events_at_once = max(BATCH_SIZE // n_samples, 64)
         samples_at_once = max(BATCH_SIZE // events_at_once, 1)
         calls = iter(range(2**31))
@@ -219,7 +218,7 @@ class VariationalAutoencoder(Autoencoder):
         Raises:
             InputError: n < 1, or a condition of another shape.
         """
-        _check_count("n", n, 1)
+        check_count("n", n, 1)
         latent = np.random.default_rng(seed).normal(size=(n, self.latent_dim))
         return self.decode(latent, condition)
 
@@ -243,16 +242,14 @@ class VariationalAutoencoder(Autoencoder):
         Raises:
             InputError: n_steps < 2, an unknown kind, or events of another shape.
         """
-        _check_count("n_steps", n_steps, 2)
+        check_count("n_steps", n_steps, 2)
         if kind not in INTERPOLATIONS:
             raise InputError(f"kind must be one of {', '.join(INTERPOLATIONS)}, got {kind!r}")
+        ends = []
         for name, end in (("a", a), ("b", b)):
             if np.shape(end) != self.sample_shape:
                 raise InputError(f"{name} must have shape {self.sample_shape}, got {np.shape(end)}")
-        ends = [
-            check_events(np.asarray(end)[None], self.sample_shape, name)
-            for name, end in (("a", a), ("b", b))
-        ]
+            ends.append(check_events(np.asarray(end)[None], self.sample_shape, name))
         start, stop = (
             self.encode(end, None if condition is None else np.asarray(condition)[None])[0]
             for end in ends
@@ -261,8 +258,3 @@ class VariationalAutoencoder(Autoencoder):
         if condition is not None:
             condition = np.tile(np.asarray(condition), (n_steps, 1))
         return self.decode(codes, condition)
-
-
-def _check_count(name: str, value: int, lowest: int) -> None:
-    if not isinstance(value, Integral) or value < lowest:
-        raise InputError(f"{name} must be an integer >= {lowest}, got {value!r}")
