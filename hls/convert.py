@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
+from hls.check import check_graph, require_none
 from hls.exact import ExactGraph
 from hls.interface import Interface
 from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
-from keras_ae.errors import InputError
 from keras_ae.files import whole_folder
 
 #: Name of the top function, of the project and of its files.
@@ -23,9 +23,6 @@ PROJECT_NAME = "anomaly_trigger"
 #: In `tb_data`.
 BENCH_INPUTS = "tb_input_features.dat"
 BENCH_OUTPUTS = "tb_output_predictions.dat"
-
-#: Vendor HLS refuses to unroll more.
-MAX_UNROLLED_WEIGHTS = 4096
 
 
 def convert_trigger_graph(
@@ -43,9 +40,9 @@ def convert_trigger_graph(
         bench_inputs: values of each input (events, ...) for the project's own test bench.
 
     Raises:
-        InputError: a dense layer too large for the strategy.
+        Refusal: the first rule of `check_graph` that it breaks.
     """
-    _check_sizes(graph, settings)
+    require_none(check_graph(graph, settings))
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
@@ -112,13 +109,3 @@ def _widen_bench(path: Path) -> None:
             raise ValueError(f"{path.name} of hls4ml must hold {old!r}")
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
-
-
-def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:
-    for layer in graph.layers:
-        n_weights = layer.kernel.shape[0] * layer.kernel.shape[1] if hasattr(layer, "kernel") else 0
-        if settings.strategy == "latency" and n_weights > MAX_UNROLLED_WEIGHTS:
-            raise InputError(
-                f"weights of layer '{layer.name}' must be <= {MAX_UNROLLED_WEIGHTS} for strategy "
-                f"'latency', got {n_weights}; choose 'resource' or 'distributed_arithmetic'"
-            )

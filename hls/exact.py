@@ -8,21 +8,18 @@ quantized here, from the formats alone; neither Keras nor hls4ml has a part in i
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hls.grid import Grid
-from hls.layers import LogicLayer
-from keras_ae.errors import InputError
-from keras_ae.precision import quantizer_format
+from hls.operations import Operation, exact_operation, producers
+from hls.refusal import Refusal
 
 #: float64 and float32 hold every integer up to here.
 EXACT_FLOAT64 = 2.0**53
@@ -60,26 +57,11 @@ class TriggerOutput:
         return TriggerOutput(scores, self.trigger[index])
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One layer in exact arithmetic: its function on arrays (events, ...), and on grids.
-
-    `in_float32`: Keras computes it in float32. `dtype`: what `exact` is given here.
-    """
-
-    exact: Callable[..., np.ndarray]
-    grid: Callable[..., Grid]
-    in_float32: bool = True
-    name: str = ""
-    inputs: tuple[str, ...] = ()
-    dtype: type = np.float64
-
-
 class ExactGraph:
     """A trigger graph, evaluated exactly.
 
     Raises:
-        InputError: a layer without an exact form, or sums too wide for float64.
+        Refusal: a layer without an exact form, or sums too wide for float64.
     """
 
     def __init__(self, graph: keras.Model) -> None:
@@ -93,13 +75,15 @@ class ExactGraph:
         for name in self.input_names:
             layer = graph.get_layer(name)
             self.grids[name] = Grid.of(layer.input_format, tuple(layer.output.shape[1:]))
-        for operation in map(_operation, layers):
+        for operation in map(exact_operation, layers):
             inputs = [self.grids[name] for name in operation.inputs]
             grid = operation.grid(*inputs)
             if grid.units > EXACT_FLOAT64:
-                raise InputError(
-                    f"sums in layer '{operation.name}' must stay within 2^53 units of their last "
-                    f"bit, got {grid.units:.3g}: use narrower formats"
+                raise Refusal(
+                    operation.name,
+                    "sums must stay within 2^53 units of their last bit",
+                    f"{grid.units:.3g}",
+                    "use narrower formats",
                 )
             self.grids[operation.name] = grid
             narrow = max(grid.units, *(x.units for x in inputs)) <= EXACT_FLOAT32
@@ -163,212 +147,3 @@ class ExactGraph:
             ]
             values[operation.name] = operation.exact(*arrays)
         return [values[name] for name in names]
-
-
-def producers(tensors: Any) -> tuple[str, ...]:
-    """Names of the layers that give a Keras tensor, or each of several."""
-    parts = tensors if isinstance(tensors, list | tuple) else [tensors]
-    return tuple(str(tensor._keras_history.operation.name) for tensor in parts)
-
-
-def _operation(layer: keras.Layer) -> Operation:
-    """A layer in exact arithmetic, with its place in the graph."""
-    if isinstance(layer, LogicLayer):
-        operation = Operation(layer.exact, layer.grid, layer.in_float32)
-    elif type(layer).__name__ in _OPERATIONS:
-        operation = _OPERATIONS[type(layer).__name__](layer)
-    else:
-        raise InputError(
-            f"layer '{layer.name}' must be one of {', '.join(_OPERATIONS)} or of the trigger's own "
-            f"logic, got {type(layer).__name__}"
-        )
-    return replace(operation, name=layer.name, inputs=producers(layer.input))
-
-
-@dataclass(frozen=True)
-class QuantizedWeights:
-    """Kernel, bias (zero where there is none) and the last bit of either, in float64."""
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    kernel_step: float
-    bias_step: float = math.inf
-
-    @classmethod
-    def of(cls, layer: keras.Layer) -> QuantizedWeights:
-        """Of a layer of QKeras, from its formats alone."""
-        kernel_format = quantizer_format(layer.kernel_quantizer_internal)
-        kernel = kernel_format.quantize(np.asarray(layer.kernel))
-        if not layer.use_bias:
-            return cls(kernel, np.zeros(kernel.shape[-1]), kernel_format.step)
-        bias_format = quantizer_format(layer.bias_quantizer_internal)
-        bias = bias_format.quantize(np.asarray(layer.bias))
-        return cls(kernel, bias, kernel_format.step, bias_format.step)
-
-    def sum_grid(
-        self, step: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]
-    ) -> Grid:
-        """Of sum_k x_k kernel_kj + bias_j, with x_k (terms,) between low and high, in `shape`."""
-        matrix = self.kernel.reshape(-1, self.kernel.shape[-1])  # (terms, outputs)
-        positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
-        lowest = low @ positive + high @ negative + self.bias
-        highest = high @ positive + low @ negative + self.bias
-        largest = np.maximum(-low, high) @ np.abs(matrix) + np.abs(self.bias)
-        last_bit = min(float(np.min(step)) * self.kernel_step, self.bias_step)
-        return Grid(
-            np.full(shape, last_bit),
-            np.broadcast_to(lowest, shape),
-            np.broadcast_to(highest, shape),
-            float(largest.max()),
-        )
-
-
-def _dense(layer: keras.Layer) -> Operation:
-    weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
-
-    def exact(x: np.ndarray) -> np.ndarray:
-        y: np.ndarray = x @ weights.kernel.astype(x.dtype)
-        y += weights.bias.astype(x.dtype)
-        return y
-
-    return Operation(exact, lambda x: weights.sum_grid(x.step, x.low, x.high, shape))
-
-
-def _convolution(layer: keras.Layer) -> Operation:
-    """Stride 1, padded to the same size, channels last."""
-    weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
-    height, width, _, n_filters = weights.kernel.shape
-    # Keras pads less before than behind.
-    before = (height - 1) // 2, (width - 1) // 2
-    padding = [(0, 0), (before[0], height // 2), (before[1], width // 2), (0, 0)]
-
-    def exact(x: np.ndarray) -> np.ndarray:
-        kernel, padded = weights.kernel.astype(x.dtype), np.pad(x, padding)
-        y = np.broadcast_to(weights.bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
-        for i in range(height):
-            for j in range(width):
-                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
-        return y
-
-    def grid(x: Grid) -> Grid:
-        # By channel; the padding is zero.
-        low, high = np.minimum(x.low, 0).min(axis=(0, 1)), np.maximum(x.high, 0).max(axis=(0, 1))
-        n_taps = height * width
-        return weights.sum_grid(x.step, np.tile(low, n_taps), np.tile(high, n_taps), shape)
-
-    return Operation(exact, grid)
-
-
-def _quantizer(layer: keras.Layer) -> Operation:
-    form = quantizer_format(layer.activation)
-    low, high = form.low / form.step, form.high / form.step
-
-    def exact(x: np.ndarray) -> np.ndarray:
-        y = x * (1 / form.step)
-        np.rint(y, out=y)
-        np.clip(y, low, high, out=y)
-        y *= form.step
-        return y
-
-    return Operation(exact, lambda x: x.take(form))
-
-
-def _reshape(layer: keras.Layer) -> Operation:
-    shape = tuple(layer.output.shape[1:])
-    return Operation(
-        lambda x: x.reshape(len(x), *shape), lambda x: x.map(lambda part: part.reshape(shape))
-    )
-
-
-def _concatenate(layer: keras.Layer) -> Operation:
-    def grid(*parts: Grid) -> Grid:
-        step, low, high = (
-            np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            for name in ("step", "low", "high")
-        )
-        return Grid(step, low, high)
-
-    return Operation(lambda *parts: np.concatenate(parts, axis=-1), grid)
-
-
-def _max_pooling(layer: keras.Layer) -> Operation:
-    pool = _pool(layer)
-    return Operation(
-        lambda x: x.reshape(_tiled(x.shape, pool)).max(axis=(2, 4)),
-        lambda x: _tile_grid(x, pool),
-    )
-
-
-def _average_pooling(layer: keras.Layer) -> Operation:
-    pool = _pool(layer)
-    area = pool[0] * pool[1]
-
-    def grid(x: Grid) -> Grid:
-        tiled = _tile_grid(x, pool)
-        largest = area * max(float(-tiled.low.min()), float(tiled.high.max()))
-        return replace(tiled, step=tiled.step / area, largest_sum=largest / area)
-
-    return Operation(lambda x: x.reshape(_tiled(x.shape, pool)).mean(axis=(2, 4)), grid)
-
-
-def _upsampling(layer: keras.Layer) -> Operation:
-    height, width = layer.size
-
-    def repeat(x: np.ndarray) -> np.ndarray:
-        return x.repeat(height, axis=-3).repeat(width, axis=-2)
-
-    return Operation(repeat, lambda x: x.map(repeat))
-
-
-def _zero_padding(layer: keras.Layer) -> Operation:
-    padding = [*layer.padding, (0, 0)]
-
-    def grid(x: Grid) -> Grid:
-        step = np.pad(x.step, padding, constant_values=float(x.step.max()))
-        return Grid(step, np.pad(x.low, padding), np.pad(x.high, padding), x.largest_sum)
-
-    return Operation(lambda x: np.pad(x, [(0, 0), *padding]), grid)
-
-
-def _pool(layer: keras.Layer) -> tuple[int, int]:
-    """Height and width of the pool.
-
-    Raises:
-        InputError: pools that overlap, or leave pixels over.
-    """
-    height, width = layer.pool_size
-    rows, columns = layer.input.shape[1:3]
-    if tuple(layer.strides) != (height, width) or rows % height or columns % width:
-        raise InputError(
-            f"layer '{layer.name}' must have pools side by side that cover the image, got pool "
-            f"{(height, width)} with strides {tuple(layer.strides)} on {(rows, columns)}"
-        )
-    return height, width
-
-
-def _tiled(shape: tuple[int, ...], pool: tuple[int, int]) -> tuple[int, ...]:
-    """(events, rows, columns, channels) with an axis for the place in the pool after each."""
-    events, rows, columns, channels = shape
-    return events, rows // pool[0], pool[0], columns // pool[1], pool[1], channels
-
-
-def _tile_grid(x: Grid, pool: tuple[int, int]) -> Grid:
-    """What a pool can hold: the widest of its pixels."""
-    tiled = x.map(lambda part: part.reshape(_tiled((1, *x.shape), pool)))
-    axes = (0, 2, 4)
-    step, low, high = tiled.step.min(axis=axes), tiled.low.min(axis=axes), tiled.high.max(axis=axes)
-    return Grid(step, low, high, x.largest_sum)
-
-
-_OPERATIONS: dict[str, Callable[[keras.Layer], Operation]] = {
-    "QDense": _dense,
-    "QConv2D": _convolution,
-    "QActivation": _quantizer,
-    "Flatten": _reshape,
-    "Reshape": _reshape,
-    "Concatenate": _concatenate,
-    "MaxPooling2D": _max_pooling,
-    "AveragePooling2D": _average_pooling,
-    "UpSampling2D": _upsampling,
-    "ZeroPadding2D": _zero_padding,
-}

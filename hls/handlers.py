@@ -18,7 +18,6 @@ from hls4ml.model.optimizer.passes import bit_exact
 from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
 
 import hls.nodes  # noqa: F401  registers the node
-from hls.exact import QuantizedWeights
 from hls.grid import Grid
 from hls.layers import (
     AboveThreshold,
@@ -31,6 +30,7 @@ from hls.layers import (
     SquaredError,
     SquaredNorm,
 )
+from hls.operations import QuantizedWeights
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import quantizer_format
 

@@ -20,8 +20,8 @@ import numpy as np
 from keras import ops
 
 from hls.grid import Grid
+from hls.refusal import Refusal
 from keras_ae.data.scaling import FEATURES, L1Scaler
-from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 
 
@@ -153,9 +153,11 @@ class LookupTable(LogicLayer):
         self.max_error = max_error
         (form,) = self.input_formats
         if form.width > MAX_TABLE_BITS:
-            raise InputError(
-                f"format of the argument of a table of {function} must have at most "
-                f"{MAX_TABLE_BITS} bits, got {form}"
+            raise Refusal(
+                self.name,
+                f"argument of a table of {function} must have at most {MAX_TABLE_BITS} bits",
+                form,
+                "use a narrower format there, or a score without table",
             )
         # Rounding errs by half a step.
         self._step = 2.0 ** math.floor(math.log2(2 * max_error))

@@ -7,33 +7,58 @@ from pathlib import Path
 
 import keras
 
+from hls.check import check_model, require_none
 from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph, producers
-from hls.settings import load_firmware_settings
+from hls.exact import ExactGraph
+from hls.operations import producers
+from hls.refusal import Refusal
+from hls.settings import FirmwareSettings, load_firmware_settings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
+from keras_ae.config import Experiment
 from keras_ae.data.dataset import Sample
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.scaling import L1Scaler
+from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.metrics import separation
+from keras_ae.precision import FixedPoint
 from keras_ae.runs import Run, write_json
-from keras_ae.training import load_data, load_keras_model, load_model, network_inputs
+from keras_ae.training import build_model, load_data, load_keras_model, load_model, network_inputs
 
 N_STRESS_EVENTS = 20_000
 N_BENCH_EVENTS = 1_000
 
 
+def check(experiment: Experiment, run: Run | None = None) -> list[Refusal]:
+    """What keeps an experiment from becoming firmware; empty if nothing does.
+
+    Of its quantized model, or of an untrained one as long as `run` has none.
+
+    Raises:
+        InputError: settings that no firmware can have, or `firmware: null`.
+    """
+    settings = _firmware_settings(experiment, str(run.folder) if run else experiment.name)
+    if run and run.is_finished("quantize"):
+        model, scaler = load_model(run, "quantized"), _scaler(run)
+    else:
+        model, scaler = build_model(experiment, FixedPoint(**dict(experiment.precision))), None
+    if scaler is None and isinstance(experiment.data, L1Data):
+        # Any will do: behind it stands the network's input format.
+        scaler = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+    scores = (experiment.trigger.score, *settings.scores)
+    return check_model(model, scores, settings, scaler, _units(experiment))
+
+
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = load_firmware_settings(run.experiment, str(run.folder))
-    if settings is None:
-        raise InputError(f"{run.folder}: section firmware must be given to convert, got null")
+    settings = _firmware_settings(run.experiment, str(run.folder))
 
     def work() -> None:
-        choice, is_l1 = run.experiment.trigger, isinstance(run.experiment.data, L1Data)
+        choice = run.experiment.trigger
+        require_none(check(run.experiment, run))
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
@@ -42,8 +67,8 @@ def convert(run: Run) -> bool:
             (choice.score, *settings.scores),
             background,
             choice.target_fpr,
-            scaler=L1Scaler.load(run.scaler_path) if is_l1 else None,
-            units=run.experiment.scaling.units.format if is_l1 else None,
+            scaler=_scaler(run),
+            units=_units(run.experiment),
             threshold_input=settings.threshold == "input",
             table_error=settings.table_error,
         )
@@ -131,6 +156,23 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
+
+
+def _firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
+    settings = load_firmware_settings(experiment, subject)
+    if settings is None:
+        raise InputError(f"{subject}: section firmware must be given for firmware, got null")
+    return settings
+
+
+def _scaler(run: Run) -> L1Scaler | None:
+    """Of trigger events; other data is in the format of the network's input."""
+    return L1Scaler.load(run.scaler_path) if isinstance(run.experiment.data, L1Data) else None
+
+
+def _units(experiment: Experiment) -> FixedPointFormat | None:
+    is_l1 = isinstance(experiment.data, L1Data)
+    return experiment.scaling.units.format if is_l1 else None
 
 
 def _stress(graph: keras.Model, seed: int) -> HardwareValues:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hls.exact import ExactGraph, TriggerOutput, producers
+from hls.exact import ExactGraph, TriggerOutput
 from hls.layers import (
     AboveThreshold,
     AbsoluteError,
@@ -27,6 +27,7 @@ from hls.layers import (
     SquaredError,
     SquaredNorm,
 )
+from hls.operations import producers
 from hls.settings import ERROR_SCORES, LATENT_SCORES
 from keras_ae.batches import map_batches
 from keras_ae.data.scaling import L1Scaler
@@ -69,9 +70,7 @@ def build_trigger_graph(
             score, sums too wide to be exact, or too little background.
     """
     check_rate(len(background[0]), target_fpr, "background")
-    _check_layers(model)
-    inputs, tensors = _network(model, scaler, units)
-    scored = [_score(model, name, tensors, table_error) for name in scores]
+    inputs, scored = _scored(model, scores, scaler, units, table_error)
     exact = ExactGraph(_alone(inputs, scored))
     score_format = str(exact.grids[scores[0]].format)
     threshold = threshold_at_fpr(exact.outputs(*background)[scores[0]].ravel(), target_fpr)
@@ -85,6 +84,23 @@ def build_trigger_graph(
         port = HardwareInput((1,), score_format, name="threshold").output
         return _alone([*inputs, port], [*scored, decision([scored[0], port])])
     return _alone(inputs, [*scored, decision(scored[0])])
+
+
+def build_score_graph(
+    model: Autoencoder,
+    scores: Sequence[str],
+    scaler: L1Scaler | None = None,
+    units: FixedPointFormat | None = None,
+    table_error: float = 2.0**-6,
+) -> keras.Model:
+    """The trigger graph without its decision, for which no background is needed.
+
+    Raises:
+        Refusal: a layer without an exact form, or sums too wide to be exact.
+    """
+    graph = _alone(*_scored(model, scores, scaler, units, table_error))
+    ExactGraph(graph)
+    return graph
 
 
 def with_threshold(graph: keras.Model, values: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
@@ -101,6 +117,18 @@ def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
     with tf.device("/CPU:0"):
         outputs = map_batches(lambda *parts: graph(list(parts)), *inputs)
     return TriggerOutput.of(dict(zip(producers(graph.outputs), outputs, strict=True)))
+
+
+def _scored(
+    model: Autoencoder,
+    scores: Sequence[str],
+    scaler: L1Scaler | None,
+    units: FixedPointFormat | None,
+    table_error: float,
+) -> tuple[list[Any], list[Any]]:
+    """The hardware inputs and the tensors of the scores."""
+    inputs, tensors = _network(model, scaler, units)
+    return inputs, [_score(model, name, tensors, table_error) for name in scores]
 
 
 def _network(
@@ -172,16 +200,6 @@ def _look_up(x: Any, function: str, max_error: float, name: str) -> tuple[Any, s
     """A table of x, and the format of its entries."""
     table = LookupTable(function, max_error, input_formats=[str(_format(x))], name=name)
     return table(x), str(table.output_format)
-
-
-def _check_layers(model: Autoencoder) -> None:
-    """Raise InputError naming a layer that has no place in the trigger graph."""
-    for layer in (*model.encoder.layers, *model.decoder.layers):
-        if "Conv2DTranspose" in type(layer).__name__:
-            raise InputError(
-                f"layer '{layer.name}' must not be a {type(layer).__name__}: hls4ml has no "
-                "transposed convolution; use upsampling 'upsample'"
-            )
 
 
 def _call_again(network: keras.Model, inputs: list[Any], given: Tensors) -> Tensors:

@@ -88,6 +88,28 @@ def convert(run_folder: Path) -> None:
 
 
 @cli.command()
+@click.argument("path", metavar="CONFIG|RUN", type=click.Path(path_type=Path))
+def check(path: Path) -> None:
+    """Say what keeps an experiment from becoming exact firmware: layer, rule, value, remedy.
+
+    Exit code 1 if something does. `run`, `train` and `convert` check, too.
+    """
+    from keras_ae.config import load_experiment
+
+    opened = _open_run(path) if path.is_dir() else None
+    experiment = opened.experiment if opened else load_experiment(path)
+    _load_tensorflow()
+    from hls.stages import check as find_refusals
+
+    refusals = find_refusals(experiment, opened)
+    for refusal in refusals:
+        click.echo(refusal)
+    if refusals:
+        sys.exit(1)
+    click.echo("nothing keeps it from becoming firmware")
+
+
+@cli.command()
 @_run_folder
 @click.option(
     "--events",
@@ -244,6 +266,12 @@ def _do_stage(run: Run, stage: str) -> None:
     if stage == "validate":
         _validate(run)
         return
+    if stage == "train" and run.experiment.firmware is not None:
+        from hls.check import require_none
+        from hls.stages import check
+
+        # Before hours of training, not after them.
+        require_none(check(run.experiment, run))
     if stage == "convert":
         from hls.stages import convert as work
     elif stage == "evaluate":

@@ -123,9 +123,12 @@ class FixedPointFormats(BaseModel):
                 raise InputError(
                     f"format of {name} must have at most {MAX_QUANTIZER_WIDTH} bits, got {chosen}"
                 )
-            if chosen.fractional < 1:
-                # quantized_bits(bits, integer) with bits <= integer + 1 rounds to another grid.
+            if chosen.signed and chosen.width < 2:
+                # QKeras takes one bit with a sign for -1 or 1.
+                raise InputError(f"format of {name} must have at least 2 bits, got {chosen}")
+            if not chosen.signed and chosen.integer < 0:
+                # quantized_relu computes 2^integer in integers.
                 raise InputError(
-                    f"format of {name} must have at least one bit behind the point, got {chosen}"
+                    f"format of {name} must have no negative integer bits, got {chosen}"
                 )
         return self

@@ -120,6 +120,13 @@ def _signed_quantizer(chosen: FixedPointFormat) -> object:
     return qkeras.quantized_bits(chosen.width, chosen.integer - 1, keep_negative=True, alpha=1)
 
 
+#: Quantizers that round to a fixed-point format, half to even, with saturation.
+EXACT_QUANTIZERS = (
+    "quantized_bits of at least 2 bits with alpha=1, symmetric=0 and keep_negative=True, or "
+    "quantized_relu without further options"
+)
+
+
 def quantizer_format(quantizer: Any) -> FixedPointFormat:
     """The format that a QKeras quantizer of this package rounds to.
 
@@ -137,12 +144,14 @@ def quantizer_format(quantizer: Any) -> FixedPointFormat:
         ),
     }
     options = exact.get(type(quantizer))
-    if options is None or any(getattr(quantizer, name) != value for name, value in options):
-        raise InputError(
-            "quantizer must be quantized_bits(alpha=1, symmetric=0, keep_negative=True) or "
-            f"quantized_relu without further options, got {quantizer}"
-        )
     signed = type(quantizer) is qkeras.quantized_bits
+    if (
+        options is None
+        or any(getattr(quantizer, name) != value for name, value in options)
+        # One bit with a sign is taken for -1 or 1.
+        or (signed and quantizer.bits < 2)
+    ):
+        raise InputError(f"quantizer must be {EXACT_QUANTIZERS}, got {quantizer}")
     return FixedPointFormat(int(quantizer.bits), int(quantizer.integer) + signed, signed)
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.exact import ExactGraph, _operation
+from hls.exact import ExactGraph
 from hls.grid import Grid
+from hls.operations import exact_operation
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
@@ -135,7 +136,7 @@ def test_layers_of_images_equal_keras() -> None:
     x = stress_events(FixedPointFormat(8, 4), (6, 4, 3), 100, seed=1)
     y, grid = x, Grid.of(FixedPointFormat(8, 4), (6, 4, 3))
     for layer in graph.layers[1:]:
-        operation = _operation(layer)
+        operation = exact_operation(layer)
         y, grid = operation.exact(y), operation.grid(grid)
     np.testing.assert_array_equal(y, np.asarray(graph(x.astype("float32"))))
     assert grid.format == FixedPointFormat(10, 4)

@@ -1,0 +1,168 @@
+"""The linter: every rule that a model must keep to become exact firmware that can be synthesized.
+
+Rules of a layer's arithmetic are where that is, in `operations`, `exact` and `layers`; here are
+those of the graph as a whole and of the settings. `convert` applies them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+
+from hls.layers import LookupTable
+from hls.operations import exact_operation, producers
+from hls.refusal import Refusal
+from hls.settings import FirmwareSettings
+from hls.trigger import build_score_graph
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import Autoencoder
+
+#: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
+MAX_UNROLLED = 4096
+
+#: Beyond, a table of a function that is of order 1 near 0 has too few entries there.
+MAX_TABLE_ERROR = 2.0**-4
+
+_QUANTIZER = "QActivation"
+
+
+def check_model(
+    model: Autoencoder,
+    scores: Sequence[str],
+    settings: FirmwareSettings,
+    scaler: L1Scaler | None = None,
+    units: FixedPointFormat | None = None,
+) -> list[Refusal]:
+    """What keeps a model, trained or not, from becoming firmware; empty if nothing does.
+
+    Args:
+        model: in fixed point.
+        scores: the first decides.
+        settings: what the firmware is made for.
+        scaler, units: as in `build_trigger_graph`.
+    """
+    found = [
+        *_layers_without_exact_form(model),
+        *_missing_input_quantizers(model.encoder),
+        *_missing_input_quantizers(model.decoder),
+    ]
+    if found:
+        return found
+    try:
+        graph = build_score_graph(model, scores, scaler, units, settings.table_error)
+    except Refusal as refusal:
+        return [refusal]
+    return check_graph(graph, settings)
+
+
+def check_graph(graph: keras.Model, settings: FirmwareSettings) -> list[Refusal]:
+    """What keeps a graph of exact layers from being converted or synthesized with `settings`."""
+    return [refusal for rule in _GRAPH_RULES for refusal in rule(graph, settings)]
+
+
+def require_none(refusals: Sequence[Refusal]) -> None:
+    """Raise the first of `refusals`, if there is one."""
+    if refusals:
+        raise refusals[0]
+
+
+def _layers_without_exact_form(model: Autoencoder) -> Iterator[Refusal]:
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        try:
+            exact_operation(layer)
+        except Refusal as refusal:
+            yield refusal
+
+
+def _missing_input_quantizers(network: keras.Model) -> Iterator[Refusal]:
+    """Otherwise Keras would see bits that the firmware does not have."""
+    inputs = producers(network.inputs)
+    for layer in network.layers:
+        behind = [name for name in _sources(layer) if name in inputs]
+        if behind and type(layer).__name__ != _QUANTIZER:
+            yield Refusal(
+                layer.name,
+                f"a quantizer must stand between the input '{behind[0]}' and the layer",
+                "none",
+                "put a QActivation there",
+            )
+
+
+def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    if settings.strategy != "latency":
+        return
+    for layer in graph.layers:
+        n_weights = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
+        if n_weights > MAX_UNROLLED:
+            yield Refusal(
+                layer.name,
+                f"weights must be <= {MAX_UNROLLED} for strategy 'latency'",
+                n_weights,
+                "choose 'resource' or 'distributed_arithmetic'",
+            )
+
+
+def _registered_arrays(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    if settings.io_type != "io_parallel":
+        return
+    for layer in graph.layers:
+        n_values = math.prod(layer.output.shape[1:])
+        if n_values > MAX_UNROLLED:
+            yield Refusal(
+                layer.name,
+                f"values of an event must be <= {MAX_UNROLLED} for io_type 'io_parallel'",
+                n_values,
+                "choose 'io_stream'",
+            )
+
+
+def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """A quantizer becomes the type of the layer before, if that is its own and not one itself."""
+    kinds = {layer.name: type(layer).__name__ for layer in graph.layers}
+    consumers = [name for layer in graph.layers for name in _sources(layer)]
+    for layer in graph.layers:
+        if kinds[layer.name] != _QUANTIZER:
+            continue
+        (source,) = _sources(layer)
+        if kinds[source] == _QUANTIZER:
+            yield Refusal(
+                layer.name,
+                "a quantizer must not follow another",
+                f"'{source}' before it",
+                "leave one of the two out",
+            )
+        elif settings.io_type == "io_stream" and consumers.count(source) > 1:
+            yield Refusal(
+                layer.name,
+                f"a quantizer must be alone behind its layer '{source}' for io_type 'io_stream'",
+                f"{consumers.count(source)} layers behind it",
+                "choose 'io_parallel', or let the others take the quantized values",
+            )
+
+
+def _coarse_tables(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    for layer in graph.layers:
+        if isinstance(layer, LookupTable) and layer.max_error > MAX_TABLE_ERROR:
+            yield Refusal(
+                layer.name,
+                f"error of a table must be <= {MAX_TABLE_ERROR:g}",
+                f"{layer.max_error:g}",
+                "lower firmware.table_error",
+            )
+
+
+def _sources(layer: keras.Layer) -> tuple[str, ...]:
+    return () if isinstance(layer, keras.layers.InputLayer) else producers(layer.input)
+
+
+_GRAPH_RULES: tuple[Callable[[keras.Model, FirmwareSettings], Iterator[Refusal]], ...] = (
+    _fused_quantizers,
+    _unrolled_weights,
+    _registered_arrays,
+    _coarse_tables,
+)

@@ -1,0 +1,23 @@
+"""Why a layer cannot be put into firmware as it is."""
+
+from __future__ import annotations
+
+from keras_ae.errors import InputError
+
+
+class Refusal(InputError):
+    """A layer that breaks a rule of exactness or of synthesis, and the way round.
+
+    Args:
+        layer: its name.
+        rule: what must hold, e.g. "weights must be <= 4096".
+        value: what was found instead.
+        remedy: what to do, e.g. "choose strategy 'resource'".
+    """
+
+    def __init__(self, layer: str, rule: str, value: object, remedy: str) -> None:
+        super().__init__(f"layer '{layer}': {rule}, got {value}; {remedy}")
+        self.layer = layer
+        self.rule = rule
+        self.value = value
+        self.remedy = remedy

@@ -1,0 +1,312 @@
+"""The linter: each rule refuses, and without it something would go wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import qkeras
+
+import hls.convert
+from hls.check import check_graph, check_model, require_none
+from hls.convert import convert_trigger_graph
+from hls.exact import ExactGraph
+from hls.layers import AboveThreshold, HardwareInput, LookupTable, SquaredNorm
+from hls.operations import QuantizedWeights, exact_operation
+from hls.refusal import Refusal
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import Autoencoder, build_autoencoder
+from keras_ae.precision import FixedPoint
+
+FORMAT = FixedPointFormat(8, 4)
+Layers = Callable[[Any], Any]
+
+
+def quantizer(bits: int, integer: int, name: str, **options: Any) -> keras.Layer:
+    options = {"keep_negative": True, "alpha": 1, **options}
+    return qkeras.QActivation(qkeras.quantized_bits(bits, integer, **options), name=name)
+
+
+def dense(units: int, name: str, **options: Any) -> keras.Layer:
+    weights = qkeras.quantized_bits(6, 1, keep_negative=True, alpha=1)
+    options = {"kernel_quantizer": weights, "bias_quantizer": weights, **options}
+    return qkeras.QDense(units, name=name, **options)
+
+
+def trigger(layers: Layers, shape: tuple[int, ...] = (4,)) -> keras.Model:
+    """hardware input -> quantizer -> `layers` -> quantizer -> squared norm -> decision."""
+    keras.utils.set_random_seed(1)
+    inputs = HardwareInput(shape, str(FORMAT), name="objects").output
+    x = layers(quantizer(8, 3, "input_format")(inputs))
+    x = keras.layers.Flatten(name="flat")(x) if len(x.shape) > 2 else x
+    score = SquaredNorm(input_formats=["fixed<8,4>"], name="score")(quantizer(8, 3, "last")(x))
+    form = "ufixed<30,20>"
+    decision = AboveThreshold(1.0, input_formats=[form], name="trigger")(score)
+    return keras.Model([inputs], [score, decision])
+
+
+def found(graph: keras.Model, **settings: Any) -> list[tuple[str, str]]:
+    return [(r.layer, str(r)) for r in check_graph(graph, FirmwareSettings(**settings))]
+
+
+def test_what_a_refusal_says() -> None:
+    refusal = Refusal("dense_1", "weights must be <= 4096", 5000, "choose 'resource'")
+    assert str(refusal) == "layer 'dense_1': weights must be <= 4096, got 5000; choose 'resource'"
+    with pytest.raises(Refusal, match="dense_1"):
+        require_none([refusal])
+    require_none([])
+
+
+@pytest.mark.parametrize("kind", ["plain", "variational"])
+def test_nothing_to_refuse(kind: str) -> None:
+    model = build_autoencoder(kind, ArchitectureSpec(input_dim=6), FixedPoint())
+    assert check_model(model, ["squared_error"], FirmwareSettings()) == []
+
+
+class TestArithmetic:
+    """Layers without an exact form."""
+
+    @pytest.mark.parametrize(
+        "options", [{"symmetric": 1}, {"keep_negative": False}, {"alpha": "auto_po2"}]
+    )
+    def test_quantizer_options(self, options: dict[str, Any]) -> None:
+        layer = quantizer(4, 1, "q", **options)
+        layer(keras.Input((1,)))
+        with pytest.raises(Refusal, match="layer 'q': quantizer of its output must be quantized_b"):
+            exact_operation(layer)
+        # Another function than the format of as many bits.
+        x = np.linspace(-5, 5, 201, dtype=np.float32)[:, None]
+        assert (np.asarray(layer(x)) != FixedPointFormat(4, 2).quantize(x)).any()
+
+    def test_one_bit_with_a_sign(self) -> None:
+        layer = quantizer(1, 0, "q")
+        layer(keras.Input((1,)))
+        with pytest.raises(Refusal, match="must be quantized_bits of at least 2 bits"):
+            exact_operation(layer)
+        # -1 and 0 are what one bit with a sign can hold.
+        assert set(np.asarray(layer(np.float32([[-0.3], [0.3]]))).ravel()) == {-1.0, 1.0}
+
+    def test_activation_without_exact_form(self) -> None:
+        layer = qkeras.QActivation(qkeras.quantized_tanh(4, use_real_tanh=True), name="q")
+        layer(keras.Input((1,)))
+        with pytest.raises(Refusal, match="layer 'q': quantizer of its output"):
+            exact_operation(layer)
+
+    def test_weights_with_a_scale(self) -> None:
+        layer = dense(2, "d", kernel_quantizer=qkeras.quantized_bits(4, 0, alpha="auto"))
+        layer(keras.Input((3,)))
+        with pytest.raises(Refusal, match="layer 'd': quantizer of its kernel must be"):
+            exact_operation(layer)
+        kernel = np.asarray(layer.kernel_quantizer_internal(layer.kernel))
+        assert (FixedPointFormat(4, 1).quantize(kernel) != kernel).any()
+
+    def test_activation_inside_a_layer(self) -> None:
+        layer = dense(2, "d", activation=qkeras.quantized_relu(6, 2))
+        layer(keras.Input((3,)))
+        with pytest.raises(Refusal, match="layer 'd': activation must be none, got .*QActivation"):
+            exact_operation(layer)
+        # The product alone is negative where the layer is not.
+        x = stress_events(FORMAT, (3,), 100, seed=1)
+        weights = dense(2, "e")
+        weights.build((None, 3))
+        weights.set_weights(layer.get_weights())
+        assert (x @ QuantizedWeights.of(weights).kernel).min() < 0 <= np.asarray(layer(x)).min()
+
+    @pytest.mark.parametrize(
+        ("options", "rule"),
+        [
+            ({"strides": 2, "padding": "same"}, r"strides must be \(1, 1\), got \(2, 2\)"),
+            ({"padding": "valid"}, "padding must be 'same', got 'valid'"),
+            ({"padding": "same", "dilation_rate": 2}, r"dilation_rate must be \(1, 1\)"),
+        ],
+    )
+    def test_convolution_options(self, options: dict[str, Any], rule: str) -> None:
+        weights = qkeras.quantized_bits(6, 1, keep_negative=True, alpha=1)
+        layer = qkeras.QConv2D(
+            2, 3, kernel_quantizer=weights, bias_quantizer=weights, name="c", **options
+        )
+        layer(keras.Input((6, 6, 1)))
+        with pytest.raises(Refusal, match=f"layer 'c': {rule}"):
+            exact_operation(layer)
+
+    def test_layers_of_another_kind(self) -> None:
+        for layer, remedy in (
+            (keras.layers.Dense(2, name="x"), "quantize the model first"),
+            (keras.layers.BatchNormalization(name="x"), "fold it into the layer before"),
+            (keras.layers.Softmax(name="x"), "build it of these"),
+        ):
+            layer(keras.Input((3,)))
+            with pytest.raises(Refusal, match=f"layer 'x': kind must be one of QDense.*{remedy}"):
+                exact_operation(layer)
+
+    def test_sums_beyond_float64(self) -> None:
+        weights = qkeras.quantized_bits(32, 0, keep_negative=True, alpha=1)
+        wide = dense(1, "wide", kernel_quantizer=weights, bias_quantizer=weights)
+        inputs = HardwareInput((2,), "fixed<32,1>", name="objects").output
+        score = SquaredNorm(input_formats=["fixed<32,1>"], name="score")
+        graph = keras.Model(inputs, score(wide(quantizer(32, 0, "input_format")(inputs))))
+        with pytest.raises(Refusal, match=r"layer '\w+': sums must stay within 2\^53 units"):
+            ExactGraph(graph)
+        # float64 rounds there.
+        x = np.array([1 - 2.0**-31, 2.0**-31])
+        exact = sum(Fraction(value) ** 2 for value in x)
+        assert Fraction(float(x @ x)) != exact
+
+
+def test_missing_input_quantizer() -> None:
+    encoder_input, decoder_input = keras.Input((4,), name="x"), keras.Input((2,), name="z")
+    encoder = keras.Model(encoder_input, quantizer(8, 3, "q")(dense(2, "d")(encoder_input)))
+    decoder = keras.Model(decoder_input, quantizer(8, 3, "r")(dense(4, "e")(decoder_input)))
+    model = Autoencoder(encoder, decoder)
+    refusals = check_model(model, ["squared_error"], FirmwareSettings())
+    assert [refusal.layer for refusal in refusals] == ["d", "e"]
+    assert str(refusals[0]) == (
+        "layer 'd': a quantizer must stand between the input 'x' and the layer, got none; "
+        "put a QActivation there"
+    )
+    # Keras computes with bits that the hardware does not have.
+    x = np.random.default_rng(1).normal(size=(100, 4)).astype(np.float32)
+    rounded = FORMAT.quantize(x).astype(np.float32)
+    assert (np.asarray(encoder(x)) != np.asarray(encoder(rounded))).any()
+
+
+def test_every_fault_is_found() -> None:
+    model = build_autoencoder("plain", ArchitectureSpec(input_dim=6))
+    names = [r.layer for r in check_model(model, ["squared_error"], FirmwareSettings())]
+    # In float, nothing is exact, and no input has a quantizer.
+    assert "encoder_dense_1" in names and "encoder_relu_1" in names and "reconstruction" in names
+    assert names.count("encoder_input_format") == 2
+
+
+def test_transposed_convolution() -> None:
+    spec = ConvolutionalSpec(
+        kind="convolutional",
+        image_shape=(4, 4, 1),
+        filters=(2,),
+        upsampling="transpose",
+        latent_dim=2,
+    )
+    model = build_autoencoder("plain", spec, FixedPoint())
+    (refusal,) = check_model(model, ["squared_error"], FirmwareSettings())
+    assert refusal.layer == "decoder_conv_1" and "use upsampling 'upsample'" in refusal.remedy
+
+
+class TestSynthesis:
+    def test_unrolled_weights(self, tmp_path: Path) -> None:
+        graph = trigger(lambda x: dense(1025, "d")(x))
+        message = (
+            "layer 'd': weights must be <= 4096 for strategy 'latency', got 4100; choose "
+            "'resource' or 'distributed_arithmetic'"
+        )
+        assert found(graph) == [("d", message)]
+        assert found(graph, strategy="resource") == []
+        with pytest.raises(Refusal, match="layer 'd': weights must be"):
+            convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+        assert not (tmp_path / "firmware").exists()
+
+    def test_weights_of_convolutions_count(self) -> None:
+        weights = qkeras.quantized_bits(6, 1, keep_negative=True, alpha=1)
+        conv = qkeras.QConv2D(
+            457, 3, padding="same", kernel_quantizer=weights, bias_quantizer=weights, name="c"
+        )
+        assert "got 4113" in found(trigger(conv, (2, 2, 1)), io_type="io_stream")[0][1]
+
+    def test_arrays_of_registers(self, tmp_path: Path) -> None:
+        graph = trigger(lambda x: keras.layers.UpSampling2D(33, name="u")(x), (2, 2, 1))
+        refusals = found(graph)
+        assert refusals[0] == (
+            "u",
+            "layer 'u': values of an event must be <= 4096 for io_type 'io_parallel', got 4356; "
+            "choose 'io_stream'",
+        )
+        assert found(graph, io_type="io_stream") == []
+        # The limit that the emitted project sets for what HLS may part into registers.
+        small = trigger(lambda x: dense(2, "d")(x))
+        convert_trigger_graph(small, tmp_path / "firmware", FirmwareSettings())
+        assert "set maximum_size 4096" in (tmp_path / "firmware" / "project.tcl").read_text()
+
+
+class TestQuantizers:
+    def test_after_another(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        graph = trigger(
+            lambda x: quantizer(4, 3, "coarse")(quantizer(6, 3, "fine")(dense(3, "d")(x)))
+        )
+        assert [name for name, _ in found(graph)] == ["coarse", "last"]
+        message = "layer 'coarse': a quantizer must not follow another, got 'fine' before it"
+        assert message in found(graph)[0][1]
+        # hls4ml keeps one of the two, and rounds once where Keras rounds twice.
+        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        events = stress_events(FORMAT, (4,), 2000, seed=1)
+        with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
+            convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:10]])
+        validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+        assert validation.firmware["stress"].mismatching_events > 0
+
+    def test_beside_another_layer_in_io_stream(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def shared(x: Any) -> Any:
+            d = dense(3, "d")(x)
+            both = [quantizer(4, 1, "a")(d), quantizer(6, 1, "b")(d)]
+            return dense(2, "e")(keras.layers.Concatenate(name="joined")(both))
+
+        graph = trigger(shared)
+        assert found(graph) == []
+        refusals = found(graph, io_type="io_stream")
+        assert [name for name, _ in refusals] == ["a", "b"]
+        assert "must be alone behind its layer 'd'" in refusals[0][1]
+        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        settings = FirmwareSettings(io_type="io_stream")
+        with pytest.raises(NotImplementedError, match="only supported with IOType=io_parallel"):
+            convert_trigger_graph(graph, tmp_path / "firmware", settings)
+
+
+class TestTables:
+    def test_argument(self) -> None:
+        spec, wide = ArchitectureSpec(input_dim=6), FixedPoint(latent="fixed<13,4>")
+        model = build_autoencoder("variational", spec, wide)
+        (refusal,) = check_model(model, ["kl_divergence"], FirmwareSettings())
+        assert refusal.layer == "kl_divergence_table"
+        assert "must have at most 12 bits, got fixed<13,4>" in str(refusal)
+        assert check_model(model, ["squared_latent_norm"], FirmwareSettings()) == []
+
+    def test_error(self) -> None:
+        model = build_autoencoder("variational", ArchitectureSpec(input_dim=6), FixedPoint())
+        coarse = FirmwareSettings(table_error=0.5)
+        (refusal,) = check_model(model, ["kl_divergence"], coarse)
+        assert str(refusal) == (
+            "layer 'kl_divergence_table': error of a table must be <= 0.0625, got 0.5; lower "
+            "firmware.table_error"
+        )
+        # Where most latent dimensions of a trained VAE lie, the term would vanish.
+        table = LookupTable("exp(x)-1-x", 0.5, input_formats=["fixed<8,4>"])
+        x = np.arange(-1.0, 0.8, 2.0**-4)[:, None]
+        assert not table.exact(x).any() and (np.expm1(x) - x).max() > 0.3
+
+
+def test_formats_without_fraction_are_exact(tmp_path: Path) -> None:
+    # Not refused: coarse, but the same function.
+    formats = {"input": "fixed<5,5>", "weight": "fixed<3,4>", "bias": "fixed<4,6>"}
+    precision = FixedPoint(**formats, activation="ufixed<4,6>", latent="fixed<6,8>")
+    model = build_autoencoder("plain", ArchitectureSpec(input_dim=6, hidden_dims=(8,)), precision)
+    assert check_model(model, ["squared_latent_norm"], FirmwareSettings()) == []
+
+    events = stress_events(precision.input, (6,), 2000, seed=1)
+    graph = build_trigger_graph(model, ["squared_latent_norm"], (events,), 0.1)
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:10]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0 and validation.inexact_layers == ()
+    np.testing.assert_array_equal(
+        run_trigger_graph(graph, events).score, ExactGraph(graph).evaluate(events).score
+    )
+    assert math.log2(validation.reference["stress"].score.max()) > 2
