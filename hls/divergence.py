@@ -1,0 +1,178 @@
+"""Where firmware and reference part: the first layer, element and event, in bits.
+
+hls4ml fuses quantizers into the layers before them, so that its layers are not the graph's one by
+one. A copy of the project is made to record what each of its layers gives, and each is compared
+with the last of the graph's layers that it stands for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from hls.convert import PROJECT_NAME
+from hls.csim import Simulation
+from hls.exact import ExactGraph
+from hls.operations import producers
+from keras_ae.batches import map_batches
+from keras_ae.fixed_point import FixedPointFormat
+
+_HEADER = Path(__file__).parent / "templates" / "trace.h"
+
+_DECLARATION = re.compile(r"^\s*(?:hls::stream<\w+>|\w+_t) (\w+)(?:\[.*\]|\(\"\w+\"\));", re.MULTILINE)
+_CALL = re.compile(r"^( *)nnet::\w+<.*>\((.*)\); // (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first difference: `event` of the sample, `element` of the output of `layer`.
+
+    Bits are two's complement, in `format`; a value between two of its points is rounded.
+    """
+
+    event: int
+    layer: str
+    element: tuple[int, ...]
+    format: str
+    expected: float
+    found: float
+    expected_bits: str
+    found_bits: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def firmware_divergence(
+    graph: keras.Model, folder: Path, event: int, values: tuple[np.ndarray, ...]
+) -> Divergence | None:
+    """Where the project in `folder` first differs from the reference.
+
+    Args:
+        graph: the trigger graph that the project was made of.
+        folder: the HLS project.
+        event: number by which the result names the event.
+        values: of each input for that one event, (1, ...).
+    """
+    exact = ExactGraph(graph)
+    found = trace_project(folder, {name: grid.shape for name, grid in exact.grids.items()}, values)
+    stands_for = {name: _last_fused(graph, name, found) for name in found}
+    expected = exact.trace(*values)
+    pairs = {name: (expected[stands_for[name]], found[name]) for name in found}
+    return _first(exact, stands_for, event, pairs)
+
+
+def keras_divergence(
+    graph: keras.Model, event: int, values: tuple[np.ndarray, ...]
+) -> Divergence | None:
+    """Where Keras first differs from the reference: it rounds there, see `firmware_divergence`."""
+    exact = ExactGraph(graph)
+    expected = exact.trace(*values)
+    probe = keras.Model(graph.inputs, [graph.get_layer(name).output for name in expected])
+    outputs = map_batches(lambda *parts: probe(list(parts)), *values)
+    pairs = {name: (expected[name], y) for name, y in zip(expected, outputs, strict=True)}
+    return _first(exact, {name: name for name in expected}, event, pairs)
+
+
+def trace_project(
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], values: tuple[np.ndarray, ...]
+) -> dict[str, np.ndarray]:
+    """What each of the project's layers gives, in their order: name -> (events, *shape).
+
+    Args:
+        folder: the HLS project; stays as it is.
+        shapes: of the graph's layers by name; hls4ml's helpers, which it has not, are left out.
+        values: of each input, (events, ...).
+    """
+    with tempfile.TemporaryDirectory() as name:
+        copy, records = Path(name) / "project", Path(name) / "records"
+        shutil.copytree(folder, copy)
+        records.mkdir()
+        shutil.copy(_HEADER, copy / "firmware" / _HEADER.name)
+        top = copy / "firmware" / f"{PROJECT_NAME}.cpp"
+        text, layers = _with_records(top.read_text(encoding="utf-8"), shapes)
+        # The folder is known to this copy alone.
+        define = f'#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
+        top.write_text(text.replace('#include "parameters.h"', f'#include "parameters.h"\n{define}'))
+        with Simulation(copy) as simulation:
+            simulation.run(*values, n_processes=1)
+        return {
+            layer: np.fromfile(records / f"{layer}.bin").reshape(-1, *shapes[layer])
+            for layer in layers
+        }
+
+
+def _with_records(text: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, list[str]]:
+    """The top function with a record after the call of each layer, and their names in order."""
+    signature = text[: text.index("{")]
+    declared = set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?=[,\n)])", signature))
+    declared |= set(_DECLARATION.findall(text))
+    # Inputs are there before the first call.
+    first_line = signature[signature.index("(") :].strip("(\n").splitlines()[0]
+    written = set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?=,)", first_line))
+    layers: list[str] = []
+
+    def record(match: re.Match[str]) -> str:
+        indent, arguments, layer = match.groups()
+        outputs = [a for a in arguments.split(", ") if a in declared and a not in written]
+        written.update(outputs)
+        if layer not in shapes:
+            return match[0]
+        layers.append(layer)
+        save = f'trace::save("{layer}", {outputs[0]}, {math.prod(shapes[layer])});'
+        return f"{match[0]}\n{indent}{save}"
+
+    return _CALL.sub(record, text), layers
+
+
+def _last_fused(graph: keras.Model, name: str, found: Mapping[str, np.ndarray]) -> str:
+    """The quantizer that hls4ml has fused into a layer, or the layer itself."""
+    current = name
+    while True:
+        behind = [
+            layer
+            for layer in graph.layers
+            if not isinstance(layer, keras.layers.InputLayer)
+            and current in producers(layer.input)
+        ]
+        kind = type(behind[0]).__name__ if len(behind) == 1 else ""
+        if kind == "QActivation" and behind[0].name not in found:
+            return str(behind[0].name)
+        if kind not in ("Flatten", "Reshape"):
+            return name
+        current = behind[0].name
+
+
+def _first(
+    exact: ExactGraph,
+    stands_for: Mapping[str, str],
+    event: int,
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> Divergence | None:
+    """The first element of the first layer in which expected and found values differ."""
+    for name, (expected, found) in pairs.items():
+        expected = expected.reshape(found.shape)
+        different = np.argwhere(expected != found)
+        if len(different):
+            place = tuple(different[0])
+            form = exact.grids[stands_for[name]].format
+            values = float(expected[place]), float(found[place])
+            bits = [to_bits(value, form) for value in values]
+            element = tuple(int(index) for index in place[1:])
+            return Divergence(event, name, element, str(form), *values, *bits)
+    return None
+
+
+def to_bits(value: float, form: FixedPointFormat) -> str:
+    """Two's complement of a value in a format, rounded to it and wrapped."""
+    return format(round(value / form.step) % 2**form.width, f"0{form.width}b")
