@@ -35,7 +35,7 @@ def row(run: Run) -> str:
     methods = read_json(run.metrics_path)["methods"]
     fixed = methods[f"quantized/{score}"]
     if run.validation_path.exists():
-        fixed = read_json(run.validation_path)["firmware"]["separation"]
+        fixed = read_json(run.validation_path)["levels"]["firmware"]["separation"]
     cells = (
         f"{quality['auc']:.3f} / {fixed[signal]['auc']:.3f} / "
         f"{methods[f'untrained/{score}'][signal]['auc']:.3f}"

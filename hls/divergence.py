@@ -12,9 +12,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +27,8 @@ from keras_ae.fixed_point import FixedPointFormat
 
 _HEADER = Path(__file__).parent / "templates" / "trace.h"
 
-_DECLARATION = re.compile(r"^\s*(?:hls::stream<\w+>|\w+_t) (\w+)(?:\[.*\]|\(\"\w+\"\));", re.MULTILINE)
+#: Of an array or a stream; and the call of a layer with its name behind it.
+_DECLARATION = re.compile(r"^ *(?:hls::stream<\w+>|\w+_t) (\w+)(?:\[.*\]|\(.*\));", re.MULTILINE)
 _CALL = re.compile(r"^( *)nnet::\w+<.*>\((.*)\); // (\w+)$", re.MULTILINE)
 
 
@@ -47,10 +47,6 @@ class Divergence:
     found: float
     expected_bits: str
     found_bits: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def firmware_divergence(
@@ -102,8 +98,9 @@ def trace_project(
         top = copy / "firmware" / f"{PROJECT_NAME}.cpp"
         text, layers = _with_records(top.read_text(encoding="utf-8"), shapes)
         # The folder is known to this copy alone.
-        define = f'#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
-        top.write_text(text.replace('#include "parameters.h"', f'#include "parameters.h"\n{define}'))
+        place = '#include "parameters.h"\n'
+        include = f'{place}#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
+        top.write_text(text.replace(place, include), encoding="utf-8")
         with Simulation(copy) as simulation:
             simulation.run(*values, n_processes=1)
         return {
@@ -142,8 +139,7 @@ def _last_fused(graph: keras.Model, name: str, found: Mapping[str, np.ndarray]) 
         behind = [
             layer
             for layer in graph.layers
-            if not isinstance(layer, keras.layers.InputLayer)
-            and current in producers(layer.input)
+            if not isinstance(layer, keras.layers.InputLayer) and current in producers(layer.input)
         ]
         kind = type(behind[0]).__name__ if len(behind) == 1 else ""
         if kind == "QActivation" and behind[0].name not in found:

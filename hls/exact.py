@@ -51,10 +51,12 @@ class TriggerOutput:
             trigger > 0.5,
         )
 
-    def take(self, index: np.ndarray) -> TriggerOutput:
-        """The events at `index`."""
-        scores = {name: values[index] for name, values in self.scores.items()}
-        return TriggerOutput(scores, self.trigger[index])
+    @classmethod
+    def join(cls, parts: Sequence[TriggerOutput]) -> TriggerOutput:
+        """Of events one after the other."""
+        names = parts[0].scores
+        scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in names}
+        return cls(scores, np.concatenate([part.trigger for part in parts]))
 
 
 class ExactGraph:

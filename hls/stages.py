@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -10,22 +10,24 @@ import keras
 from hls.check import check_model, require_none
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
+from hls.fidelity import measure_fidelity
+from hls.layers import LookupTable
 from hls.operations import producers
+from hls.page import render_page
 from hls.refusal import Refusal
 from hls.settings import FirmwareSettings, load_firmware_settings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
 from keras_ae.config import Experiment
-from keras_ae.data.dataset import Sample
+from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
-from keras_ae.files import whole_file
+from keras_ae.files import whole_file, write_text
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.metrics import separation
 from keras_ae.precision import FixedPoint
-from keras_ae.runs import Run, write_json
+from keras_ae.runs import Run, read_json, write_json
 from keras_ae.training import build_model, load_data, load_keras_model, load_model, network_inputs
 
 N_STRESS_EVENTS = 20_000
@@ -66,7 +68,7 @@ def convert(run: Run) -> bool:
             load_model(run, "quantized"),
             (choice.score, *settings.scores),
             background,
-            choice.target_fpr,
+            choice.fpr,
             scaler=_scaler(run),
             units=_units(run.experiment),
             threshold_input=settings.threshold == "input",
@@ -85,7 +87,8 @@ def convert(run: Run) -> bool:
                 "score": choice.score,
                 "score_format": str(exact.grids[choice.score].format),
                 "threshold": graph.get_layer("trigger").threshold,
-                "target_fpr": choice.target_fpr,
+                "target_fpr": choice.fpr,
+                "input_rate_khz": choice.input_rate_khz,
                 "calibration_events": len(background[0]),
                 "calibration_fpr": float(exact.evaluate(*inputs).trigger.mean()),
             },
@@ -95,14 +98,15 @@ def convert(run: Run) -> bool:
     return run.stage("convert", outputs, work)
 
 
-def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
+def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> Validation:
     """Stage `validate`: C-simulation of every event of the experiment and of stress events.
 
-    Never skipped: the project on disk may have changed in any way.
+    Never skipped: the project on disk may have changed in any way. Writes the fidelity report.
 
     Args:
         run: converted before.
         event_files: more trigger events to compare, in the ADC2021 layout.
+        n_events: as many stress events more as reach this number in all.
 
     Raises:
         InputError: event files for an experiment without trigger events or with a condition.
@@ -113,38 +117,49 @@ def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
     ):
         raise InputError("more events must belong to trigger events without condition, got files")
     # Whatever happens next, an earlier proof no longer holds.
-    run.validation_path.unlink(missing_ok=True)
+    run.forget_validation()
     data = load_data(run)
     graph = load_keras_model(run.trigger_graph_path)
-    units = run.experiment.scaling.units
+    samples = _samples(run, data, graph, event_files, n_events)
+    validation = validate_project(graph, run.firmware_folder, samples)
+    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
+    firmware = {name: validation.outputs[sample].score for name, sample in tested.items()}
+    fidelity = measure_fidelity(run, data, firmware)
+    trigger = read_json(run.trigger_path, "threshold")
+    report = {
+        "events": validation.events,
+        "mismatching_bits": validation.mismatching_bits,
+        "comparisons": validation.as_dict(),
+        **fidelity.as_dict(trigger["threshold"]),
+    }
+    tables = [layer.function for layer in graph.layers if isinstance(layer, LookupTable)]
+    write_text(run.fidelity_page_path, render_page(run, report, fidelity, tables))
+    write_json(run.validation_path, report)
+    return validation
+
+
+def _samples(
+    run: Run, data: Dataset, graph: keras.Model, event_files: Sequence[Path], n_events: int
+) -> Iterator[tuple[str, HardwareValues]]:
+    """What is compared, by name and in parts that fit in memory."""
     of_data = {
         "background/train": data.train,
         "background/validation": data.validation,
         "background/test": data.test,
         **{f"signal/{name}": sample for name, sample in data.signals.items()},
     }
-    samples = {
-        **{name: hardware_values(run, sample) for name, sample in of_data.items()},
-        **{f"file/{p}": (units.to_integers(read_l1_events(p).objects),) for p in event_files},
-    }
-    samples = {name: with_threshold(graph, values) for name, values in samples.items()}
-    samples["stress"] = _stress(graph, run.experiment.seed)
-    validation = validate_project(graph, run.firmware_folder, samples)
-    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
-    outputs = validation.outputs
-    write_json(
-        run.validation_path,
-        {
-            "events": validation.events,
-            "mismatching_bits": validation.mismatching_bits,
-            "comparisons": validation.as_dict(),
-            "firmware": {
-                "separation": separation({n: outputs[s].score for n, s in tested.items()}),
-                "trigger_rate": {n: float(outputs[s].trigger.mean()) for n, s in tested.items()},
-            },
-        },
-    )
-    return validation
+    n_done = 0
+    for name, sample in of_data.items():
+        n_done += len(sample)
+        yield name, with_threshold(graph, hardware_values(run, sample))
+    for path in event_files:
+        integers = run.experiment.scaling.units.to_integers(read_l1_events(path).objects)
+        n_done += len(integers)
+        yield f"file/{path}", with_threshold(graph, (integers,))
+    n_stress = max(N_STRESS_EVENTS, n_events - n_done)
+    for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
+        seed = run.experiment.seed + 1000 * part
+        yield "stress", _stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
 
 
 def hardware_values(run: Run, sample: Sample) -> HardwareValues:
@@ -175,11 +190,11 @@ def _units(experiment: Experiment) -> FixedPointFormat | None:
     return experiment.scaling.units.format if is_l1 else None
 
 
-def _stress(graph: keras.Model, seed: int) -> HardwareValues:
+def _stress(graph: keras.Model, n_events: int, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
     ports = [graph.get_layer(name) for name in producers(graph.inputs)]
     values = tuple(
-        stress_events(port.input_format, port.output.shape[1:], N_STRESS_EVENTS, seed + number)
+        stress_events(port.input_format, port.output.shape[1:], n_events, seed + number)
         for number, port in enumerate(ports)
         if port.name != "threshold"
     )

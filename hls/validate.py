@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from hls.convert import BENCH_INPUTS
 from hls.csim import Simulation, check_weight_files
+from hls.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.exact import ExactGraph, TriggerOutput
 from hls.interface import Interface, read_interface
 from hls.trigger import run_trigger_graph
@@ -30,6 +31,18 @@ class Comparison:
     mismatching_events: int
     mismatching_bits: int
     first_mismatching_event: int | None = None
+
+    def __add__(self, later: Comparison) -> Comparison:
+        """With that of later events of the same sample."""
+        first = self.first_mismatching_event
+        if first is None and later.first_mismatching_event is not None:
+            first = self.events + later.first_mismatching_event
+        return Comparison(
+            self.events + later.events,
+            self.mismatching_events + later.mismatching_events,
+            self.mismatching_bits + later.mismatching_bits,
+            first,
+        )
 
 
 def compare_outputs(
@@ -61,7 +74,8 @@ class Validation:
     `firmware`: C-simulation by sample; `bench`: the project's own test bench on its own events;
     `keras` by sample. `inexact_layers` of Keras have sums too wide for float32: Keras may round
     there, and only then may it differ from the reference. `outputs` are the firmware's, by sample,
-    `reference` those of the exact reference.
+    `reference` those of the exact reference. `divergences`: of the firmware and of Keras, where
+    the first event that differs first does; the sample's name comes first.
     """
 
     firmware: Mapping[str, Comparison]
@@ -70,6 +84,7 @@ class Validation:
     inexact_layers: tuple[str, ...]
     outputs: Mapping[str, TriggerOutput]
     reference: Mapping[str, TriggerOutput]
+    divergences: Mapping[str, tuple[str, Divergence]]
 
     @property
     def events(self) -> int:
@@ -91,18 +106,25 @@ class Validation:
             "bench": asdict(self.bench),
             "keras": {name: asdict(found) for name, found in self.keras.items()},
             "inexact_in_keras": list(self.inexact_layers),
+            "divergences": {
+                level: {"sample": sample, **asdict(divergence)}
+                for level, (sample, divergence) in self.divergences.items()
+            },
         }
 
 
 def validate_project(
-    graph: keras.Model, folder: Path, samples: Mapping[str, HardwareValues]
+    graph: keras.Model,
+    folder: Path,
+    samples: Mapping[str, HardwareValues] | Iterable[tuple[str, HardwareValues]],
 ) -> Validation:
     """Compare the project in `folder` and Keras with the exact reference.
 
     Args:
         graph: the trigger graph that the project was made of.
         folder: the HLS project.
-        samples: hardware values by name.
+        samples: hardware values by name; or pairs of both, of which those of one name are parts of
+            one sample, so that not all events need be in memory at once.
 
     Raises:
         FileNotFoundError: the folder holds no project.
@@ -115,30 +137,71 @@ def validate_project(
     interface = Interface.of(exact)
     if read_interface(folder) != interface:
         raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
-    boundaries = np.cumsum([len(sample[0]) for sample in samples.values()])[:-1]
-    inputs = [np.concatenate(parts) for parts in zip(*samples.values(), strict=True)]
     formats = {port.name: FixedPointFormat.parse(port.format) for port in interface.outputs[:-1]}
-    indices = dict(zip(samples, np.split(np.arange(len(inputs[0])), boundaries), strict=True))
+    tally = _Tally(graph, folder, formats)
     with Simulation(folder) as simulation:
-        found_in_firmware, found_in_bench = simulation.run(*inputs), simulation.run_bench()
-    reference, outputs, in_keras = (
-        {name: found.take(index) for name, index in indices.items()}
-        for found in (
-            exact.evaluate(*inputs),
-            found_in_firmware,
-            run_trigger_graph(graph, *inputs),
+        for name, values in samples.items() if isinstance(samples, Mapping) else samples:
+            reference = exact.evaluate(*values)
+            firmware, in_keras = simulation.run(*values), run_trigger_graph(graph, *values)
+            tally.add(name, values, reference, firmware, in_keras)
+        bench = compare_outputs(
+            exact.evaluate(*_bench_inputs(folder, interface, graph)),
+            simulation.run_bench(),
+            formats,
         )
-    )
     return Validation(
-        {name: compare_outputs(reference[name], outputs[name], formats) for name in samples},
-        compare_outputs(
-            exact.evaluate(*_bench_inputs(folder, interface, graph)), found_in_bench, formats
-        ),
-        {name: compare_outputs(reference[name], in_keras[name], formats) for name in samples},
+        tally.firmware,
+        bench,
+        tally.keras,
         exact.inexact_in_float32,
-        outputs,
-        reference,
+        {name: TriggerOutput.join(parts) for name, parts in tally.outputs.items()},
+        {name: TriggerOutput.join(parts) for name, parts in tally.reference.items()},
+        tally.divergences,
     )
+
+
+@dataclass
+class _Tally:
+    """What has been compared so far, by sample."""
+
+    graph: keras.Model
+    folder: Path
+    formats: Mapping[str, FixedPointFormat]
+    firmware: dict[str, Comparison] = field(default_factory=dict)
+    keras: dict[str, Comparison] = field(default_factory=dict)
+    outputs: dict[str, list[TriggerOutput]] = field(default_factory=dict)
+    reference: dict[str, list[TriggerOutput]] = field(default_factory=dict)
+    divergences: dict[str, tuple[str, Divergence]] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        values: HardwareValues,
+        reference: TriggerOutput,
+        firmware: TriggerOutput,
+        in_keras: TriggerOutput,
+    ) -> None:
+        """Compare a part of a sample."""
+        self.outputs.setdefault(name, []).append(firmware)
+        self.reference.setdefault(name, []).append(reference)
+        for level, comparisons, found in (
+            ("firmware", self.firmware, firmware),
+            ("keras", self.keras, in_keras),
+        ):
+            before = comparisons.get(name, Comparison(0, 0, 0))
+            comparison = compare_outputs(reference, found, self.formats)
+            comparisons[name] = before + comparison
+            first = comparison.first_mismatching_event
+            if first is None or level in self.divergences:
+                continue
+            event, one = before.events + first, tuple(part[first : first + 1] for part in values)
+            divergence = (
+                firmware_divergence(self.graph, self.folder, event, one)
+                if level == "firmware"
+                else keras_divergence(self.graph, event, one)
+            )
+            if divergence is not None:
+                self.divergences[level] = name, divergence
 
 
 def _bench_inputs(folder: Path, interface: Interface, graph: keras.Model) -> HardwareValues:

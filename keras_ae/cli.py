@@ -118,14 +118,19 @@ def check(path: Path) -> None:
     type=click.Path(path_type=Path),
     help="More events to compare, in the ADC2021 layout; can be repeated.",
 )
-def validate(run_folder: Path, event_files: tuple[Path, ...]) -> None:
+@click.option(
+    "--n-events",
+    default=0,
+    help="Compare at least so many, by adding stress events. Default: 20,000 stress events.",
+)
+def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> None:
     """Compare the HLS project of RUN with the quantized model, every event, every bit.
 
     Exit code 1 unless all bits are equal.
     """
     opened = _open_run(run_folder)
     _start_stage("validate")
-    _validate(opened, event_files)
+    _validate(opened, event_files, n_events)
 
 
 @cli.command()
@@ -284,12 +289,13 @@ def _do_stage(run: Run, stage: str) -> None:
         click.echo("   already done, inputs unchanged")
 
 
-def _validate(run: Run, event_files: Sequence[Path] = ()) -> None:
+def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:
     from hls.stages import validate as work
     from keras_ae.report import summary
 
-    validation = work(run, event_files)
+    validation = work(run, event_files, n_events)
     click.echo(summary(run))
+    click.echo(f"fidelity report: {run.fidelity_page_path}")
     if validation.mismatching_bits:
         sys.exit(1)
 

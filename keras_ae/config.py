@@ -77,10 +77,38 @@ class TrainingSettings(_Section):
 
 
 class TriggerSettings(_Section):
-    """Which score decides, and how much background may pass."""
+    """Which score decides, and how much background may pass.
+
+    As a fraction of it, `target_fpr`; or as a rate, `target_rate_khz` of `input_rate_khz`, the rate
+    at which events like those of the background arrive.
+    """
 
     score: str
-    target_fpr: float = Field(gt=0, lt=1)
+    target_fpr: float | None = Field(None, gt=0, lt=1)
+    target_rate_khz: float | None = Field(None, gt=0)
+    input_rate_khz: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _check_target(self) -> TriggerSettings:
+        rates = self.target_rate_khz, self.input_rate_khz
+        if (self.target_fpr is None) == (rates == (None, None)):
+            raise InputError(
+                "target_fpr must be given, or target_rate_khz and input_rate_khz instead, got "
+                + ("both" if self.target_fpr else "neither")
+            )
+        if self.target_fpr is None and not (all(rates) and self.fpr < 1):
+            raise InputError(
+                "target_rate_khz must be below input_rate_khz, got "
+                f"{self.target_rate_khz} and {self.input_rate_khz}"
+            )
+        return self
+
+    @property
+    def fpr(self) -> float:
+        """The fraction of background that may pass."""
+        if self.target_fpr is not None:
+            return self.target_fpr
+        return (self.target_rate_khz or 0.0) / (self.input_rate_khz or 1.0)
 
 
 class Experiment(_Section):

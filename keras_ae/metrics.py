@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
@@ -111,6 +111,26 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
     )
     binomial = efficiency * (1 - efficiency) / len(signal)
     return Estimate(efficiency, float(np.sqrt(binomial + ((high - low) / 2) ** 2)))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A fraction of events with its 95% confidence interval (Wilson)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def rate_interval(passed: np.ndarray) -> Rate:
+    """Of the events, (events,) bool, that passed.
+
+    Raises:
+        InputError: no events.
+    """
+    check_not_empty(passed=passed)
+    interval = binomtest(int(passed.sum()), len(passed)).proportion_ci(method="wilson")
+    return Rate(float(passed.mean()), float(interval.low), float(interval.high))
 
 
 def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:

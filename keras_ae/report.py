@@ -26,9 +26,10 @@ def summary(run: Run) -> str:
         )
     if validation:
         trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+        rate = validation["levels"]["firmware"]["trigger_rate"]["background"]
         lines += [
             f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on "
-            f"the test background: {validation['firmware']['trigger_rate']['background']:.2g}",
+            f"the test background: {rate['value']:.2g}",
             f"events checked: {validation['events']}   "
             f"mismatching bits: {validation['mismatching_bits']}",
         ]
@@ -44,7 +45,7 @@ def _table(score: str, methods: Any, validation: Any) -> list[str]:
         "mass": "baseline/jet_mass",
     }
     baselines = {name: key for name, key in baselines.items() if key in methods}
-    firmware = validation["firmware"]["separation"] if validation else None
+    firmware = validation["levels"]["firmware"]["separation"] if validation else None
     lines = [
         "",
         f"score: {score}",

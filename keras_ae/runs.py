@@ -37,7 +37,7 @@ class Run:
     float.keras, quantized.keras, history_*.json
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
-    validation.json
+    validation.json, fidelity.html
     """
 
     folder: Path
@@ -77,6 +77,10 @@ class Run:
     @property
     def validation_path(self) -> Path:
         return self.folder / "validation.json"
+
+    @property
+    def fidelity_page_path(self) -> Path:
+        return self.folder / "fidelity.html"
 
     @property
     def _record_path(self) -> Path:
@@ -151,10 +155,15 @@ class Run:
         self._record(name, None)
         if name != "evaluate":
             # What was proved of the firmware before does not hold any more.
-            self.validation_path.unlink(missing_ok=True)
+            self.forget_validation()
         work()
         self._record(name, {"digest": digest, "outputs": self._fingerprint(outputs)})
         return True
+
+    def forget_validation(self) -> None:
+        """Remove what `validate` wrote."""
+        for path in (self.validation_path, self.fidelity_page_path):
+            path.unlink(missing_ok=True)
 
     def _record(self, stage: str, entry: dict[str, Any] | None) -> None:
         record = _read_record(self.folder)

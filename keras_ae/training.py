@@ -115,7 +115,7 @@ def train(run: Run, progress: bool = True) -> bool:
         # Now, not after an hour of training.
         check_rate(
             len(data.validation),
-            experiment.trigger.target_fpr,
+            experiment.trigger.fpr,
             "the validation part of data.background",
         )
         if isinstance(experiment.data, L1Data):

@@ -391,7 +391,10 @@ class TestBadInput:
         [
             ({"activation": "fixed<8,3>"}, "format of activation must be ufixed"),
             ({"latent": "ufixed<8,3>"}, "format of latent must be fixed, got ufixed<8,3>"),
-            ({"weight": "fixed<1,0>"}, "format of weight must have at least 2 bits, got fixed<1,0>"),
+            (
+                {"weight": "fixed<1,0>"},
+                "format of weight must have at least 2 bits, got fixed<1,0>",
+            ),
             ({"activation": "ufixed<3,-1>"}, "format of activation must have no negative integer"),
         ],
     )

@@ -3,6 +3,7 @@
 curves    training curves, ROC, score distributions, rate and distortion, contributions
 images    images beside their reconstructions, averages, strips
 latent    the latent space
+fidelity  what is lost from float to firmware
 figure    writing a figure
 """
 
@@ -13,7 +14,8 @@ from keras_ae.plots.curves import (
     score_distributions,
     training_curves,
 )
-from keras_ae.plots.figure import save
+from keras_ae.plots.fidelity import layer_error_bars, roc_overlay, score_scatter
+from keras_ae.plots.figure import save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
 
@@ -23,10 +25,14 @@ __all__ = [
     "interpolation_strip",
     "latent_grid",
     "latent_map",
+    "layer_error_bars",
     "rate_distortion_curve",
     "reconstructions",
     "roc_curves",
+    "roc_overlay",
     "save",
     "score_distributions",
+    "score_scatter",
+    "svg",
     "training_curves",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from keras_ae.files import whole_file
@@ -13,3 +15,11 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of its suffix."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=150)
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an element of an HTML page; the same figure gives the same text."""
+    text = StringIO()
+    with rc_context({"svg.hashsalt": "keras-ae", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", dpi=110, metadata={"Date": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]

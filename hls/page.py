@@ -1,0 +1,71 @@
+"""The fidelity report as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hls.fidelity import Fidelity
+from keras_ae import __version__, plots
+from keras_ae.metrics import TARGET_FPRS
+from keras_ae.runs import Run, read_json
+
+_LABELS = {
+    "float": "float",
+    "post_training": "post-training",
+    "quantized": "quantization-aware",
+    "firmware": "firmware",
+}
+
+
+def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables: list[str]) -> str:
+    """The page of a validated run.
+
+    Args:
+        run: of which the settings are shown.
+        report: content of `validation.json`.
+        fidelity: of which the figures are drawn.
+        tables: names of the tables in the trigger graph.
+    """
+    trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+    signals = [name for name in fidelity.scores["firmware"] if name != "background"]
+    layers = fidelity.layers
+    figures = {
+        "scatter": plots.score_scatter(
+            fidelity.scores["float"], fidelity.scores["firmware"], trigger["threshold"]
+        ),
+        "layers": plots.layer_error_bars(
+            [e.layer for e in layers], [e.largest for e in layers], [e.rms for e in layers]
+        ),
+    }
+    if signals:
+        figures["roc"] = plots.roc_overlay(
+            {_LABELS[level]: scores for level, scores in fidelity.scores.items()}
+        )
+
+    def figure(name: str, caption: str) -> Markup:
+        drawn = Markup(plots.svg(figures[name]))
+        return Markup(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("fidelity.html").render(
+        name=run.experiment.name,
+        architecture=str(run.experiment.architecture),
+        version=__version__,
+        trigger=trigger,
+        report=report,
+        signals=signals,
+        fprs=[f"{fpr:g}" for fpr in TARGET_FPRS],
+        labels=_LABELS,
+        tables=tables,
+        figure=figure,
+    )
