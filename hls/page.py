@@ -64,8 +64,19 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables:
         trigger=trigger,
         report=report,
         signals=signals,
-        fprs=[f"{fpr:g}" for fpr in TARGET_FPRS],
+        fprs=_measurable_rates(report),
         labels=_LABELS,
         tables=tables,
         figure=figure,
     )
+
+
+def _measurable_rates(report: Mapping[str, Any]) -> list[str]:
+    """The false-positive rates for which there is background enough."""
+    found = [
+        quality["tpr"]
+        for level in report["levels"].values()
+        for quality in level["separation"].values()
+    ]
+    rates = [f"{fpr:g}" for fpr in TARGET_FPRS]
+    return [rate for rate in rates if any(tpr[rate] is not None for tpr in found)]
