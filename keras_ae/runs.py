@@ -13,7 +13,7 @@ from keras_ae import __version__
 from keras_ae.config import Experiment, dump_experiment, load_experiment
 from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
-from keras_ae.files import write_text
+from keras_ae.files import remove_unfinished, write_text
 
 #: Stage -> the stage before it, and the sections of the experiment that decide it.
 _STAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
@@ -153,6 +153,7 @@ class Run:
         }:
             return False
         self._record(name, None)
+        remove_unfinished(self.folder)
         if name != "evaluate":
             # What was proved of the firmware before does not hold any more.
             self.forget_validation()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -42,6 +43,27 @@ def small_experiment() -> dict[str, Any]:
 def experiment_content(small_experiment: dict[str, Any]) -> dict[str, Any]:
     """A copy of the small experiment, to change at will."""
     return copy.deepcopy(small_experiment)
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The run directory of a whole chain. Tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("chain")
+    config = folder / "experiment.yaml"
+    config.write_text(yaml.safe_dump(small_experiment), encoding="utf-8")
+    from keras_ae import cli
+
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", str(config), "--run-dir", str(folder / "run")])
+    assert not caught.value.code
+    return folder / "run"
+
+
+@pytest.fixture
+def run_copy(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "copy"))
 
 
 @pytest.fixture

@@ -1,0 +1,186 @@
+"""The command line around firmware: `check`, the fidelity report, and what a kill leaves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_cli import ROOT, assert_one_line, run_cli
+from test_fidelity import read_page
+
+from keras_ae.runs import open_run
+
+
+class TestCheck:
+    def test_config_and_run(self, finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for path in (finished_run.parent / "experiment.yaml", finished_run):
+            code, out, _ = run_cli(capsys, "check", path)
+            assert code == 0, out
+            assert out == "nothing keeps it from becoming firmware\n"
+
+    def test_every_refusal_is_a_line(
+        self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path
+    ) -> None:
+        experiment_content["architecture"] |= {"hidden_dims": [80, 60]}
+        config = tmp_path / "experiment.yaml"
+        config.write_text(yaml.safe_dump(experiment_content))
+        code, out, err = run_cli(capsys, "check", config)
+        assert code == 1 and not err
+        lines = out.splitlines()
+        assert [line.split("'")[1] for line in lines] == [
+            "encoder_dense_1",
+            "encoder_dense_2",
+            "decoder_dense_2",
+            "reconstruction",
+        ]
+        assert lines[0].endswith("got 4560; choose 'resource' or 'distributed_arithmetic'")
+
+    def test_before_training(
+        self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path
+    ) -> None:
+        experiment_content["architecture"] |= {"hidden_dims": [80]}
+        config = tmp_path / "experiment.yaml"
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
+        assert_one_line(result, "layer 'encoder_dense_1': weights must be <= 4096")
+        assert not (tmp_path / "run" / "float.keras").exists()
+
+    def test_without_firmware(
+        self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path
+    ) -> None:
+        experiment_content["firmware"] = None
+        config = tmp_path / "experiment.yaml"
+        config.write_text(yaml.safe_dump(experiment_content))
+        result = run_cli(capsys, "check", config)
+        assert_one_line(result, "section firmware must be given for firmware, got null")
+
+
+def test_fidelity_report(finished_run: Path) -> None:
+    report = json.loads((finished_run / "validation.json").read_text())
+    assert list(report["levels"]) == ["float", "post_training", "quantized", "firmware"]
+    for level in report["levels"].values():
+        assert set(level["separation"]) == set(level["trigger_rate"]) - {"background"}
+        for rate in level["trigger_rate"].values():
+            assert rate["low"] <= rate["value"] <= rate["high"]
+    # The quantized model in Keras and the firmware decide alike.
+    levels = report["levels"]
+    assert levels["quantized"]["trigger_rate"] == levels["firmware"]["trigger_rate"]
+    metrics = json.loads((finished_run / "metrics.json").read_text())["methods"]
+    for level in ("float", "quantized"):
+        expected = metrics[f"{level}/reconstruction_error"]
+        assert levels[level]["separation"] == expected
+    assert report["layers"][0]["layer"] == "encoder_input_format"
+    assert report["comparisons"]["divergences"] == {}
+
+    page = read_page(finished_run / "fidelity.html")
+    assert page.loaded == []
+    assert "0 mismatching bits in " in page.text
+    for name in ("background/test", "encoder_relu_1", "quantization-aware", "A -> 4l"):
+        assert name in page.text
+
+
+def test_rate_in_khz(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run_copy / "experiment.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["trigger"] |= {
+        "target_fpr": None,
+        "target_rate_khz": 2000.0,
+        "input_rate_khz": 40_000.0,
+    }
+    path.write_text(yaml.safe_dump(content))
+    for command in ("convert", "validate"):
+        assert run_cli(capsys, command, run_copy)[0] == 0
+    trigger = json.loads((run_copy / "trigger.json").read_text())
+    assert trigger["target_fpr"] == 0.05
+    assert 0 < trigger["calibration_fpr"] <= 0.05
+    text = read_page(run_copy / "fidelity.html").text
+    assert "At 40000 kHz of input, the firmware passes" in text
+    assert "for a target of 2e+03 kHz" in text
+
+
+def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_cli(capsys, "validate", run_copy, "--n-events", 60_000)
+    assert code == 0
+    report = json.loads((run_copy / "validation.json").read_text())
+    assert report["events"] == 60_000
+    assert "events checked: 60000   mismatching bits: 0" in out
+
+
+@pytest.mark.parametrize("stage", ["convert", "validate"])
+def test_killed_stage_can_be_repeated(
+    stage: str, run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if stage == "convert":
+        # Another threshold, so that there is work to do.
+        path = run_copy / "experiment.yaml"
+        content = yaml.safe_load(path.read_text())
+        content["trigger"]["target_fpr"] = 0.06
+        path.write_text(yaml.safe_dump(content))
+    # While the project is written; while it is compiled, when the earlier proof is gone.
+    at_work: dict[str, Callable[[], bool]] = {
+        "convert": lambda: any(run_copy.glob(".writing-*/firmware")),
+        "validate": lambda: not (run_copy / "validation.json").exists(),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_ae.cli", stage, str(run_copy)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not at_work[stage]() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    run = open_run(run_copy)
+    assert run.is_finished("quantize")
+    assert run.is_finished("convert") == (stage == "validate")
+    assert not run.validation_path.exists() and not run.fidelity_page_path.exists()
+    # A project that is there is whole.
+    assert not run.firmware_folder.exists() or (run.firmware_folder / "interface.json").exists()
+
+    for command in ("convert", "validate"):
+        code, out, err = run_cli(capsys, command, run_copy)
+        assert code == 0, err
+    assert "mismatching bits: 0" in out
+    assert not any(run_copy.glob(".writing-*"))
+
+
+def test_mutated_project_names_the_layer(
+    run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Two layers of equal size: their weights change places.
+    weights = run_copy / "firmware" / "firmware" / "weights"
+    text = (weights.parent / "anomaly_trigger.cpp").read_text().splitlines()
+    names = {
+        line.split("<")[1].split("_weight_t")[0]: line.split('"')[1]
+        for line in text
+        if "_weight_t" in line
+    }
+    pair = [weights / names[layer] for layer in ("encoder_dense_2", "decoder_dense_2")]
+    first = pair[0].read_text().split(",")
+    second = pair[1].read_text().split(",")
+    assert len(first) == len(second)
+    for path, other in zip(pair, (second, first), strict=True):
+        path.write_text(",".join(other))
+        header = path.with_suffix(".h")
+        old = header.read_text()
+        header.write_text(old[: old.index("{") + 1] + ",".join(other) + old[old.index("}") :])
+    code, _, _ = run_cli(capsys, "validate", run_copy)
+    assert code == 1
+    divergence = json.loads((run_copy / "validation.json").read_text())["comparisons"][
+        "divergences"
+    ]["firmware"]
+    assert divergence["layer"] == "encoder_dense_2"
+    assert divergence["expected_bits"] != divergence["found_bits"]
+    page = read_page(run_copy / "fidelity.html").text
+    assert "firmware and quantized model are not the same function" in page
+    assert "First difference between reference and firmware" in page
