@@ -48,16 +48,7 @@ def assert_one_line(result: tuple[int, str, str], *words: str) -> None:
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_cli(capsys, "--help")
     assert code == 0
-    for command in (
-        "generate",
-        "run",
-        "train",
-        "quantize",
-        "evaluate",
-        "check",
-        "convert",
-        "validate",
-    ):
+    for command in ("generate", "run", "train", "quantize", "evaluate", "check", "convert"):
         assert command in out
 
 
