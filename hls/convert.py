@@ -11,6 +11,7 @@ import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
 from hls.exact import ExactGraph
+from hls.handover import Origin, write_handover
 from hls.interface import Interface
 from hls.layers import HardwareInput
 from hls.settings import FirmwareSettings
@@ -33,6 +34,7 @@ def convert_trigger_graph(
     folder: Path,
     settings: FirmwareSettings,
     bench_inputs: Sequence[np.ndarray] = (),
+    origin: Origin | None = None,
 ) -> None:
     """Write the HLS project of a trigger graph into `folder`, replacing what is there.
 
@@ -41,6 +43,7 @@ def convert_trigger_graph(
         folder: of the project.
         settings: what the firmware is made for.
         bench_inputs: values of each input (events, ...) for the project's own test bench.
+        origin: of the graph, for the project's README.
 
     Raises:
         InputError: a dense layer too large for the strategy.
@@ -55,6 +58,8 @@ def convert_trigger_graph(
         if bench_inputs:
             expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
             _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
+        n_events = len(bench_inputs[0]) if bench_inputs else 0
+        write_handover(temporary, graph, interface, settings, n_events, origin)
         # hls4ml records where it wrote; the project is to be moved.
         record = temporary / "hls4ml_config.yml"
         record.write_text(record.read_text().replace(str(temporary), "."))

@@ -9,6 +9,7 @@ import keras
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph, producers
+from hls.handover import Origin
 from hls.settings import load_firmware_settings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
@@ -50,9 +51,8 @@ def convert(run: Run) -> bool:
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
         inputs = with_threshold(graph, background)
-        convert_trigger_graph(
-            graph, run.firmware_folder, settings, [part[:N_BENCH_EVENTS] for part in inputs]
-        )
+        bench_inputs = [part[:N_BENCH_EVENTS] for part in inputs]
+        convert_trigger_graph(graph, run.firmware_folder, settings, bench_inputs, _origin(run))
         exact = ExactGraph(graph)
         write_json(
             run.trigger_path,
@@ -131,6 +131,16 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
+
+
+def _origin(run: Run) -> Origin:
+    """Where the project of a run comes from."""
+    experiment = run.experiment
+    return Origin(
+        f"{experiment.name}: {experiment.objective.kind} autoencoder {experiment.architecture}",
+        experiment.trigger.target_fpr,
+        experiment.scaling.units if isinstance(experiment.data, L1Data) else None,
+    )
 
 
 def _stress(graph: keras.Model, seed: int) -> HardwareValues:
