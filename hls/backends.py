@@ -7,6 +7,7 @@ tool. What a project itself holds, such as the folder of its fixed-point types, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 #: Parts by the start of their name, in lower case.
 _XILINX_PARTS = (
@@ -30,28 +31,22 @@ _INTEL_PARTS = ("arria10", "stratix10", "cyclone10gx", "agilex", "10a", "1s", "1
 
 @dataclass(frozen=True)
 class Tool:
-    """A vendor's program, and its arguments that build a project from inside its folder."""
+    """A vendor's program, and the command that builds a project with it, run in its folder."""
 
     program: str
-    arguments: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """As one types it."""
-        return " ".join(
-            f"'{word}'" if set(word) & set(" ;{}") else word
-            for word in (self.program, *self.arguments)
-        )
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Backend:
     """One of hls4ml's backends.
 
+    `types`: of fixed-point numbers in its C++, `ap` (ap_fixed, AMD) or `ac` (ac_fixed, Siemens).
     `strategies` and `io_types` begin with the default; `tools` are in the order of preference.
     """
 
     name: str
+    types: Literal["ap", "ac"]
     default_part: str
     part_families: tuple[str, ...]
     strategies: tuple[str, ...]
@@ -64,22 +59,44 @@ BACKENDS = {
     for backend in (
         Backend(
             "Vitis",
+            "ap",
             "xcvu13p-flga2577-2-e",
             _XILINX_PARTS,
             ("latency", "resource", "distributed_arithmetic"),
             ("io_parallel", "io_stream"),
             (
-                Tool("vitis-run", ("--mode", "hls", "--tcl", "build_prj.tcl")),
-                Tool("vitis_hls", ("-f", "build_prj.tcl")),
+                Tool("vitis-run", ("vitis-run", "--mode", "hls", "--tcl", "build_prj.tcl")),
+                Tool("vitis_hls", ("vitis_hls", "-f", "build_prj.tcl")),
             ),
         ),
         Backend(
             "Vivado",
+            "ap",
             "xcvu13p-flga2577-2-e",
             _XILINX_PARTS,
             ("latency", "resource", "distributed_arithmetic"),
             ("io_parallel", "io_stream"),
-            (Tool("vivado_hls", ("-f", "build_prj.tcl")),),
+            (Tool("vivado_hls", ("vivado_hls", "-f", "build_prj.tcl")),),
+        ),
+        Backend(
+            "Quartus",
+            "ac",
+            "Arria10",
+            _INTEL_PARTS,
+            # All that hls4ml has for it; with a reuse factor of 1 it is as parallel as `latency`.
+            ("resource",),
+            # Neither hls4ml nor this package has a test bench for several streams.
+            ("io_parallel",),
+            (Tool("i++", ("make", "-f", "quartus.mk", "anomaly_trigger-fpga")),),
+        ),
+        Backend(
+            "Catapult",
+            "ac",
+            "xcku115-flvb2104-2-i",
+            _XILINX_PARTS,
+            ("latency", "resource"),
+            ("io_parallel", "io_stream"),
+            (Tool("catapult", ("catapult", "-product", "ultra", "-shell", "-f", "build_prj.tcl")),),
         ),
     )
 }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +14,16 @@ import keras
 import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
+from hls.backends import BACKENDS
 from hls.exact import ExactGraph
 from hls.handover import Origin, write_handover
 from hls.interface import Interface
 from hls.layers import HardwareInput
+from hls.project import finish_project
 from hls.settings import FirmwareSettings
 from keras_ae.errors import InputError
 from keras_ae.files import whole_folder
+from keras_ae.precision import quantizer_format
 
 #: Name of the top function, of the project and of its files.
 PROJECT_NAME = "anomaly_trigger"
@@ -46,23 +53,35 @@ def convert_trigger_graph(
         origin: of the graph, for the project's README.
 
     Raises:
-        InputError: a dense layer too large for the strategy.
+        InputError: a dense layer too large for the strategy, or a format too narrow for the
+            backend.
     """
     _check_sizes(graph, settings)
+    _check_formats(graph, settings)
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
-        _hls_model(graph, temporary, settings).write()
+        _write_project(graph, temporary, settings, interface)
         interface.write(temporary)
-        _widen_bench(temporary / f"{PROJECT_NAME}_test.cpp")
         if bench_inputs:
             expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
             _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
         n_events = len(bench_inputs[0]) if bench_inputs else 0
         write_handover(temporary, graph, interface, settings, n_events, origin)
-        # hls4ml records where it wrote; the project is to be moved.
-        record = temporary / "hls4ml_config.yml"
-        record.write_text(record.read_text().replace(str(temporary), "."))
+
+
+def _write_project(
+    graph: keras.Model, folder: Path, settings: FirmwareSettings, interface: Interface
+) -> None:
+    """hls4ml's project, made ready to be handed over."""
+    # Apart: for Catapult, hls4ml leaves an archive beside the project.
+    with tempfile.TemporaryDirectory() as name:
+        written_in = Path(name) / PROJECT_NAME
+        # For some backends it says what it copies from where.
+        with contextlib.redirect_stdout(io.StringIO()):
+            _hls_model(graph, written_in, settings).write()
+        shutil.copytree(written_in, folder, dirs_exist_ok=True)
+    finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], interface, written_in)
 
 
 def _hls_model(
@@ -102,23 +121,6 @@ def _write_bench_data(folder: Path, inputs: np.ndarray, outputs: np.ndarray) -> 
         np.savetxt(folder / name, rows, fmt="%.17g")
 
 
-def _widen_bench(path: Path) -> None:
-    """hls4ml's bench reads float32 and writes six digits: too few to compare wide outputs."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in (
-        ("std::vector<float> in", "std::vector<double> in"),
-        ("nnet::copy_data<float, ", "nnet::copy_data<double, "),
-        (
-            "std::ofstream fout(RESULTS_LOG);",
-            "std::ofstream fout(RESULTS_LOG);\n    fout.precision(17);",
-        ),
-    ):
-        if old not in text:
-            raise ValueError(f"{path.name} of hls4ml must hold {old!r}")
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
-
-
 def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:
     for layer in graph.layers:
         n_weights = layer.kernel.shape[0] * layer.kernel.shape[1] if hasattr(layer, "kernel") else 0
@@ -126,4 +128,15 @@ def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:
             raise InputError(
                 f"weights of layer '{layer.name}' must be <= {MAX_UNROLLED_WEIGHTS} for strategy "
                 f"'latency', got {n_weights}; choose 'resource' or 'distributed_arithmetic'"
+            )
+
+
+def _check_formats(graph: keras.Model, settings: FirmwareSettings) -> None:
+    for layer in graph.layers:
+        form = quantizer_format(layer.activation) if type(layer).__name__ == "QActivation" else None
+        # hls4ml makes a bit of ac_fixed two bits, which round elsewhere.
+        if form and form.width < 2 and BACKENDS[settings.backend].types == "ac":
+            raise InputError(
+                f"format of layer '{layer.name}' must have at least 2 bits for backend "
+                f"{settings.backend}, got {form}: use wider formats or backend Vitis"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ def write_handover(
     sides = [("in", port) for port in interface.inputs]
     sides += [("out", port) for port in interface.outputs]
     has_text = any((folder / "firmware" / "weights").glob("*.txt"))
+    tools = BACKENDS[settings.backend].tools
     text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
         version=__version__,
         facts="\n".join(_row(*fact) for fact in _facts(graph, interface, settings, origin)),
@@ -64,7 +66,7 @@ def write_handover(
         order="\n".join(_order(graph, origin.units if origin else None)),
         n_events=f"{n_events:,}",
         backend=settings.backend,
-        commands="\n".join(f"    {tool.command}" for tool in BACKENDS[settings.backend].tools),
+        commands="\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
         weights="`.h` is compiled by synthesis, `.txt` read by the bench; `make` compares them"
         if has_text
         else "compiled by synthesis and test bench alike",

@@ -56,6 +56,9 @@ def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subjec
 class FirmwareSettings(BaseModel):
     """Settings of the HLS project, named as in hls4ml.
 
+    What a `backend` knows of parts, strategies and io types is in `hls.backends`; without them, a
+    part and the strategy of the backend are chosen.
+
     `scores` are given out beside the one that decides. The `threshold` is a constant, or an input
     of the firmware, so that it can change at run time. `table_error` is the largest error of an
     entry of a table of exp or sigmoid, where a score needs one.
@@ -63,7 +66,7 @@ class FirmwareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    backend: Literal["Vitis", "Vivado"] = "Vitis"
+    backend: Literal["Vitis", "Vivado", "Quartus", "Catapult"] = "Vitis"
     part: str
     clock_ns: float = Field(5.0, gt=0)
     io_type: Literal["io_parallel", "io_stream"] = "io_parallel"
@@ -90,10 +93,13 @@ class FirmwareSettings(BaseModel):
                 f"part must start with one of {', '.join(backend.part_families)} for backend "
                 f"{backend.name}, got {self.part!r}"
             )
-        for name, choices in (("strategy", backend.strategies), ("io_type", backend.io_types)):
-            if getattr(self, name) not in choices:
+        for name, field in (("strategy", "strategies"), ("io_type", "io_types")):
+            chosen, choices = getattr(self, name), getattr(backend, field)
+            if chosen not in choices:
+                others = [b.name for b in BACKENDS.values() if chosen in getattr(b, field)]
                 raise InputError(
                     f"{name} must be {' or '.join(map(repr, choices))} for backend "
-                    f"{backend.name}, got {getattr(self, name)!r}"
+                    f"{backend.name}, got {chosen!r}: choose another or backend "
+                    f"{' or '.join(others)}"
                 )
         return self
