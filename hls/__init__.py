@@ -10,9 +10,11 @@ exact      the trigger graph in exact arithmetic: the reference
 interface  ports of the firmware
 nodes      hls4ml's node for our layers; their C++ is in templates/
 handlers   teaches hls4ml's Keras 3 front end the layers of the graph
+project    what hls4ml writes, made exact, movable and native to its tool
 convert    trigger graph -> HLS project
 handover   README, Makefile and exact comparison in the project
 csim       C-simulation of a project with g++
+synthesis  resources and timing, by a vendor's tool where there is one
 validate   exact reference against Keras and C-simulation, every event, every bit
-stages     `convert` and `validate` of a run
+stages     `convert` and `validate` of a run, and its synthesis
 """

@@ -27,6 +27,11 @@ _XILINX_PARTS = (
 )
 #: What `i++ -march` takes: a family, or the part number of a device of one.
 _INTEL_PARTS = ("arria10", "stratix10", "cyclone10gx", "agilex", "10a", "1s", "10cx", "ag")
+#: As hls4ml calls it. The numbers of LUTs and registers come from logic synthesis (vsynth).
+_CATAPULT_COMMAND = (
+    *("catapult", "-product", "ultra", "-shell", "-f", "build_prj.tcl"),
+    *("-eval", 'set ::argv "csim=True synth=True cosim=True vsynth=True"'),
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ BACKENDS = {
             ("resource",),
             # Neither hls4ml nor this package has a test bench for several streams.
             ("io_parallel",),
-            (Tool("i++", ("make", "-f", "quartus.mk", "anomaly_trigger-fpga")),),
+            (Tool("i++", ("make", "-f", "quartus.mk", "test")),),
         ),
         Backend(
             "Catapult",
@@ -96,7 +101,7 @@ BACKENDS = {
             _XILINX_PARTS,
             ("latency", "resource"),
             ("io_parallel", "io_stream"),
-            (Tool("catapult", ("catapult", "-product", "ultra", "-shell", "-f", "build_prj.tcl")),),
+            (Tool("catapult", _CATAPULT_COMMAND),),
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The stages `convert` and `validate` of a run."""
+"""The stages `convert` and `validate` of a run, and synthesis of what was converted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import keras
 
-from hls.convert import convert_trigger_graph
+from hls.backends import BACKENDS
+from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.exact import ExactGraph, producers
 from hls.handover import Origin
 from hls.settings import load_firmware_settings
+from hls.synthesis import ResourceReport, synthesize_project
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
 from keras_ae.data.dataset import Sample
@@ -120,6 +122,26 @@ def validate(run: Run, event_files: Sequence[Path] = ()) -> Validation:
         },
     )
     return validation
+
+
+def synthesize(run: Run) -> ResourceReport | None:
+    """Synthesize the project of a run into `synthesis.json`, where the vendor's tool is on PATH.
+
+    Returns None, and writes nothing, where there is none.
+
+    Raises:
+        InputError: the run is not converted, or the tool fails.
+    """
+    run.require("convert")
+    settings = load_firmware_settings(run.experiment, str(run.folder))
+    if settings is None:
+        raise InputError(f"{run.folder}: section firmware must be given to synthesize, got null")
+    run.synthesis_path.unlink(missing_ok=True)
+    backend = BACKENDS[settings.backend]
+    report = synthesize_project(run.firmware_folder, PROJECT_NAME, backend)
+    if report is not None:
+        write_json(run.synthesis_path, report.as_dict())
+    return report
 
 
 def hardware_values(run: Run, sample: Sample) -> HardwareValues:

@@ -37,7 +37,7 @@ class Run:
     float.keras, quantized.keras, history_*.json
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
-    validation.json
+    validation.json, synthesis.json
     """
 
     folder: Path
@@ -77,6 +77,10 @@ class Run:
     @property
     def validation_path(self) -> Path:
         return self.folder / "validation.json"
+
+    @property
+    def synthesis_path(self) -> Path:
+        return self.folder / "synthesis.json"
 
     @property
     def _record_path(self) -> Path:
@@ -150,8 +154,9 @@ class Run:
             return False
         self._record(name, None)
         if name != "evaluate":
-            # What was proved of the firmware before does not hold any more.
+            # What was found of the firmware before does not hold any more.
             self.validation_path.unlink(missing_ok=True)
+            self.synthesis_path.unlink(missing_ok=True)
         work()
         self._record(name, {"digest": digest, "outputs": self._fingerprint(outputs)})
         return True

@@ -143,7 +143,7 @@ class TestProject:
         for backend, tool in (("Vivado", "vivado_hls -f"), ("Catapult", "catapult -product ultra")):
             assert f"    {tool}" in (projects[backend] / "README.md").read_text()
         quartus = (projects["Quartus"] / "README.md").read_text()
-        assert "    make -f quartus.mk anomaly_trigger-fpga" in quartus
+        assert "    make -f quartus.mk test" in quartus
         assert "compiled by synthesis and test bench alike" in quartus
 
 
