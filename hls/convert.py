@@ -77,9 +77,10 @@ def _write_project(
     # Apart: for Catapult, hls4ml leaves an archive beside the project.
     with tempfile.TemporaryDirectory() as name:
         written_in = Path(name) / PROJECT_NAME
-        # For some backends it says what it copies from where.
+        model = _hls_model(graph, written_in, settings)
+        # For some backends it says what it copies from where; what it says before counts.
         with contextlib.redirect_stdout(io.StringIO()):
-            _hls_model(graph, written_in, settings).write()
+            model.write()
         shutil.copytree(written_in, folder, dirs_exist_ok=True)
     finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], interface, written_in)
 

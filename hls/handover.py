@@ -21,6 +21,9 @@ from keras_ae.fixed_point import FixedPointFormat
 
 _TEMPLATES = Path(__file__).parent / "templates" / "handover"
 
+#: hls4ml's doing.
+_ONE_BIT = "\nA port of one bit is two bits wide in this C++, the last of which is always zero."
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -63,6 +66,7 @@ def write_handover(
         facts="\n".join(_row(*fact) for fact in _facts(graph, interface, settings, origin)),
         score=interface.outputs[0].name,
         ports="\n".join(_port_row(side, port) for side, port in sides),
+        one_bit=_ONE_BIT if BACKENDS[settings.backend].types == "ac" else "",
         order="\n".join(_order(graph, origin.units if origin else None)),
         n_events=f"{n_events:,}",
         backend=settings.backend,

@@ -145,6 +145,9 @@ class TestProject:
         quartus = (projects["Quartus"] / "README.md").read_text()
         assert "    make -f quartus.mk test" in quartus
         assert "compiled by synthesis and test bench alike" in quartus
+        assert "\nA port of one bit is two bits wide in this C++" in quartus
+        types = (projects["Quartus"] / "firmware" / "defines.h").read_text()
+        assert "typedef ac_fixed<2,1,false> trigger_t;" in types
 
 
 class TestSettings:
