@@ -123,12 +123,13 @@ def _write_bench_data(folder: Path, inputs: np.ndarray, outputs: np.ndarray) -> 
 
 
 def _check_sizes(graph: keras.Model, settings: FirmwareSettings) -> None:
+    others = [name for name in BACKENDS[settings.backend].strategies if name != "latency"]
     for layer in graph.layers:
         n_weights = layer.kernel.shape[0] * layer.kernel.shape[1] if hasattr(layer, "kernel") else 0
         if settings.strategy == "latency" and n_weights > MAX_UNROLLED_WEIGHTS:
             raise InputError(
                 f"weights of layer '{layer.name}' must be <= {MAX_UNROLLED_WEIGHTS} for strategy "
-                f"'latency', got {n_weights}; choose 'resource' or 'distributed_arithmetic'"
+                f"'latency', got {n_weights}; choose {' or '.join(map(repr, others))}"
             )
 
 

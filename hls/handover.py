@@ -68,7 +68,7 @@ def write_handover(
         ports="\n".join(_port_row(side, port) for side, port in sides),
         one_bit=_ONE_BIT if BACKENDS[settings.backend].types == "ac" else "",
         order="\n".join(_order(graph, origin.units if origin else None)),
-        n_events=f"{n_events:,}",
+        n_events=str(n_events),
         backend=settings.backend,
         commands="\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
         weights="`.h` is compiled by synthesis, `.txt` read by the bench; `make` compares them"

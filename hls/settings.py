@@ -80,7 +80,8 @@ class FirmwareSettings(BaseModel):
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Part and strategy, where they are not given, are the backend's."""
-        backend = BACKENDS.get(values.get("backend", "Vitis"))
+        name = values.get("backend", "Vitis")
+        backend = BACKENDS.get(name) if isinstance(name, str) else None
         if backend is None:  # pydantic names the choices
             return values
         return {"part": backend.default_part, "strategy": backend.strategies[0], **values}

@@ -84,13 +84,21 @@ def test_images(backend: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One of each backend, of the same narrow autoencoder."""
+def narrow() -> tuple[keras.Model, np.ndarray]:
+    """The trigger graph of a narrow autoencoder, and events (500, 4)."""
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=4, hidden_dims=(4,), latent_dim=2)
     inputs = stress_events(FixedPoint().input, (4,), 500, seed=1)
     model = build_autoencoder("variational", spec, FixedPoint())
-    graph = build_trigger_graph(model, ["kl_divergence"], (inputs,), 0.1)
+    return build_trigger_graph(model, ["kl_divergence"], (inputs,), 0.1), inputs
+
+
+@pytest.fixture(scope="module")
+def projects(
+    narrow: tuple[keras.Model, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """One of each backend."""
+    graph, inputs = narrow
     folders = {}
     for backend in BACKENDS:
         folders[backend] = tmp_path_factory.mktemp(backend) / "firmware"
@@ -100,6 +108,13 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class TestProject:
+    def test_vivado(
+        self, narrow: tuple[keras.Model, np.ndarray], projects: dict[str, Path]
+    ) -> None:
+        graph, inputs = narrow
+        validation = validate_project(graph, projects["Vivado"], {"stress": (inputs,)})
+        assert (validation.events, validation.mismatching_bits) == (500, 0)
+
     def test_target_is_in_the_build_script(self, projects: dict[str, Path]) -> None:
         quartus = (projects["Quartus"] / "quartus.mk").read_text()
         assert "DEVICE   := Arria10\n" in quartus and "anomaly_trigger-fpga" in quartus
@@ -184,6 +199,7 @@ class TestSettings:
                 "another .* Catapult",
             ),
             ({"backend": "oneAPI"}, "'Vitis', 'Vivado', 'Quartus' or 'Catapult'"),
+            ({"backend": ["Vitis"]}, "'Vitis', 'Vivado', 'Quartus' or 'Catapult'"),
         ],
     )
     def test_refusals(self, settings: dict[str, object], message: str) -> None:
