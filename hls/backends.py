@@ -47,7 +47,7 @@ class Backend:
     """One of hls4ml's backends.
 
     `types`: of fixed-point numbers in its C++, `ap` (ap_fixed, AMD) or `ac` (ac_fixed, Siemens).
-    `strategies` and `io_types` begin with the default; `tools` are in the order of preference.
+    `strategies` begin with the default; `tools` are in the order of preference.
     """
 
     name: str
@@ -55,7 +55,6 @@ class Backend:
     default_part: str
     part_families: tuple[str, ...]
     strategies: tuple[str, ...]
-    io_types: tuple[str, ...]
     tools: tuple[Tool, ...]
 
 
@@ -68,7 +67,6 @@ BACKENDS = {
             "xcvu13p-flga2577-2-e",
             _XILINX_PARTS,
             ("latency", "resource", "distributed_arithmetic"),
-            ("io_parallel", "io_stream"),
             (
                 Tool("vitis-run", ("vitis-run", "--mode", "hls", "--tcl", "build_prj.tcl")),
                 Tool("vitis_hls", ("vitis_hls", "-f", "build_prj.tcl")),
@@ -80,7 +78,6 @@ BACKENDS = {
             "xcvu13p-flga2577-2-e",
             _XILINX_PARTS,
             ("latency", "resource", "distributed_arithmetic"),
-            ("io_parallel", "io_stream"),
             (Tool("vivado_hls", ("vivado_hls", "-f", "build_prj.tcl")),),
         ),
         Backend(
@@ -90,8 +87,6 @@ BACKENDS = {
             _INTEL_PARTS,
             # All that hls4ml has for it; with a reuse factor of 1 it is as parallel as `latency`.
             ("resource",),
-            # Neither hls4ml nor this package has a test bench for several streams.
-            ("io_parallel",),
             (Tool("i++", ("make", "-f", "quartus.mk", "test")),),
         ),
         Backend(
@@ -100,7 +95,6 @@ BACKENDS = {
             "xcku115-flvb2104-2-i",
             _XILINX_PARTS,
             ("latency", "resource"),
-            ("io_parallel", "io_stream"),
             (Tool("catapult", _CATAPULT_COMMAND),),
         ),
     )

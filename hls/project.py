@@ -68,7 +68,8 @@ def finish_project(
     bench = folder / f"{name}_test.cpp"
     if backend.name == "Quartus":
         (folder / "Makefile").rename(folder / QUARTUS_MAKEFILE)
-        bench.write_text(_quartus_bench(interface), encoding="utf-8")
+        declarations = (folder / "firmware" / f"{name}.h").read_text(encoding="utf-8")
+        bench.write_text(_quartus_bench(interface, declarations), encoding="utf-8")
     else:
         _widen_bench(bench)
     if backend.name == "Catapult":
@@ -100,12 +101,36 @@ def _widen_bench(path: Path) -> None:
     )
 
 
-def _quartus_bench(interface: Interface) -> str:
-    """hls4ml leaves none where there are several outputs."""
-    reads = [f"        read_port(fin, event.{port.name});" for port in interface.inputs]
-    writes = [f"        write_port(fout, result.{port.name});" for port in interface.outputs]
-    template = Template((_TEMPLATES / "quartus_bench.cpp").read_text(encoding="utf-8"))
-    return template.substitute(read_inputs="\n".join(reads), write_outputs="\n".join(writes))
+def _quartus_bench(interface: Interface, declarations: str) -> str:
+    """hls4ml leaves none where there are several outputs; `declarations` are its top function's."""
+    streams = re.findall(r"(stream_(?:in|out)<\w+>) &(\w+)_stream", declarations)
+    if not streams:
+        reads = [f"        read_port(fin, event.{port.name});" for port in interface.inputs]
+        writes = [f"        write_port(fout, result.{port.name});" for port in interface.outputs]
+        return _fill("quartus_bench.cpp", read_inputs=reads, write_outputs=writes)
+    # Declared twice, for g++ and for i++. A score that also decides has the name of its copy.
+    kinds = {name: kind for kind, name in streams}
+    ports = dict(zip(kinds, (*interface.inputs, *interface.outputs), strict=True))
+    n_in, first, writes, prints = len(interface.inputs), 0, [], []
+    for number, (name, port) in enumerate(ports.items()):
+        if number < n_in:
+            writes.append(f"        write_port(event, {first}, {port.n_values}, {name});")
+            first += port.n_values
+        else:
+            prints.append(f"        print_port(fout, {port.n_values}, {name});")
+    return _fill(
+        "quartus_bench_stream.cpp",
+        streams=[f"    {kind} {name};" for name, kind in kinds.items()],
+        n_inputs=[str(interface.n_inputs)],
+        write_inputs=writes,
+        ports=[", ".join(kinds)],
+        print_outputs=prints,
+    )
+
+
+def _fill(template: str, **lines: list[str]) -> str:
+    text = (_TEMPLATES / template).read_text(encoding="utf-8")
+    return Template(text).substitute({name: "\n".join(parts) for name, parts in lines.items()})
 
 
 def _name_bench_data(script: Path) -> None:

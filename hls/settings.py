@@ -56,8 +56,8 @@ def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subjec
 class FirmwareSettings(BaseModel):
     """Settings of the HLS project, named as in hls4ml.
 
-    What a `backend` knows of parts, strategies and io types is in `hls.backends`; without them, a
-    part and the strategy of the backend are chosen.
+    Which parts and strategies a `backend` knows is in `hls.backends`; where they are not given,
+    they are the backend's own.
 
     `scores` are given out beside the one that decides. The `threshold` is a constant, or an input
     of the firmware, so that it can change at run time. `table_error` is the largest error of an
@@ -94,13 +94,11 @@ class FirmwareSettings(BaseModel):
                 f"part must start with one of {', '.join(backend.part_families)} for backend "
                 f"{backend.name}, got {self.part!r}"
             )
-        for name, field in (("strategy", "strategies"), ("io_type", "io_types")):
-            chosen, choices = getattr(self, name), getattr(backend, field)
-            if chosen not in choices:
-                others = [b.name for b in BACKENDS.values() if chosen in getattr(b, field)]
-                raise InputError(
-                    f"{name} must be {' or '.join(map(repr, choices))} for backend "
-                    f"{backend.name}, got {chosen!r}: choose another or backend "
-                    f"{' or '.join(others)}"
-                )
+        if self.strategy not in backend.strategies:
+            others = [b.name for b in BACKENDS.values() if self.strategy in b.strategies]
+            raise InputError(
+                f"strategy must be {' or '.join(map(repr, backend.strategies))} for backend "
+                f"{backend.name}, got {self.strategy!r}: choose another or backend "
+                f"{' or '.join(others)}"
+            )
         return self

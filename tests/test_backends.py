@@ -37,9 +37,8 @@ def events() -> np.ndarray:
     ("backend", "io_type", "threshold"),
     [
         ("Quartus", "io_parallel", "constant"),
-        ("Quartus", "io_parallel", "input"),
+        ("Quartus", "io_stream", "input"),
         ("Catapult", "io_parallel", "constant"),
-        ("Catapult", "io_parallel", "input"),
         ("Catapult", "io_stream", "input"),
     ],
 )
@@ -67,8 +66,10 @@ def test_every_bit(
     assert tuple(validation.outputs["stress"].scores) == SCORES
 
 
-@pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
-def test_images(backend: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "io_type"), [("Quartus", "io_stream"), ("Catapult", "io_parallel")]
+)
+def test_images(backend: str, io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     spec = ConvolutionalSpec(
         kind="convolutional", image_shape=(4, 4, 1), filters=(2,), hidden_dims=(4,), latent_dim=2
@@ -78,7 +79,7 @@ def test_images(backend: str, tmp_path: Path) -> None:
     images = np.abs(stress_events(precision.input, (4, 4, 1), 1000, seed=1))
     images = precision.input.quantize(images)
     graph = build_trigger_graph(model, ["reconstruction_error"], (images,), 0.1)
-    convert(graph, tmp_path / "firmware", (images,), backend=backend)
+    convert(graph, tmp_path / "firmware", (images,), backend=backend, io_type=io_type)
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (images,)})
     assert (validation.events, validation.mismatching_bits) == (1000, 0)
 
@@ -187,16 +188,12 @@ class TestSettings:
             ),
             (
                 {"backend": "Quartus", "strategy": "latency"},
-                "strategy must be 'resource' for backend Quartus, got 'latency'",
+                "strategy must be 'resource' for backend Quartus, got 'latency': choose another or "
+                "backend Vitis or Vivado or Catapult",
             ),
             (
                 {"backend": "Catapult", "strategy": "distributed_arithmetic"},
                 "strategy must be 'latency' or 'resource' for backend Catapult",
-            ),
-            (
-                {"backend": "Quartus", "io_type": "io_stream"},
-                "io_type must be 'io_parallel' for backend Quartus, got 'io_stream': choose "
-                "another .* Catapult",
             ),
             ({"backend": "oneAPI"}, "'Vitis', 'Vivado', 'Quartus' or 'Catapult'"),
             ({"backend": ["Vitis"]}, "'Vitis', 'Vivado', 'Quartus' or 'Catapult'"),
