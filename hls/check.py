@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import keras
 
+from hls.backends import BACKENDS
 from hls.layers import LookupTable
 from hls.operations import exact_operation, producers
 from hls.refusal import Refusal
@@ -19,6 +20,7 @@ from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder
+from keras_ae.precision import quantizer_format
 
 #: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
 MAX_UNROLLED = 4096
@@ -96,6 +98,7 @@ def _missing_input_quantizers(network: keras.Model) -> Iterator[Refusal]:
 def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
     if settings.strategy != "latency":
         return
+    others = [name for name in BACKENDS[settings.backend].strategies if name != "latency"]
     for layer in graph.layers:
         n_weights = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
         if n_weights > MAX_UNROLLED:
@@ -103,7 +106,7 @@ def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterato
                 layer.name,
                 f"weights must be <= {MAX_UNROLLED} for strategy 'latency'",
                 n_weights,
-                "choose 'resource' or 'distributed_arithmetic'",
+                f"choose {' or '.join(map(repr, others))}",
             )
 
 
@@ -145,6 +148,21 @@ def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterato
             )
 
 
+def _single_bits(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """hls4ml makes a bit of ac_fixed two bits, which round elsewhere."""
+    if BACKENDS[settings.backend].types != "ac":
+        return
+    for layer in graph.layers:
+        form = quantizer_format(layer.activation) if type(layer).__name__ == _QUANTIZER else None
+        if form and form.width < 2:
+            yield Refusal(
+                layer.name,
+                f"format must have at least 2 bits for backend {settings.backend}",
+                form,
+                "use wider formats or backend Vitis",
+            )
+
+
 def _coarse_tables(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
     for layer in graph.layers:
         if isinstance(layer, LookupTable) and layer.max_error > MAX_TABLE_ERROR:
@@ -164,5 +182,6 @@ _GRAPH_RULES: tuple[Callable[[keras.Model, FirmwareSettings], Iterator[Refusal]]
     _fused_quantizers,
     _unrolled_weights,
     _registered_arrays,
+    _single_bits,
     _coarse_tables,
 )

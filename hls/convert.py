@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +14,13 @@ import keras
 import numpy as np
 
 import hls.handlers  # noqa: F401  registers the handlers
+from hls.backends import BACKENDS
 from hls.check import check_graph, require_none
 from hls.exact import ExactGraph
+from hls.handover import Origin, write_handover
 from hls.interface import Interface
 from hls.layers import HardwareInput
+from hls.project import finish_project
 from hls.settings import FirmwareSettings
 from keras_ae.files import whole_folder
 
@@ -30,6 +37,7 @@ def convert_trigger_graph(
     folder: Path,
     settings: FirmwareSettings,
     bench_inputs: Sequence[np.ndarray] = (),
+    origin: Origin | None = None,
 ) -> None:
     """Write the HLS project of a trigger graph into `folder`, replacing what is there.
 
@@ -38,6 +46,7 @@ def convert_trigger_graph(
         folder: of the project.
         settings: what the firmware is made for.
         bench_inputs: values of each input (events, ...) for the project's own test bench.
+        origin: of the graph, for the project's README.
 
     Raises:
         Refusal: the first rule of `check_graph` that it breaks.
@@ -46,15 +55,28 @@ def convert_trigger_graph(
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
-        _hls_model(graph, temporary, settings).write()
+        _write_project(graph, temporary, settings, interface)
         interface.write(temporary)
-        _widen_bench(temporary / f"{PROJECT_NAME}_test.cpp")
         if bench_inputs:
             expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
             _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
-        # hls4ml records where it wrote; the project is to be moved.
-        record = temporary / "hls4ml_config.yml"
-        record.write_text(record.read_text().replace(str(temporary), "."))
+        n_events = len(bench_inputs[0]) if bench_inputs else 0
+        write_handover(temporary, graph, interface, settings, n_events, origin)
+
+
+def _write_project(
+    graph: keras.Model, folder: Path, settings: FirmwareSettings, interface: Interface
+) -> None:
+    """hls4ml's project, made ready to be handed over."""
+    # Apart: for Catapult, hls4ml leaves an archive beside the project.
+    with tempfile.TemporaryDirectory() as name:
+        written_in = Path(name) / PROJECT_NAME
+        model = _hls_model(graph, written_in, settings)
+        # For some backends it says what it copies from where; what it says before counts.
+        with contextlib.redirect_stdout(io.StringIO()):
+            model.write()
+        shutil.copytree(written_in, folder, dirs_exist_ok=True)
+    finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], interface, written_in)
 
 
 def _hls_model(
@@ -92,20 +114,3 @@ def _write_bench_data(folder: Path, inputs: np.ndarray, outputs: np.ndarray) -> 
     for name, rows in ((BENCH_INPUTS, inputs), (BENCH_OUTPUTS, outputs)):
         # 17 digits tell every float64 from the next.
         np.savetxt(folder / name, rows, fmt="%.17g")
-
-
-def _widen_bench(path: Path) -> None:
-    """hls4ml's bench reads float32 and writes six digits: too few to compare wide outputs."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in (
-        ("std::vector<float> in", "std::vector<double> in"),
-        ("nnet::copy_data<float, ", "nnet::copy_data<double, "),
-        (
-            "std::ofstream fout(RESULTS_LOG);",
-            "std::ofstream fout(RESULTS_LOG);\n    fout.precision(17);",
-        ),
-    ):
-        if old not in text:
-            raise ValueError(f"{path.name} of hls4ml must hold {old!r}")
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")

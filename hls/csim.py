@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hls.convert import BENCH_INPUTS, PROJECT_NAME
+from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME
 from hls.exact import TriggerOutput
 from hls.interface import Interface, read_interface
 from keras_ae.errors import InputError, ProofError
@@ -34,6 +34,7 @@ int main(int, char **arguments) {{
     if (!events || !results)
         return 1;
     double event[{n_inputs}], result[{n_outputs}];
+    unsigned short size = 0;
     while (std::fread(event, sizeof(double), {n_inputs}, events) == {n_inputs}) {{
         {project}_double({arguments});
         std::fwrite(result, sizeof(double), {n_outputs}, results);
@@ -102,17 +103,21 @@ class Simulation:
             # The bench reads and writes below its working directory.
             copy = Path(name) / "tb_data"
             shutil.copytree(data, copy)
-            _call([Path(self._temporary.name) / "bench"], Path(name))
+            bench, weights = Path(self._temporary.name) / "bench", self._folder / "firmware/weights"
+            # Catapult's asks for them.
+            _call([bench, weights, copy / BENCH_INPUTS, copy / BENCH_OUTPUTS], Path(name))
             written = np.loadtxt(copy / "csim_results.log")
         return self._output(written.reshape(-1, self._interface.n_outputs))
 
     def _compile(self, build: Path) -> None:
         """The programs `simulation` and `bench`, which share the compiled firmware."""
         loop = build / "event_loop.cpp"
-        loop.write_text(_event_loop(self._interface), encoding="utf-8")
+        bridge_source = self._folder / f"{PROJECT_NAME}_bridge.cpp"
+        text = _event_loop(self._interface, bridge_source.read_text(encoding="utf-8"))
+        loop.write_text(text, encoding="utf-8")
         sources = [
             self._folder / "firmware" / f"{PROJECT_NAME}.cpp",
-            self._folder / f"{PROJECT_NAME}_bridge.cpp",
+            bridge_source,
             self._folder / f"{PROJECT_NAME}_test.cpp",
             loop,
         ]
@@ -127,12 +132,18 @@ class Simulation:
         self._call_compiler([firmware, bridge, event_loop, "-o", str(build / "simulation")])
         self._call_compiler([firmware, test, "-o", str(build / "bench")])
 
+    def _include_folders(self) -> list[Path]:
+        """Those of fixed-point types, of which each backend has its own, and of hls4ml's C++."""
+        firmware = self._folder / "firmware"
+        places = [firmware / "ap_types", firmware / "ac_types", *firmware.glob("*/include")]
+        return [firmware, firmware / "nnet_utils", *(place for place in places if place.is_dir())]
+
     def _call_compiler(self, arguments: list[str]) -> None:
         compiler = shutil.which("g++")
         if compiler is None:
             raise InputError("g++ must be on PATH for C-simulation, found none: install g++")
         options = ["-std=c++17", "-O3", "-w", f"-I{self._folder}"]
-        options += [f"-I{self._folder}/firmware/ap_types"]
+        options += [f"-I{folder}" for folder in self._include_folders()]
         options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
         result = subprocess.run(
             [compiler, *options, *arguments], capture_output=True, text=True, check=False
@@ -160,9 +171,13 @@ class Simulation:
 def check_weight_files(folder: Path) -> None:
     """Raise ProofError unless C-simulation and synthesis see the same weights.
 
-    C-simulation reads `weights/*.txt`, synthesis compiles `weights/*.h`.
+    C-simulation reads `weights/*.txt`, synthesis compiles `weights/*.h`; for Quartus, both compile
+    the only files there are.
     """
-    for header in sorted(folder.glob("firmware/weights/*.h")):
+    headers = sorted(folder.glob("firmware/weights/*.h"))
+    if not any(folder.glob("firmware/weights/*.txt")) and all(map(_is_compiled, headers)):
+        return
+    for header in headers:
         text = header.with_suffix(".txt")
         initializer = re.search(r"\{(.*)\}", header.read_text(encoding="utf-8"), re.DOTALL)
         if initializer is None or not text.is_file():
@@ -175,17 +190,27 @@ def check_weight_files(folder: Path) -> None:
             raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
 
 
-def _event_loop(interface: Interface) -> str:
+def _is_compiled(header: Path) -> bool:
+    """Whether C-simulation takes the weights from the header, as synthesis does."""
+    return "#ifndef __SYNTHESIS__" not in header.read_text(encoding="utf-8")
+
+
+def _event_loop(interface: Interface, bridge: str) -> str:
+    """The program around the function in the text of the project's `bridge`."""
     arguments = []
     for array, ports in (("event", interface.inputs), ("result", interface.outputs)):
         first = 0
         for port in ports:
             arguments.append(f"{array} + {first}")
             first += port.n_values
+    parameters = ["double *"] * len(arguments)
+    # For Quartus, hls4ml also asks for places for the size of each port, and leaves them alone.
+    wanted = re.search(rf"{PROJECT_NAME}_double\(([^)]*)\)", bridge)
+    n_sizes = wanted[1].count("unsigned short &") if wanted else 0
     return _EVENT_LOOP.format(
         project=PROJECT_NAME,
-        parameters=", ".join(["double *"] * len(arguments)),
-        arguments=", ".join(arguments),
+        parameters=", ".join(parameters + ["unsigned short &"] * n_sizes),
+        arguments=", ".join(arguments + ["size"] * n_sizes),
         n_inputs=interface.n_inputs,
         n_outputs=interface.n_outputs,
     )

@@ -31,7 +31,6 @@ from hls.layers import (
     SquaredNorm,
 )
 from hls.operations import QuantizedWeights
-from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import quantizer_format
 
 
@@ -214,7 +213,7 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
             "function": "look_up",
             "constants": {"table": by_bits},
             "config": {"table_size": len(by_bits)},
-            "index_t": _cpp_type(form),
+            "index_format": str(form),
         }
     if isinstance(layer, AboveThreshold):
         constants = {} if layer.from_input else {"limit": np.array([layer.threshold])}
@@ -222,15 +221,15 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
     terms = {
         SquaredNorm: "squared_norm",
         NormalizedNorm: "normalized_norm",
-        GaussianDivergence: f"gaussian_divergence<{_cpp_type(FixedPointFormat(1, 0, False))}>",
+        GaussianDivergence: "gaussian_divergence",
         SquaredError: "squared_error",
         AbsoluteError: "absolute_error",
     }
     term = terms[type(layer)]
     if isinstance(layer, SquaredError | AbsoluteError):
         term += f"<{str(layer.masked).lower()}>"
-    return {"function": "score", "term": f"nnet::{term}"}
-
-
-def _cpp_type(form: FixedPointFormat) -> str:
-    return f"ap_{'' if form.signed else 'u'}fixed<{form.width}, {form.integer}>"
+    found = {"function": "score", "term": f"nnet::{term}"}
+    if isinstance(layer, GaussianDivergence):
+        # Of the constant 0.5; ac_fixed of Quartus wants two bits at least.
+        found["term_format"] = "ufixed<2,0>"
+    return found

@@ -14,17 +14,19 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.layers import Layer, register_layer
 from hls4ml.model.optimizer.passes import bit_exact
 
+from hls.backends import BACKENDS, Backend
+from keras_ae.fixed_point import FixedPointFormat
+
 HEADERS = ("nnet_trigger.h", "nnet_trigger_stream.h")
-BACKENDS = ("Vitis", "Vivado")
 
 
 class TriggerLogic(Layer):
     """A function of `nnet_trigger.h`.
 
-    Attributes: `function` and its first template argument `term`, if it has one; `constants`,
-    arrays by name, its arguments behind the inputs; `config`, its numbers; `index_t`, the C++ type
-    that indexes a table; `output_shape`, and `output_kif`, the bits of each output, where they are
-    not the input's.
+    Attributes: `function` and its first template argument `term`, if it has one, of `term_format`
+    if that has one; `constants`, arrays by name, its arguments behind the inputs; `config`, its
+    numbers; `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of
+    each output, where they are not the input's.
     """
 
     def initialize(self) -> None:
@@ -59,8 +61,8 @@ class TriggerConfig(LayerConfigTemplate):
     def format(self, node: TriggerLogic) -> str:
         numbers = {"n_in": node.get_input_variable().size(), **node.attributes.get("config", {})}
         lines = [f"static const unsigned {name} = {value};" for name, value in numbers.items()]
-        if "index_t" in node.attributes:
-            lines.append(f"typedef {node.attributes['index_t']} index_t;")
+        if "index_format" in node.attributes:
+            lines.append(f"typedef {_cpp_type(node, 'index_format')} index_t;")
         body = "".join(f"    {line}\n" for line in lines)
         return f"struct config{node.index} : nnet::trigger_config {{\n{body}}};\n"
 
@@ -76,18 +78,28 @@ class TriggerCall(FunctionCallTemplate):
         inputs = [node.get_input_variable(name) for name in node.inputs]
         variables: list[Any] = [*inputs, *constants, node.get_output_variable()]
         term = [node.attributes["term"]] if "term" in node.attributes else []
+        if "term_format" in node.attributes:
+            term = [f"{term[0]}<{_cpp_type(node, 'term_format')}>"]
         types = [*term, *(variable.type.name for variable in variables), f"config{node.index}"]
         arguments = ", ".join(variable.name for variable in variables)
         return f"nnet::{node.attributes['function']}<{', '.join(types)}>({arguments});"
 
 
-def _register(backend_name: str) -> None:
-    backend = get_backend(backend_name)
+def _cpp_type(node: TriggerLogic, attribute: str) -> str:
+    """Of the attribute's format, in the types of the node's backend."""
+    form = FixedPointFormat.parse(node.attributes[attribute])
+    if BACKENDS[node.model.config.get_config_value("Backend")].types == "ac":
+        return f"ac_fixed<{form.width}, {form.integer}, {str(form.signed).lower()}>"
+    return f"ap_{'' if form.signed else 'u'}fixed<{form.width}, {form.integer}>"
+
+
+def _register(chosen: Backend) -> None:
+    backend, folder = get_backend(chosen.name), Path(__file__).parent.resolve() / "templates"
     backend.register_template(TriggerConfig)
     backend.register_template(TriggerCall)
-    for header in HEADERS:
-        backend.register_source(Path(__file__).parent.resolve() / "templates" / header)
+    for header in (*HEADERS, f"{chosen.types}/nnet_trigger_bits.h"):
+        backend.register_source(folder / header)
 
 
-for _name in BACKENDS:
-    _register(_name)
+for _backend in BACKENDS.values():
+    _register(_backend)

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hls.backends import BACKENDS
 from keras_ae.architecture import ConvolutionalSpec
 from keras_ae.config import Experiment, validate_settings
 from keras_ae.errors import InputError
-
-#: Parts by the start of their name: AMD/Xilinx families that the Vitis and Vivado backends target.
-KNOWN_PART_FAMILIES = (
-    "xc7a",
-    "xc7k",
-    "xc7v",
-    "xc7z",
-    "xcku",
-    "xcvu",
-    "xczu",
-    "xcu",
-    "xcve",
-    "xcvc",
-    "xcvh",
-    "xcvm",
-    "xcvp",
-)
-
 
 #: Scores that there is firmware for, see `hls.trigger`.
 LATENT_SCORES = ("squared_latent_norm", "normalized_latent_norm", "kl_divergence")
@@ -73,6 +56,9 @@ def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subjec
 class FirmwareSettings(BaseModel):
     """Settings of the HLS project, named as in hls4ml.
 
+    Which parts and strategies a `backend` knows is in `hls.backends`; where they are not given,
+    they are the backend's own.
+
     `scores` are given out beside the one that decides. The `threshold` is a constant, or an input
     of the firmware, so that it can change at run time. `table_error` is the largest error of an
     entry of a table of exp or sigmoid, where a score needs one.
@@ -80,21 +66,39 @@ class FirmwareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    backend: Literal["Vitis", "Vivado"] = "Vitis"
-    part: str = "xcvu13p-flga2577-2-e"
+    backend: Literal["Vitis", "Vivado", "Quartus", "Catapult"] = "Vitis"
+    part: str
     clock_ns: float = Field(5.0, gt=0)
     io_type: Literal["io_parallel", "io_stream"] = "io_parallel"
-    strategy: Literal["latency", "resource", "distributed_arithmetic"] = "latency"
+    strategy: Literal["latency", "resource", "distributed_arithmetic"]
     reuse_factor: int = Field(1, ge=1)
     scores: tuple[str, ...] = Field((), strict=False)
     threshold: Literal["constant", "input"] = "constant"
     table_error: float = Field(2.0**-6, gt=0)
 
-    @field_validator("part")
+    @model_validator(mode="before")
     @classmethod
-    def _check_part(cls, part: str) -> str:
-        if not part.lower().startswith(KNOWN_PART_FAMILIES):
+    def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Part and strategy, where they are not given, are the backend's."""
+        name = values.get("backend", "Vitis")
+        backend = BACKENDS.get(name) if isinstance(name, str) else None
+        if backend is None:  # pydantic names the choices
+            return values
+        return {"part": backend.default_part, "strategy": backend.strategies[0], **values}
+
+    @model_validator(mode="after")
+    def _check_backend(self) -> Self:
+        backend = BACKENDS[self.backend]
+        if not self.part.lower().startswith(backend.part_families):
             raise InputError(
-                f"part must start with one of {', '.join(KNOWN_PART_FAMILIES)}, got {part!r}"
+                f"part must start with one of {', '.join(backend.part_families)} for backend "
+                f"{backend.name}, got {self.part!r}"
             )
-        return part
+        if self.strategy not in backend.strategies:
+            others = [b.name for b in BACKENDS.values() if self.strategy in b.strategies]
+            raise InputError(
+                f"strategy must be {' or '.join(map(repr, backend.strategies))} for backend "
+                f"{backend.name}, got {self.strategy!r}: choose another or backend "
+                f"{' or '.join(others)}"
+            )
+        return self

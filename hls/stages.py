@@ -1,4 +1,4 @@
-"""The stages `convert` and `validate` of a run."""
+"""The stages `convert` and `validate` of a run, and synthesis of what was converted."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from pathlib import Path
 
 import keras
 
+from hls.backends import BACKENDS
 from hls.check import check_model, require_none
-from hls.convert import convert_trigger_graph
+from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
+from hls.handover import Origin
 from hls.layers import LookupTable
 from hls.operations import producers
 from hls.page import render_page
 from hls.refusal import Refusal
 from hls.settings import FirmwareSettings, load_firmware_settings
+from hls.synthesis import ResourceReport, synthesize_project
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
 from keras_ae.config import Experiment
@@ -77,9 +80,8 @@ def convert(run: Run) -> bool:
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
         inputs = with_threshold(graph, background)
-        convert_trigger_graph(
-            graph, run.firmware_folder, settings, [part[:N_BENCH_EVENTS] for part in inputs]
-        )
+        bench_inputs = [part[:N_BENCH_EVENTS] for part in inputs]
+        convert_trigger_graph(graph, run.firmware_folder, settings, bench_inputs, _origin(run))
         exact = ExactGraph(graph)
         write_json(
             run.trigger_path,
@@ -162,6 +164,24 @@ def _samples(
         yield "stress", _stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
 
 
+def synthesize(run: Run) -> ResourceReport | None:
+    """Synthesize the project of a run into `synthesis.json`, where the vendor's tool is on PATH.
+
+    Returns None, and writes nothing, where there is none.
+
+    Raises:
+        InputError: the run is not converted, or the tool fails.
+    """
+    run.require("convert")
+    settings = _firmware_settings(run.experiment, str(run.folder))
+    run.synthesis_path.unlink(missing_ok=True)
+    backend = BACKENDS[settings.backend]
+    report = synthesize_project(run.firmware_folder, PROJECT_NAME, backend)
+    if report is not None:
+        write_json(run.synthesis_path, report.as_dict())
+    return report
+
+
 def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     """What the trigger sees of a sample: hardware values (events, ...), and condition if any.
 
@@ -188,6 +208,16 @@ def _scaler(run: Run) -> L1Scaler | None:
 def _units(experiment: Experiment) -> FixedPointFormat | None:
     is_l1 = isinstance(experiment.data, L1Data)
     return experiment.scaling.units.format if is_l1 else None
+
+
+def _origin(run: Run) -> Origin:
+    """Where the project of a run comes from."""
+    experiment = run.experiment
+    return Origin(
+        f"{experiment.name}: {experiment.objective.kind} autoencoder {experiment.architecture}",
+        experiment.trigger.fpr,
+        experiment.scaling.units if isinstance(experiment.data, L1Data) else None,
+    )
 
 
 def _stress(graph: keras.Model, n_events: int, seed: int) -> HardwareValues:

@@ -82,9 +82,16 @@ def evaluate(run_folder: Path) -> None:
 
 @cli.command()
 @_run_folder
-def convert(run_folder: Path) -> None:
-    """Write the HLS project of RUN, with score and trigger decision inside."""
-    _do_stage(_open_run(run_folder), "convert")
+@click.option("--synthesize", is_flag=True, help="Then run the vendor's tool, if it is on PATH.")
+def convert(run_folder: Path, synthesize: bool) -> None:
+    """Write the HLS project of RUN, with score and trigger decision inside.
+
+    With --synthesize, resources and timing that the vendor's tool reports go to synthesis.json.
+    """
+    opened = _open_run(run_folder)
+    _do_stage(opened, "convert")
+    if synthesize:
+        _synthesize(opened)
 
 
 @cli.command()
@@ -287,6 +294,21 @@ def _do_stage(run: Run, stage: str) -> None:
         from keras_ae.training import train as work
     if not work(run):
         click.echo("   already done, inputs unchanged")
+
+
+def _synthesize(run: Run) -> None:
+    from hls.backends import BACKENDS
+    from hls.settings import load_firmware_settings
+    from hls.stages import synthesize as work
+
+    report = work(run)
+    if report is not None:
+        click.echo(report)
+        return
+    settings = load_firmware_settings(run.experiment, str(run.folder))
+    tools = BACKENDS[settings.backend].tools if settings else ()
+    names = " or ".join(tool.program for tool in tools)
+    click.echo(f"no vendor tool on PATH, nothing was synthesized: looked for {names}")
 
 
 def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:

@@ -37,7 +37,7 @@ class Run:
     float.keras, quantized.keras, history_*.json
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
-    validation.json, fidelity.html
+    validation.json, fidelity.html, synthesis.json
     """
 
     folder: Path
@@ -81,6 +81,10 @@ class Run:
     @property
     def fidelity_page_path(self) -> Path:
         return self.folder / "fidelity.html"
+
+    @property
+    def synthesis_path(self) -> Path:
+        return self.folder / "synthesis.json"
 
     @property
     def _record_path(self) -> Path:
@@ -155,8 +159,9 @@ class Run:
         self._record(name, None)
         remove_unfinished(self.folder)
         if name != "evaluate":
-            # What was proved of the firmware before does not hold any more.
+            # What was found of the firmware before does not hold any more.
             self.forget_validation()
+            self.synthesis_path.unlink(missing_ok=True)
         work()
         self._record(name, {"digest": digest, "outputs": self._fingerprint(outputs)})
         return True

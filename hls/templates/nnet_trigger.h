@@ -8,6 +8,7 @@
 // (io_parallel) or streams (io_stream).
 
 #include "nnet_common.h"
+#include "nnet_trigger_bits.h"
 
 namespace nnet {
 
@@ -15,9 +16,9 @@ struct trigger_config {
     static const unsigned n_in = 57;
     // Features of a slot; the first is positive in a filled one.
     static const unsigned slot_size = 3;
-    // An entry for each value of index_t.
+    // An entry for each value of index_t, the type of the table's argument.
     static const unsigned table_size = 256;
-    typedef ap_fixed<8, 4> index_t;
+    typedef int index_t;
     // Of an image, and how often each row and column is repeated.
     static const unsigned height = 1;
     static const unsigned width = 1;
@@ -30,7 +31,7 @@ struct trigger_config {
 
 // (x - offset) * scale; zero in an empty slot where there is an offset.
 template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
-void scale_objects(data_T data[CONFIG_T::n_in], offset_T offset[CONFIG_T::n_in], scale_T scale[CONFIG_T::n_in],
+void scale_objects(data_T data[CONFIG_T::n_in], const offset_T offset[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_in],
                    res_T res[CONFIG_T::n_in]) {
     #pragma HLS INLINE
 Scale:
@@ -47,14 +48,14 @@ Scale:
 // Tables -------------------------------------------------------------------------------------------
 
 template <class data_T, class table_T, typename CONFIG_T>
-table_T look_up_one(data_T x, table_T table[CONFIG_T::table_size]) {
+table_T look_up_one(data_T x, const table_T table[CONFIG_T::table_size]) {
     #pragma HLS INLINE
     typename CONFIG_T::index_t index = x;
-    return table[index.range(CONFIG_T::index_t::width - 1, 0).to_uint()];
+    return table[bits_of(index)];
 }
 
 template <class data_T, class table_T, class res_T, typename CONFIG_T>
-void look_up(data_T data[CONFIG_T::n_in], table_T table[CONFIG_T::table_size], res_T res[CONFIG_T::n_in]) {
+void look_up(data_T data[CONFIG_T::n_in], const table_T table[CONFIG_T::table_size], res_T res[CONFIG_T::n_in]) {
     #pragma HLS INLINE
 LookUp:
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
@@ -151,7 +152,7 @@ Score:
 
 // The threshold is a constant or an input.
 template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
-void above_threshold(score_T score[1], threshold_T threshold[1], res_T res[1]) {
+void above_threshold(score_T score[1], const threshold_T threshold[1], res_T res[1]) {
     #pragma HLS INLINE
     res[0] = score[0] > threshold[0] ? 1 : 0;
 }

@@ -23,7 +23,7 @@ Pack:
 
 // A packet is an event.
 template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
-void scale_objects(hls::stream<data_T> &data, offset_T offset[CONFIG_T::n_in], scale_T scale[CONFIG_T::n_in],
+void scale_objects(hls::stream<data_T> &data, const offset_T offset[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_in],
                    hls::stream<res_T> &res) {
     typedef typename data_T::value_type object_T;
     typedef typename res_T::value_type scaled_T;
@@ -42,7 +42,7 @@ Unpack:
 }
 
 template <class data_T, class table_T, class res_T, typename CONFIG_T>
-void look_up(hls::stream<data_T> &data, table_T table[CONFIG_T::table_size], hls::stream<res_T> &res) {
+void look_up(hls::stream<data_T> &data, const table_T table[CONFIG_T::table_size], hls::stream<res_T> &res) {
 LookUp:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
@@ -109,7 +109,7 @@ Score:
 }
 
 template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
-void above_threshold(hls::stream<score_T> &score, threshold_T threshold[1], hls::stream<res_T> &res) {
+void above_threshold(hls::stream<score_T> &score, const threshold_T threshold[1], hls::stream<res_T> &res) {
     score_T packet = score.read();
     typename res_T::value_type above[1] = {packet[0] > threshold[0] ? 1 : 0};
     write_packet(above, res);

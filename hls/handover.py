@@ -1,0 +1,148 @@
+"""What the engineer who takes a project over finds in it: README, Makefile, exact comparison."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import keras
+
+from hls.backends import BACKENDS
+from hls.interface import Interface, Port
+from hls.layers import ScaleObjects
+from hls.settings import FirmwareSettings
+from keras_ae import __version__
+from keras_ae.data.l1 import OBJECT_CLASSES
+from keras_ae.data.scaling import FEATURES, HardwareUnits
+from keras_ae.fixed_point import FixedPointFormat
+
+_TEMPLATES = Path(__file__).parent / "templates" / "handover"
+
+#: hls4ml's doing.
+_ONE_BIT = "\nA port of one bit is two bits wide in this C++, the last of which is always zero."
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a project comes from: what its trigger graph does not say.
+
+    `model` is named in words; `units` are those of trigger objects, None for other data.
+    """
+
+    model: str
+    target_fpr: float
+    units: HardwareUnits | None = None
+
+
+def write_handover(
+    folder: Path,
+    graph: keras.Model,
+    interface: Interface,
+    settings: FirmwareSettings,
+    n_events: int,
+    origin: Origin | None = None,
+) -> None:
+    """Add `README.md`, `Makefile` and `compare_results.cpp` to the project in `folder`.
+
+    Args:
+        folder: of the project, written by hls4ml.
+        graph: trigger graph that it was made of.
+        interface: of the graph.
+        settings: what the firmware is made for.
+        n_events: of the test bench, in `tb_data`.
+        origin: of the graph, for the README.
+    """
+    for name in ("Makefile", "compare_results.cpp"):
+        shutil.copyfile(_TEMPLATES / name, folder / name)
+    sides = [("in", port) for port in interface.inputs]
+    sides += [("out", port) for port in interface.outputs]
+    has_text = any((folder / "firmware" / "weights").glob("*.txt"))
+    tools = BACKENDS[settings.backend].tools
+    text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
+        version=__version__,
+        facts="\n".join(_row(*fact) for fact in _facts(graph, interface, settings, origin)),
+        score=interface.outputs[0].name,
+        ports="\n".join(_port_row(side, port) for side, port in sides),
+        one_bit=_ONE_BIT if BACKENDS[settings.backend].types == "ac" else "",
+        order="\n".join(_order(graph, origin.units if origin else None)),
+        n_events=str(n_events),
+        backend=settings.backend,
+        commands="\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
+        weights="`.h` is compiled by synthesis, `.txt` read by the bench; `make` compares them"
+        if has_text
+        else "compiled by synthesis and test bench alike",
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _facts(
+    graph: keras.Model, interface: Interface, settings: FirmwareSettings, origin: Origin | None
+) -> list[tuple[str, str]]:
+    """What the project is, in pairs of a name and a value."""
+    decision = graph.get_layer("trigger")
+    scores = [f"`{port.name}`" for port in interface.outputs[:-1]]
+    threshold = f"{decision.threshold!r}"
+    if decision.from_input:
+        threshold = f"the input `threshold`; in `tb_data` it is {threshold}"
+    if origin:
+        threshold += f", set for a background rate of at most {origin.target_fpr:g}"
+    facts = [("model", origin.model)] if origin else []
+    return [
+        *facts,
+        ("score that decides", scores[0]),
+        *([("further scores", ", ".join(scores[1:]))] if scores[1:] else []),
+        ("threshold", threshold),
+        ("backend", f"{settings.backend}, {settings.io_type}"),
+        ("part", settings.part),
+        ("clock", f"{settings.clock_ns:g} ns"),
+        ("strategy", f"{settings.strategy}, reuse factor {settings.reuse_factor}"),
+    ]
+
+
+def _port_row(side: str, port: Port) -> str:
+    form = FixedPointFormat.parse(port.format)
+    last_bit = f"2^{-form.fractional}" if form.fractional else "1"
+    return _row(side, f"`{port.name}`", f"`{port.format}`", last_bit, str(port.n_values))
+
+
+def _order(graph: keras.Model, units: HardwareUnits | None) -> list[str]:
+    """Lines that say which value of an input is what."""
+    lines = []
+    if any(isinstance(layer, ScaleObjects) for layer in graph.layers):
+        lines += _order_of_objects(units)
+    for tensor in graph.inputs:
+        if len(tensor.shape) == 4:  # batch, height, width, channels
+            shape = " x ".join(map(str, tensor.shape[1:]))
+            lines.append(
+                f"An image of {shape} (height, width, channels): row by row, pixel by pixel."
+            )
+    return lines or ["As in the model's input."]
+
+
+def _order_of_objects(units: HardwareUnits | None) -> list[str]:
+    n_features = len(FEATURES)
+    lines = [
+        "`objects` are integers, object by object. Within a class they are ordered by pT; an empty",
+        "place is zero in all its numbers.",
+        "",
+        "| values | object | each |",
+        "|---|---|---|",
+    ]
+    for kind in OBJECT_CLASSES:
+        first, end = kind.slots.start * n_features, kind.slots.stop * n_features
+        names = kind.name if kind.n_slots == 1 else f"{kind.name} 1 to {kind.n_slots}"
+        lines.append(_row(f"{first} to {end - 1}", names, ", ".join(FEATURES)))
+    if units:
+        lines += [
+            "",
+            f"1 is {units.pt_lsb_gev:g} GeV in pt, {units.eta_lsb:g} in eta and "
+            f"{units.phi_lsb:g} in phi.",
+        ]
+    return lines

@@ -1,0 +1,166 @@
+"""The project as it is handed over: `make` alone builds it, runs it and finds what differs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from hls.convert import PROJECT_NAME, convert_trigger_graph
+from hls.handover import Origin
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, with_threshold
+from hls.validate import stress_events
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
+from keras_ae.models import build_autoencoder
+from keras_ae.precision import FixedPoint
+
+N_EVENTS = 50
+
+
+def small_graph(scores: list[str], threshold_input: bool = False) -> tuple:
+    """A trigger graph of a narrow autoencoder of trigger objects, and values of its inputs."""
+    keras.utils.set_random_seed(1)
+    units = HardwareUnits().format
+    events = stress_events(units, (N_FEATURES,), 200, seed=1)
+    spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(4,), latent_dim=2)
+    graph = build_trigger_graph(
+        build_autoencoder("variational", spec, FixedPoint()),
+        scores,
+        (events,),
+        0.1,
+        L1Scaler.fit(events, ScalingQuantiles()),
+        units,
+        threshold_input,
+    )
+    return graph, [part[:N_EVENTS] for part in with_threshold(graph, (events,))]
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project, moved after it was written, and built."""
+    graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
+    folder = tmp_path_factory.mktemp("written") / "firmware"
+    origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, HardwareUnits())
+    convert_trigger_graph(graph, folder, FirmwareSettings(), inputs, origin)
+    there = tmp_path_factory.mktemp("moved") / "a folder"
+    shutil.move(folder, there)
+    result = make(there)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == f"{N_EVENTS} events, 0 differ"
+    return there
+
+
+@pytest.fixture
+def copy(moved: Path, tmp_path: Path) -> Path:
+    # With the times of the files: what is built stays so.
+    return Path(shutil.copytree(moved, tmp_path / "copy"))
+
+
+def make(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_names_the_place_where_it_was_written(moved: Path) -> None:
+    for path in moved.rglob("*"):
+        if path.is_file() and "build" not in path.parts and path.suffix != ".keras":
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert "written" not in text or "/written" not in text, path
+            assert ".writing-" not in text, path
+
+
+def test_readme(moved: Path) -> None:
+    lines = (moved / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"# {PROJECT_NAME}"
+    for line in (
+        "| model | narrow: variational autoencoder 57-4-2 |",
+        "| score that decides | `squared_latent_norm` |",
+        "| further scores | `reconstruction_error` |",
+        "| backend | Vitis, io_parallel |",
+        "| clock | 5 ns |",
+        "| in | `objects` | `fixed<13,13>` | 1 | 57 |",
+        "| out | `trigger` | `ufixed<1,1>` | 1 | 1 |",
+        "| 3 to 14 | electron 1 to 4 | pt, eta, phi |",
+        "1 is 0.5 GeV in pt, 0.0435 in eta and 0.0436332 in phi.",
+        "    vitis_hls -f build_prj.tcl",
+    ):
+        assert line in lines
+    (threshold,) = (line for line in lines if line.startswith("| threshold |"))
+    assert threshold.endswith(", set for a background rate of at most 0.1 |")
+    assert not any("$" in line for line in lines)
+
+
+def test_readme_of_other_inputs(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    spec = ConvolutionalSpec(
+        kind="convolutional", image_shape=(4, 8, 1), filters=(2,), latent_dim=2
+    )
+    model = build_autoencoder("plain", spec, FixedPoint())
+    images = stress_events(FixedPoint().input, (4, 8, 1), 100, seed=1)
+    graph = build_trigger_graph(model, ["squared_error"], (images,), 0.1, threshold_input=True)
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    text = (tmp_path / "firmware" / "README.md").read_text(encoding="utf-8")
+    assert "An image of 4 x 8 x 1 (height, width, channels): row by row" in text
+    assert "| threshold | the input `threshold`; in `tb_data` it is " in text
+    assert "electron" not in text
+
+
+class TestMakeFinds:
+    def assert_fails(self, folder: Path, *words: str) -> None:
+        result = make(folder)
+        assert result.returncode != 0
+        for word in words:
+            assert word in result.stdout + result.stderr
+
+    def test_an_expected_result_that_differs(self, copy: Path) -> None:
+        path = copy / "tb_data" / "tb_output_predictions.dat"
+        rows = np.loadtxt(path)
+        rows[7, 0] += 2.0**-8
+        np.savetxt(path, rows, fmt="%.17g")
+        self.assert_fails(copy, "first that differs: event 7,", f"{N_EVENTS} events, 1 differ")
+
+    def test_a_missing_expected_result(self, copy: Path) -> None:
+        path = copy / "tb_data" / "tb_output_predictions.dat"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+        # The bench stops there, too.
+        result = make(copy)
+        assert f"{N_EVENTS - 1} events, 0 differ" in result.stdout
+        path.unlink()
+        self.assert_fails(copy, "cannot read tb_data/tb_output_predictions.dat")
+
+    def test_a_result_that_is_no_number(self, copy: Path) -> None:
+        path = copy / "tb_data" / "tb_output_predictions.dat"
+        path.write_text("x" + path.read_text())
+        self.assert_fails(copy, f"{path.relative_to(copy)} must hold numbers, got 'x")
+
+    def test_a_changed_weight(self, copy: Path) -> None:
+        text = max(copy.glob("firmware/weights/w*.txt"), key=lambda path: path.stat().st_size)
+        header = text.with_suffix(".h")
+        for path, opening in ((text, ""), (header, "{")):
+            content = path.read_text()
+            start = content.index(opening) + len(opening)
+            end = content.index("}") if opening else len(content)
+            numbers = -np.array(content[start:end].split(","), float)
+            changed = ", ".join(f"{number:.12f}" for number in numbers)
+            path.write_text(content[:start] + changed + content[end:])
+            if path == text:
+                # Not the one that synthesis compiles.
+                name = f"firmware/weights/{text.stem}"
+                self.assert_fails(copy, f"{name}.h and {name}.txt differ")
+        result = make(copy)
+        assert result.returncode != 0
+        assert f"{N_EVENTS} events, " in result.stdout and " 0 differ" not in result.stdout
+        assert f"{text.name} differ" not in result.stdout
