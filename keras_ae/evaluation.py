@@ -16,7 +16,14 @@ from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import Float
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.training import build_model, load_data, load_model, network_inputs, sample_scores
+from keras_ae.training import (
+    build_model,
+    load_data,
+    load_model,
+    network_inputs,
+    quantize_model,
+    sample_scores,
+)
 
 #: Events of each sample in figures that show single ones.
 _N_SHOWN = 2000
@@ -53,10 +60,20 @@ def evaluate(run: Run) -> bool:
 def score_samples(
     run: Run, data: Dataset, inputs: Mapping[str, Inputs]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
+    """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}.
+
+    `post_training` is the float model in fixed point as it is, without the fine-tuning that
+    `quantized` has had: what that must beat.
+    """
     scores: dict[str, dict[str, np.ndarray]] = {}
+    trained = load_model(run, "float")
+    with warnings.catch_warnings():
+        # The stage `quantize` has warned of weights that saturate.
+        warnings.simplefilter("ignore", UserWarning)
+        post_training = quantize_model(trained, run.experiment)
     for name, model, samples in (
-        ("float", load_model(run, "float"), inputs["float"]),
+        ("float", trained, inputs["float"]),
+        ("post_training", post_training, inputs["quantized"]),
         ("quantized", load_model(run, "quantized"), inputs["quantized"]),
         ("untrained", build_model(run.experiment, Float()), inputs["float"]),
     ):

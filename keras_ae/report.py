@@ -36,7 +36,7 @@ def summary(run: Run) -> str:
 
 
 def _table(score: str, methods: Any, validation: Any) -> list[str]:
-    """AUC in float, quantized and in firmware by signal, beside baselines."""
+    """AUC in float, in fixed point before (PTQ) and after fine-tuning, in firmware; baselines."""
     baselines = {
         "PCA": "baseline/pca",
         "untrained": f"untrained/{score}",
@@ -48,7 +48,7 @@ def _table(score: str, methods: Any, validation: Any) -> list[str]:
     lines = [
         "",
         f"score: {score}",
-        f"{'signal':<16}{'AUC float':>16}{'quantized':>11}"
+        f"{'signal':<16}{'AUC float':>16}{'PTQ':>8}{'quantized':>11}"
         + (f"{'firmware':>10}" if firmware else "")
         + f"{f'TPR@FPR={TABLE_FPR:g}':>16}"
         + "".join(f"{name:>11}" for name in baselines),
@@ -57,6 +57,7 @@ def _table(score: str, methods: Any, validation: Any) -> list[str]:
         best = firmware[signal] if firmware else methods[f"quantized/{score}"][signal]
         lines.append(
             f"{signal:<16}{quality['auc']:>8.3f} ± {quality['auc_error']:.3f}"
+            f"{methods[f'post_training/{score}'][signal]['auc']:>8.3f}"
             f"{methods[f'quantized/{score}'][signal]['auc']:>11.3f}"
             + (f"{best['auc']:>10.3f}" if firmware else "")
             + f"{_percent(best['tpr'][f'{TABLE_FPR:g}']):>16}"
