@@ -30,6 +30,7 @@ from hls.layers import (
     ScaleObjects,
     SquaredError,
     SquaredNorm,
+    Total,
 )
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import quantizer_format
@@ -177,6 +178,7 @@ class LogicHandler(KerasV3LayerHandler):
         for kind in (
             ScaleObjects,
             LookupTable,
+            Total,
             SquaredNorm,
             NormalizedNorm,
             GaussianDivergence,
@@ -220,6 +222,7 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
         constants = {} if layer.from_input else {"limit": np.array([layer.threshold])}
         return {"function": "above_threshold", "constants": constants}
     terms = {
+        Total: "total",
         SquaredNorm: "squared_norm",
         NormalizedNorm: "normalized_norm",
         GaussianDivergence: f"gaussian_divergence<{_cpp_type(FixedPointFormat(1, 0, False))}>",

@@ -33,15 +33,16 @@ def convert(run: Run) -> bool:
         raise InputError(f"{run.folder}: section firmware must be given to convert, got null")
 
     def work() -> None:
-        choice, is_l1 = run.experiment.trigger, isinstance(run.experiment.data, L1Data)
+        score, target_fpr = run.experiment.deciding_score, run.experiment.trigger.target_fpr
+        is_l1 = isinstance(run.experiment.data, L1Data)
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
         graph = build_trigger_graph(
             load_model(run, "quantized"),
-            (choice.score, *settings.scores),
+            (score, *settings.scores),
             background,
-            choice.target_fpr,
+            target_fpr,
             scaler=L1Scaler.load(run.scaler_path) if is_l1 else None,
             units=run.experiment.scaling.units.format if is_l1 else None,
             threshold_input=settings.threshold == "input",
@@ -57,10 +58,10 @@ def convert(run: Run) -> bool:
         write_json(
             run.trigger_path,
             {
-                "score": choice.score,
-                "score_format": str(exact.grids[choice.score].format),
+                "score": score,
+                "score_format": str(exact.grids[score].format),
                 "threshold": graph.get_layer("trigger").threshold,
-                "target_fpr": choice.target_fpr,
+                "target_fpr": target_fpr,
                 "calibration_events": len(background[0]),
                 "calibration_fpr": float(exact.evaluate(*inputs).trigger.mean()),
             },

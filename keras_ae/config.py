@@ -22,7 +22,13 @@ from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
 from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
-from keras_ae.objectives import OBJECTIVES, Objective, parse_objective
+from keras_ae.objectives import (
+    OBJECTIVES,
+    SIGNED_SCORES,
+    STUDENT_SCORE,
+    Objective,
+    parse_objective,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -76,8 +82,38 @@ class TrainingSettings(_Section):
     tensorboard: bool = False
 
 
+def _one_latent_dimension(content: Any) -> Any:
+    """The architecture of a student, in which latent_dim need not be written."""
+    return {"latent_dim": 1, **content} if isinstance(content, dict) else content
+
+
+class StudentSettings(_Section):
+    """A small network that learns the score of the run's autoencoder, see `models.Student`.
+
+    It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
+    whose one latent dimension is the score.
+    """
+
+    architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _check_score(self) -> StudentSettings:
+        spec = self.architecture
+        for name, value in (("latent_dim", 1), ("latent_activation", "linear")):
+            if getattr(spec, name) != value:
+                raise InputError(
+                    f"architecture.{name} of a student must be {value!r}, because its latent "
+                    f"dimension is its score, got {getattr(spec, name)!r}"
+                )
+        return self
+
+
 class TriggerSettings(_Section):
-    """Which score decides, and how much background may pass."""
+    """Which score decides, and how much background may pass.
+
+    With a student, `score` is the one that it learns.
+    """
 
     score: str
     target_fpr: float = Field(gt=0, lt=1)
@@ -96,10 +132,16 @@ class Experiment(_Section):
     architecture: Architecture
     objective: Annotated[SerializeAsAny[Objective], BeforeValidator(parse_objective)]
     training: TrainingSettings = TrainingSettings()
+    student: StudentSettings | None = None
     precision: FixedPointFormats
     quantization: TrainingSettings = TrainingSettings()
     trigger: TriggerSettings
     firmware: dict[str, Any] | None = {}
+
+    @property
+    def deciding_score(self) -> str:
+        """The score that the quantized model gives, and the firmware."""
+        return self.trigger.score if self.student is None else STUDENT_SCORE
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
@@ -120,8 +162,10 @@ class Experiment(_Section):
                 "quantization.mixed_precision must be false, got true: "
                 "fixed-point values are exact in float32, not in float16"
             )
-        for name, section in (("training", self.training), ("quantization", self.quantization)):
-            if self.objective.kind == "oja" and section.optimizer != "sgd":
+        sections = {"training": self.training, "quantization": self.quantization}
+        for name, section in sections.items():
+            of_teacher = self.student is None or name == "training"
+            if self.objective.kind == "oja" and of_teacher and section.optimizer != "sgd":
                 raise InputError(
                     f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
                     f"got '{section.optimizer}'"
@@ -131,7 +175,25 @@ class Experiment(_Section):
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
                 f"{', '.join(self.objective.scores)}, got '{self.trigger.score}'"
             )
+        if self.student is not None:
+            self._check_student(self.student)
         return self
+
+    def _check_student(self, student: StudentSettings) -> None:
+        """Raise InputError where the student cannot learn from the teacher."""
+        own, teachers = student.architecture, self.architecture
+        for name in ("input_shape", "condition_dim"):
+            if getattr(own, name) != getattr(teachers, name):
+                raise InputError(
+                    f"student.architecture must have the {name} of architecture, "
+                    f"{getattr(teachers, name)}, got {getattr(own, name)}"
+                )
+        if self.trigger.score in SIGNED_SCORES:
+            choices = (name for name in self.objective.scores if name not in SIGNED_SCORES)
+            raise InputError(
+                "trigger.score must be one that is never negative for a student, which learns its "
+                f"logarithm: {', '.join(choices)}, got '{self.trigger.score}'"
+            )
 
 
 def load_experiment(path: Path) -> Experiment:

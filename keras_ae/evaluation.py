@@ -63,16 +63,19 @@ def score_samples(
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}.
 
     `post_training` is the float model in fixed point as it is, without the fine-tuning that
-    `quantized` has had: what that must beat.
+    `quantized` has had: what that must beat. With a student, both are the student.
     """
     scores: dict[str, dict[str, np.ndarray]] = {}
-    trained = load_model(run, "float")
+    models = [("float", load_model(run, "float"), inputs["float"])]
+    if run.experiment.student is not None:
+        models.append(("student", load_model(run, "student"), inputs["float"]))
+    _, trained, _ = models[-1]
     with warnings.catch_warnings():
         # The stage `quantize` has warned of weights that saturate.
         warnings.simplefilter("ignore", UserWarning)
         post_training = quantize_model(trained, run.experiment)
     for name, model, samples in (
-        ("float", trained, inputs["float"]),
+        *models,
         ("post_training", post_training, inputs["quantized"]),
         ("quantized", load_model(run, "quantized"), inputs["quantized"]),
         ("untrained", build_model(run.experiment, Float()), inputs["float"]),
@@ -126,10 +129,11 @@ def _cluster(model: Autoencoder, inputs: Any, labels: np.ndarray) -> dict[str, f
 
 
 def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
-    for precision in ("float", "quantized"):
+    trained = ("float", *([] if run.experiment.student is None else ["student"]), "quantized")
+    for precision in trained:
         history = read_json(run.history_path(precision))
         plots.save(plots.training_curves(history), run.plots_folder / f"training_{precision}.png")
-    score = run.experiment.trigger.score
+    score = run.experiment.deciding_score
     quantized = scores[f"quantized/{score}"]
     plots.save(plots.score_distributions(quantized, score), run.plots_folder / "scores.png")
     if len(quantized) > 1:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from keras_ae.config import TrainingSettings
 from keras_ae.files import whole_file
-from keras_ae.models import Autoencoder
+from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.pipeline import Batches, steps_per_execution
 from keras_ae.runs import read_json, write_json
@@ -24,7 +24,7 @@ _OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 
 def fit(
-    model: Autoencoder,
+    model: ScoringModel,
     train: Arrays,
     validation: Arrays,
     settings: TrainingSettings,
@@ -33,6 +33,7 @@ def fit(
     tensorboard: Path | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    targets: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, list[float]]:
     """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
 
@@ -47,6 +48,7 @@ def fit(
         tensorboard: folder of the logs, where settings ask for them.
         progress: show a progress bar.
         callbacks: more of them.
+        targets: what a student learns of the events of `train` and of `validation`, (events,) each.
 
     Returns:
         Every training and validation term by epoch.
@@ -54,12 +56,14 @@ def fit(
     Raises:
         InputError: a loss that is not finite; with the epoch and the term.
     """
-    key = _fingerprint(model, (train, validation), (settings.model_dump(), seed))
+    target, validation_target = targets or (None, None)
+    arrays = (train, validation, *(targets or ()))
+    key = _fingerprint(model, arrays, (settings.model_dump(), seed))
     optimizer = _OPTIMIZERS[settings.optimizer](settings.learning_rate)
     if settings.mixed_precision:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    batches = Batches(train, settings.batch_size, seed)
-    validation_batches = Batches(validation, settings.batch_size, None)
+    batches = Batches(train, settings.batch_size, seed, target)
+    validation_batches = Batches(validation, settings.batch_size, None, validation_target)
     model.compile(
         optimizer=optimizer,
         jit_compile=settings.jit_compile,
@@ -91,7 +95,7 @@ def fit(
     return state.history
 
 
-def _fingerprint(model: Autoencoder, arrays: Any, arguments: Any) -> str:
+def _fingerprint(model: ScoringModel, arrays: Any, arguments: Any) -> str:
     """SHA-256 of all that a training depends on."""
     described = json.dumps([type(model).__name__, _without_names(model.get_config()), arguments])
     digest = hashlib.sha256(described.encode())
