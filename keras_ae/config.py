@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -22,6 +21,7 @@ from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
 from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
+from keras_ae.learning import QuantizationSettings, Section, StudentSettings, TrainingSettings
 from keras_ae.objectives import (
     OBJECTIVES,
     SIGNED_SCORES,
@@ -56,60 +56,14 @@ _RULES = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ScalingSettings(_Section):
+class ScalingSettings(Section):
     """How network inputs are made of the trigger's integers, see `L1Scaler.fit`."""
 
     units: HardwareUnits = HardwareUnits()
     quantiles: ScalingQuantiles = ScalingQuantiles()
 
 
-class TrainingSettings(_Section):
-    """How long and how fast; patience in epochs of the validation loss."""
-
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(1024, ge=1)
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    early_stopping_patience: int = Field(10, ge=1)
-    plateau_patience: int = Field(4, ge=1)
-    plateau_factor: float = Field(0.3, gt=0, lt=1)
-    mixed_precision: bool = False
-    jit_compile: bool = False
-    tensorboard: bool = False
-
-
-def _one_latent_dimension(content: Any) -> Any:
-    """The architecture of a student, in which latent_dim need not be written."""
-    return {"latent_dim": 1, **content} if isinstance(content, dict) else content
-
-
-class StudentSettings(_Section):
-    """A small network that learns the score of the run's autoencoder, see `models.Student`.
-
-    It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
-    whose one latent dimension is the score.
-    """
-
-    architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
-    training: TrainingSettings = TrainingSettings()
-
-    @model_validator(mode="after")
-    def _check_score(self) -> StudentSettings:
-        spec = self.architecture
-        for name, value in (("latent_dim", 1), ("latent_activation", "linear")):
-            if getattr(spec, name) != value:
-                raise InputError(
-                    f"architecture.{name} of a student must be {value!r}, because its latent "
-                    f"dimension is its score, got {getattr(spec, name)!r}"
-                )
-        return self
-
-
-class TriggerSettings(_Section):
+class TriggerSettings(Section):
     """Which score decides, and how much background may pass.
 
     With a student, `score` is the one that it learns.
@@ -119,7 +73,7 @@ class TriggerSettings(_Section):
     target_fpr: float = Field(gt=0, lt=1)
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """Everything that decides a run.
 
     `firmware` is validated by `hls.settings`; null for an experiment that ends with its evaluation.
@@ -134,9 +88,9 @@ class Experiment(_Section):
     training: TrainingSettings = TrainingSettings()
     student: StudentSettings | None = None
     precision: FixedPointFormats
-    quantization: TrainingSettings = TrainingSettings()
+    quantization: QuantizationSettings = QuantizationSettings()
     trigger: TriggerSettings
-    firmware: dict[str, Any] | None = {}
+    firmware: dict[str, Any] | None = Field(default_factory=dict)
 
     @property
     def deciding_score(self) -> str:
@@ -170,6 +124,13 @@ class Experiment(_Section):
                     f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
                     f"got '{section.optimizer}'"
                 )
+        has_gradient = self.student is not None or self.objective.kind not in ("pca", "oja")
+        if self.quantization.pruning is not None and not has_gradient:
+            raise InputError(
+                f"quantization.pruning must be null for objective.kind '{self.objective.kind}', "
+                "whose weights are not learned by gradient, got "
+                f"sparsity {self.quantization.pruning.sparsity:g}"
+            )
         if self.trigger.score not in self.objective.scores:
             raise InputError(
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "

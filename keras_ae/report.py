@@ -19,6 +19,12 @@ def summary(run: Run) -> str:
     lines = []
     if metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
         lines += _table(run.experiment, metrics["methods"], validation)
+    if metrics and "weights_zero" in metrics:
+        before, after = (metrics["weights_zero"][n] for n in ("post_training", "quantized"))
+        lines.append(
+            f"weights that are zero: {100 * after['total']:.1f} % "
+            f"(PTQ {100 * before['total']:.1f} %)"
+        )
     if metrics and "clustering" in metrics:
         clustering = metrics["clustering"]
         lines.append(

@@ -12,13 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ae.config import Experiment, StudentSettings, TrainingSettings
+from keras_ae.config import Experiment
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.fitting import fit, remove_checkpoint
+from keras_ae.learning import StudentSettings, TrainingSettings
 from keras_ae.metrics import check_rate
 from keras_ae.models import (
     PCA,

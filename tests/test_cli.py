@@ -48,8 +48,9 @@ def assert_one_line(result: tuple[int, str, str], *words: str) -> None:
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_cli(capsys, "--help")
     assert code == 0
-    for command in ("generate", "run", "train", "quantize", "evaluate", "convert", "validate"):
+    for command in ("generate", "run", "train", "distill", "quantize", "evaluate", "convert"):
         assert command in out
+    assert "validate" in out
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +298,7 @@ class TestMistakes:
         result = run_cli(capsys, "train", config, "--run-dir", config / "run")
         assert_one_line(result, str(config), "Not a directory")
 
-    @pytest.mark.parametrize("command", ["quantize", "evaluate", "convert", "validate"])
+    @pytest.mark.parametrize("command", ["distill", "quantize", "evaluate", "convert", "validate"])
     def test_no_run(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:
         assert_one_line(run_cli(capsys, command, tmp_path), "run directory not found")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_ae.config import Experiment
-from keras_ae.evaluation import evaluate, score_samples
+from keras_ae.evaluation import evaluate, evaluated_models, score_samples
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Autoencoder
@@ -59,7 +59,7 @@ def test_post_training_quantization_is_the_float_weights_rounded(evaluated: Run)
         }
         for precision in ("float", "quantized")
     }
-    scores = score_samples(evaluated, data, inputs)
+    scores = score_samples(evaluated, data, inputs, evaluated_models(evaluated))
     aucs = {}
     methods = read_json(evaluated.metrics_path)["methods"]
     by_hand = {

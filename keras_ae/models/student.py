@@ -162,6 +162,8 @@ class Student(ScoringModel):
 
     def _check_pair(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
         """x and y as float32, where they are arrays."""
+        if x is None:
+            raise InputError(f"{subject} must be an array (events, {self.sample_shape}), got None")
         x = self.check_inputs(x, subject)
         first = x[0] if isinstance(x, tuple) else x
         if not isinstance(first, np.ndarray):
