@@ -1,6 +1,8 @@
 """Magnitude pruning while training, and what share of the weights it leaves at zero.
 
-A zero weight costs nothing where each weight has hardware of its own, as in a trigger.
+Zeros save firmware where each weight has logic of its own. hls4ml's strategy `latency` multiplies
+by constants, in parallel, and allows the synthesis fewer multipliers by the number of zeros;
+`distributed_arithmetic` adds nothing for a zero; `resource` multiplies by zeros as by any other.
 """
 
 from __future__ import annotations
