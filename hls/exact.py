@@ -174,7 +174,7 @@ def producers(tensors: Any) -> tuple[str, ...]:
 def _operation(layer: keras.Layer) -> Operation:
     """A layer in exact arithmetic, with its place in the graph."""
     if isinstance(layer, LogicLayer):
-        operation = Operation(layer.exact, layer.grid, layer.in_float32)
+        operation = Operation(layer.exact, _declared_grid(layer), layer.in_float32)
     elif type(layer).__name__ in _OPERATIONS:
         operation = _OPERATIONS[type(layer).__name__](layer)
     else:
@@ -183,6 +183,17 @@ def _operation(layer: keras.Layer) -> Operation:
             f"logic, got {type(layer).__name__}"
         )
     return replace(operation, name=layer.name, inputs=producers(layer.input))
+
+
+def _declared_grid(layer: LogicLayer) -> Callable[..., Grid]:
+    """Of all values of the layer's input formats, as for its C++: both give the same port."""
+
+    def grid(*inputs: Grid) -> Grid:
+        return layer.grid(
+            *(Grid.of(form, x.shape) for form, x in zip(layer.input_formats, inputs, strict=True))
+        )
+
+    return grid
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import yaml
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
+from hls.interface import read_interface
 from hls.settings import FirmwareSettings, load_firmware_settings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import stress_events, validate_project
@@ -298,6 +299,20 @@ class TestFirmware:
         assert (outputs.min(), outputs.max()) == (latent.low, latent.high)
         assert graph.get_layer("trigger").threshold < 0
         assert 0.5 < validation.outputs["given"].trigger.mean() < 0.75
+
+    def test_port_of_a_score_that_never_fills_its_format(self, tmp_path: Path) -> None:
+        # Four inputs of at most 8 with weights below 2 reach +-64, the latent's format +-128.
+        precision = FixedPoint(latent="fixed<12,8>")
+        spec = ArchitectureSpec(input_dim=4, hidden_dims=(), latent_dim=1)
+        x = stress_events(precision.input, (4,), 500, seed=1)
+        graph = build_trigger_graph(
+            build_student(spec, precision, seed=1), ["student_score"], (x,), 0.1
+        )
+        convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [x])
+        (score, _) = read_interface(tmp_path / "firmware").outputs
+        assert score.format == "fixed<12,8>"
+        types = (tmp_path / "firmware" / "firmware" / "defines.h").read_text()
+        assert f"typedef ap_{score.format} student_score_t;" in types
 
     def test_another_score(self, events: np.ndarray) -> None:
         student = build_student(ArchitectureSpec(input_dim=N_FEATURES, latent_dim=1), FixedPoint())
