@@ -32,8 +32,9 @@ def table(runs: list[Run], baseline_run: Run) -> list[str]:
 def row(run: Run) -> str:
     """One run; the second number is firmware's, where there is firmware."""
     score = run.experiment.trigger.score
+    deciding = run.experiment.deciding_score
     methods = read_json(run.metrics_path)["methods"]
-    fixed = methods[f"quantized/{score}"]
+    fixed = methods[f"quantized/{deciding}"]
     if run.validation_path.exists():
         fixed = read_json(run.validation_path)["levels"]["firmware"]["separation"]
     cells = (
@@ -42,7 +43,7 @@ def row(run: Run) -> str:
         for signal, quality in methods[f"float/{score}"].items()
     )
     name = run.experiment.name + ("" if run.experiment.firmware is not None else " (no firmware)")
-    return f"| `{name}` | {score} | {' | '.join(cells)} |"
+    return f"| `{name}` | {deciding} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

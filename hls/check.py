@@ -19,7 +19,7 @@ from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.models import Autoencoder
+from keras_ae.models import ScoringModel
 from keras_ae.precision import quantizer_format
 
 #: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
@@ -32,7 +32,7 @@ _QUANTIZER = "QActivation"
 
 
 def check_model(
-    model: Autoencoder,
+    model: ScoringModel,
     scores: Sequence[str],
     settings: FirmwareSettings,
     scaler: L1Scaler | None = None,
@@ -48,8 +48,7 @@ def check_model(
     """
     found = [
         *_layers_without_exact_form(model),
-        *_missing_input_quantizers(model.encoder),
-        *_missing_input_quantizers(model.decoder),
+        *(fault for network in model.networks for fault in _missing_input_quantizers(network)),
     ]
     if found:
         return found
@@ -71,8 +70,8 @@ def require_none(refusals: Sequence[Refusal]) -> None:
         raise refusals[0]
 
 
-def _layers_without_exact_form(model: Autoencoder) -> Iterator[Refusal]:
-    for layer in (*model.encoder.layers, *model.decoder.layers):
+def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
+    for layer in (layer for network in model.networks for layer in network.layers):
         if isinstance(layer, keras.layers.InputLayer):
             continue
         try:

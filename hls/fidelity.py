@@ -15,14 +15,12 @@ import numpy as np
 
 from keras_ae.batches import map_batches
 from keras_ae.data.dataset import Dataset
+from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
 from keras_ae.metrics import ScoresBySample, rate_interval, separation
-from keras_ae.models import Autoencoder
+from keras_ae.models import ScoringModel
 from keras_ae.precision import quantizer_format
 from keras_ae.runs import Run
-from keras_ae.training import load_model, network_inputs, quantize_model, sample_scores
-
-#: In the order of their precision; those of the firmware come from its simulation.
-LEVELS = ("float", "post_training", "quantized", "firmware")
+from keras_ae.training import network_inputs, sample_scores
 
 #: Events on which layers are compared.
 _N_EVENTS = 2000
@@ -51,7 +49,10 @@ class Fidelity:
             "levels": {
                 level: {
                     "separation": separation(samples),
-                    "trigger_rate": {
+                    # A teacher's score is another quantity, with no such threshold.
+                    "trigger_rate": None
+                    if level == "teacher"
+                    else {
                         name: asdict(rate_interval(values > threshold))
                         for name, values in samples.items()
                     },
@@ -63,14 +64,18 @@ class Fidelity:
 
 
 def measure_fidelity(run: Run, data: Dataset, firmware: ScoresBySample) -> Fidelity:
-    """Of a run whose firmware gave these scores for the test background and the signals."""
-    score = run.experiment.trigger.score
-    in_float = load_model(run, "float")
-    models = {
-        "float": in_float,
-        "post_training": quantize_model(in_float, run.experiment),
-        "quantized": load_model(run, "quantized"),
-    }
+    """Of a run whose firmware gave these scores for the test background and the signals.
+
+    Levels are `float`, `post_training`, `quantized` and `firmware`, before them a student's
+    `teacher`.
+    """
+    models = evaluated_models(run)
+    experiment, names = run.experiment, {}
+    if experiment.student is not None:
+        names = {"teacher": ("float", experiment.trigger.score)}
+    own = {"float": "float" if experiment.student is None else "student"}
+    for level in ("float", "post_training", "quantized"):
+        names[level] = own.get(level, level), experiment.deciding_score
     inputs = {
         precision: {
             name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
@@ -79,13 +84,13 @@ def measure_fidelity(run: Run, data: Dataset, firmware: ScoresBySample) -> Fidel
     }
     scores: dict[str, ScoresBySample] = {
         level: {
-            name: sample_scores(model, x)[score]
-            for name, x in inputs["float" if level == "float" else "quantized"].items()
+            name: sample_scores(models[method], x)[score]
+            for name, x in inputs["quantized" if method in IN_FIXED_POINT else "float"].items()
         }
-        for level, model in models.items()
+        for level, (method, score) in names.items()
     }
     layers = layer_errors(
-        in_float,
+        models[names["float"][0]],
         models["quantized"],
         *(_first_events(inputs[precision]["background"]) for precision in ("float", "quantized")),
     )
@@ -93,29 +98,28 @@ def measure_fidelity(run: Run, data: Dataset, firmware: ScoresBySample) -> Fidel
 
 
 def layer_errors(
-    in_float: Autoencoder,
-    in_fixed: Autoencoder,
+    in_float: ScoringModel,
+    in_fixed: ScoringModel,
     float_inputs: tuple[np.ndarray, ...],
     fixed_inputs: tuple[np.ndarray, ...],
 ) -> tuple[LayerError, ...]:
-    """Of every quantized layer of encoder and decoder, which has the same name in float.
+    """Of every quantized layer of the networks, which has the same name in float.
 
     Args:
-        in_float, in_fixed: the same autoencoder.
+        in_float, in_fixed: the same autoencoder or student.
         float_inputs, fixed_inputs: of each, (events, ...), and the condition if any.
     """
     errors = []
-    for part in ("encoder", "decoder"):
-        networks = getattr(in_float, part), getattr(in_fixed, part)
-        names = [layer.name for layer in networks[1].layers if _is_quantizer(layer)]
+    for exact, rounded in zip(in_float.networks, in_fixed.networks, strict=True):
+        names = [layer.name for layer in rounded.layers if _is_quantizer(layer)]
         pairs = zip(
-            _outputs(networks[0], names, _inputs_of(in_float, part, float_inputs)),
-            _outputs(networks[1], names, _inputs_of(in_fixed, part, fixed_inputs)),
+            _outputs(exact, names, _inputs_of(in_float, exact, float_inputs)),
+            _outputs(rounded, names, _inputs_of(in_fixed, rounded, fixed_inputs)),
             strict=True,
         )
-        for name, (exact, rounded) in zip(names, pairs, strict=True):
-            difference = np.abs(exact.astype(np.float64) - rounded)
-            form = quantizer_format(networks[1].get_layer(name).activation)
+        for name, (expected, found) in zip(names, pairs, strict=True):
+            difference = np.abs(expected.astype(np.float64) - found)
+            form = quantizer_format(rounded.get_layer(name).activation)
             rms = float(np.sqrt((difference**2).mean()))
             errors.append(LayerError(name, str(form), float(difference.max()), rms))
     return tuple(errors)
@@ -126,10 +130,10 @@ def _is_quantizer(layer: keras.Layer) -> bool:
 
 
 def _inputs_of(
-    model: Autoencoder, part: str, inputs: tuple[np.ndarray, ...]
+    model: Any, network: keras.Model, inputs: tuple[np.ndarray, ...]
 ) -> tuple[np.ndarray, ...]:
     """Of the encoder the event, of the decoder its code; each with the condition."""
-    if part == "encoder":
+    if network is model.encoder:
         return inputs
     x, condition = inputs if len(inputs) > 1 else (inputs[0], None)
     return (model.encode(x, condition), *inputs[1:])

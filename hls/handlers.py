@@ -29,6 +29,7 @@ from hls.layers import (
     ScaleObjects,
     SquaredError,
     SquaredNorm,
+    Total,
 )
 from hls.operations import QuantizedWeights
 from keras_ae.precision import quantizer_format
@@ -176,6 +177,7 @@ class LogicHandler(KerasV3LayerHandler):
         for kind in (
             ScaleObjects,
             LookupTable,
+            Total,
             SquaredNorm,
             NormalizedNorm,
             GaussianDivergence,
@@ -219,6 +221,7 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
         constants = {} if layer.from_input else {"limit": np.array([layer.threshold])}
         return {"function": "above_threshold", "constants": constants}
     terms = {
+        Total: "total",
         SquaredNorm: "squared_norm",
         NormalizedNorm: "normalized_norm",
         GaussianDivergence: "gaussian_divergence",

@@ -193,7 +193,8 @@ class LookupTable(LogicLayer):
 class ScoreLayer(LogicLayer):
     """A score: the sum of a term of each element of the inputs, (batch, ...) -> (batch, 1) float64.
 
-    Terms are never negative, so that no partial sum is larger than the score.
+    Terms are never negative, so that no partial sum is larger than the score; where they can be,
+    `grid` must hold all partial sums.
     """
 
     def term(self, xp: Any, *inputs: Any) -> Any:
@@ -218,6 +219,25 @@ class ScoreLayer(LogicLayer):
         return Grid(
             np.array([np.min(step)]), np.zeros(1), np.array([np.sum(high)]), float(np.sum(high))
         )
+
+
+@keras.saving.register_keras_serializable("hls")
+class Total(ScoreLayer):
+    """sum_j x_j, the score of a student, whose x is one number; of either sign."""
+
+    def term(self, xp: Any, *inputs: Any) -> Any:
+        return inputs[0]
+
+    def grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        # With zero among the terms: then no partial sum is beyond the lowest and highest score.
+        low, high = np.minimum(x.low, 0).sum(), np.maximum(x.high, 0).sum()
+        largest = np.maximum(-x.low, x.high).sum()
+        return Grid(np.array([x.step.min()]), np.array([low]), np.array([high]), float(largest))
+
+    def trace(self, *inputs: Any) -> Any:
+        (x,) = inputs
+        return np.sum(x, keepdims=True)
 
 
 @keras.saving.register_keras_serializable("hls")

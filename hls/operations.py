@@ -47,7 +47,7 @@ def exact_operation(layer: keras.Layer) -> Operation:
     """
     kind = type(layer).__name__
     if isinstance(layer, LogicLayer):
-        operation = Operation(layer.exact, layer.grid, layer.in_float32)
+        operation = Operation(layer.exact, _declared_grid(layer), layer.in_float32)
     elif kind in _OPERATIONS:
         operation = _OPERATIONS[kind](layer)
     else:
@@ -55,6 +55,17 @@ def exact_operation(layer: keras.Layer) -> Operation:
         remedy = _REMEDIES.get(kind, "build it of these")
         raise Refusal(layer.name, f"kind must be one of {choices}", kind, remedy)
     return replace(operation, name=layer.name, inputs=producers(layer.input))
+
+
+def _declared_grid(layer: LogicLayer) -> Callable[..., Grid]:
+    """Of all values of the layer's input formats, as for its C++: both give the same port."""
+
+    def grid(*inputs: Grid) -> Grid:
+        return layer.grid(
+            *(Grid.of(form, x.shape) for form, x in zip(layer.input_formats, inputs, strict=True))
+        )
+
+    return grid
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from keras_ae.metrics import TARGET_FPRS
 from keras_ae.runs import Run, read_json
 
 _LABELS = {
+    "teacher": "teacher",
     "float": "float",
     "post_training": "post-training",
     "quantized": "quantization-aware",
@@ -32,6 +33,7 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables:
         tables: names of the tables in the trigger graph.
     """
     trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+    rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
     signals = [name for name in fidelity.scores["firmware"] if name != "background"]
     layers = fidelity.layers
     figures = {
@@ -64,6 +66,7 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables:
         trigger=trigger,
         report=report,
         signals=signals,
+        rated=rated,
         fprs=_measurable_rates(report),
         labels=_LABELS,
         tables=tables,

@@ -32,6 +32,14 @@ def load_firmware_settings(experiment: Experiment, subject: str) -> FirmwareSett
 
 def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subject: str) -> None:
     """Before hours of training, not after them."""
+    if experiment.student is not None:
+        # Nothing of its teacher goes into firmware.
+        if settings.scores:
+            raise InputError(
+                f"{subject}: firmware.scores must be empty with a student, which has one score, "
+                f"got {', '.join(settings.scores)}"
+            )
+        return
     spec = experiment.architecture
     scores = [
         name for name in (*ERROR_SCORES, *LATENT_SCORES) if name in experiment.objective.scores

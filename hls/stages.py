@@ -31,7 +31,13 @@ from keras_ae.files import whole_file, write_text
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import FixedPoint
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.training import build_model, load_data, load_keras_model, load_model, network_inputs
+from keras_ae.training import (
+    build_deployed_model,
+    load_data,
+    load_keras_model,
+    load_model,
+    network_inputs,
+)
 
 N_STRESS_EVENTS = 20_000
 N_BENCH_EVENTS = 1_000
@@ -49,11 +55,14 @@ def check(experiment: Experiment, run: Run | None = None) -> list[Refusal]:
     if run and run.is_finished("quantize"):
         model, scaler = load_model(run, "quantized"), _scaler(run)
     else:
-        model, scaler = build_model(experiment, FixedPoint(**dict(experiment.precision))), None
+        model, scaler = (
+            build_deployed_model(experiment, FixedPoint(**dict(experiment.precision))),
+            None,
+        )
     if scaler is None and isinstance(experiment.data, L1Data):
         # Any will do: behind it stands the network's input format.
         scaler = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
-    scores = (experiment.trigger.score, *settings.scores)
+    scores = (experiment.deciding_score, *settings.scores)
     return check_model(model, scores, settings, scaler, _units(experiment))
 
 
@@ -62,16 +71,16 @@ def convert(run: Run) -> bool:
     settings = _firmware_settings(run.experiment, str(run.folder))
 
     def work() -> None:
-        choice = run.experiment.trigger
+        score, trigger = run.experiment.deciding_score, run.experiment.trigger
         require_none(check(run.experiment, run))
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
         graph = build_trigger_graph(
             load_model(run, "quantized"),
-            (choice.score, *settings.scores),
+            (score, *settings.scores),
             background,
-            choice.fpr,
+            trigger.fpr,
             scaler=_scaler(run),
             units=_units(run.experiment),
             threshold_input=settings.threshold == "input",
@@ -86,11 +95,11 @@ def convert(run: Run) -> bool:
         write_json(
             run.trigger_path,
             {
-                "score": choice.score,
-                "score_format": str(exact.grids[choice.score].format),
+                "score": score,
+                "score_format": str(exact.grids[score].format),
                 "threshold": graph.get_layer("trigger").threshold,
-                "target_fpr": choice.fpr,
-                "input_rate_khz": choice.input_rate_khz,
+                "target_fpr": trigger.fpr,
+                "input_rate_khz": trigger.input_rate_khz,
                 "calibration_events": len(background[0]),
                 "calibration_fpr": float(exact.evaluate(*inputs).trigger.mean()),
             },

@@ -26,6 +26,7 @@ from hls.layers import (
     ScoreLayer,
     SquaredError,
     SquaredNorm,
+    Total,
 )
 from hls.operations import producers
 from hls.settings import ERROR_SCORES, LATENT_SCORES
@@ -35,14 +36,15 @@ from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import Bernoulli, MaskedGaussian
 from keras_ae.metrics import check_rate, threshold_at_fpr
-from keras_ae.models import Autoencoder
+from keras_ae.models import Autoencoder, ScoringModel, Student
+from keras_ae.objectives import STUDENT_SCORE
 from keras_ae.precision import quantizer_format
 
 Tensors = dict[str, Any]
 
 
 def build_trigger_graph(
-    model: Autoencoder,
+    model: ScoringModel,
     scores: Sequence[str],
     background: tuple[np.ndarray, ...],
     target_fpr: float,
@@ -54,8 +56,8 @@ def build_trigger_graph(
     """The trigger graph, its threshold set on background.
 
     Args:
-        model: quantized autoencoder.
-        scores: the first decides; see `LATENT_SCORES` and `ERROR_SCORES`.
+        model: quantized autoencoder or student.
+        scores: the first decides; see `LATENT_SCORES` and `ERROR_SCORES`; of a student, its own.
         background: hardware values (events, *input_shape) on which the threshold is set, and the
             condition (events, condition_dim) where the model has one.
         target_fpr: the fraction of background that may pass, at most.
@@ -87,7 +89,7 @@ def build_trigger_graph(
 
 
 def build_score_graph(
-    model: Autoencoder,
+    model: ScoringModel,
     scores: Sequence[str],
     scaler: L1Scaler | None = None,
     units: FixedPointFormat | None = None,
@@ -120,7 +122,7 @@ def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
 
 
 def _scored(
-    model: Autoencoder,
+    model: ScoringModel,
     scores: Sequence[str],
     scaler: L1Scaler | None,
     units: FixedPointFormat | None,
@@ -132,7 +134,7 @@ def _scored(
 
 
 def _network(
-    model: Autoencoder, scaler: L1Scaler | None, units: FixedPointFormat | None
+    model: ScoringModel, scaler: L1Scaler | None, units: FixedPointFormat | None
 ) -> tuple[list[Any], Tensors]:
     """The hardware inputs, and the tensors of the network on them by the name of their layer."""
     input_format = str(units or _format(model.encoder.get_layer("encoder_input_format")))
@@ -147,6 +149,8 @@ def _network(
         form = str(_format(model.encoder.get_layer("encoder_condition_format")))
         inputs.append(HardwareInput((model.condition_dim,), form, name="condition").output)
     encoded = _call_again(model.encoder, [x, *inputs[1:]], {})
+    if not isinstance(model, Autoencoder):
+        return inputs, encoded
     # Both are in their format already; hls4ml fuses one quantizer into the layer before, not two.
     quantized = {"decoder_input_format": encoded["latent_mean_format"]}
     if model.condition_dim:
@@ -155,20 +159,24 @@ def _network(
     return inputs, encoded | decoded
 
 
-def _score(model: Autoencoder, name: str, tensors: Tensors, table_error: float) -> Any:
+def _score(model: ScoringModel, name: str, tensors: Tensors, table_error: float) -> Any:
     """The score's tensor."""
-    if name in ERROR_SCORES:
-        return _error_score(model, name, tensors, table_error)
     choices = [*ERROR_SCORES, *LATENT_SCORES]
-    if "latent_log_var_format" not in tensors:
+    if isinstance(model, Student):
+        choices = [STUDENT_SCORE]
+    elif "latent_log_var_format" not in tensors:
         choices = [*ERROR_SCORES, "squared_latent_norm"]
     if name not in choices:
         raise InputError(
             f"score of {type(model).__name__} in firmware must be one of {', '.join(choices)}, "
             f"got {name!r}"
         )
+    if name in ERROR_SCORES:
+        return _error_score(model, name, tensors, table_error)
     mean = tensors["latent_mean_format"]
     mean_format = str(_format(mean))
+    if name == STUDENT_SCORE:
+        return Total(input_formats=[mean_format], name=name)(mean)
     if name == "squared_latent_norm":
         return SquaredNorm(input_formats=[mean_format], name=name)(mean)
     kind, function = {
@@ -182,7 +190,7 @@ def _score(model: Autoencoder, name: str, tensors: Tensors, table_error: float) 
     return layer([mean, weight])
 
 
-def _error_score(model: Autoencoder, name: str, tensors: Tensors, table_error: float) -> Any:
+def _error_score(model: Any, name: str, tensors: Tensors, table_error: float) -> Any:
     x, y = tensors["encoder_input_format"], tensors["reconstruction_format"]
     x_format, y_format = str(_format(x)), str(_format(y))
     if isinstance(model.likelihood, Bernoulli):

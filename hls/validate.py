@@ -55,7 +55,9 @@ def compare_outputs(
         pair = expected.scores[name], found.scores[name]
         unequal = pair[0] != pair[1]
         units = [np.rint(values / form.step).astype(np.int64) for values in pair]
-        flipped = np.bitwise_count((units[0] ^ units[1]).view(np.uint64)).astype(np.int64)
+        # A sign reaches beyond the width of the format.
+        port = np.uint64(2**form.width - 1)
+        flipped = np.bitwise_count((units[0] ^ units[1]).view(np.uint64) & port).astype(np.int64)
         # A value between two grid points differs although its rounded bits may not.
         bits += np.where(unequal, np.maximum(flipped, 1), 0)
         different |= unequal

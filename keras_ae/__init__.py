@@ -3,10 +3,11 @@
     config         an experiment: the YAML file as frozen, strict models
     architecture   what is connected to what
     objectives     what is minimized, as settings
+    learning       how models learn, as settings: training, student, quantization
     precision      float or fixed point: layer factories
     fixed_point    formats, written fixed<W,I>
     build          (architecture, precision) -> encoder, decoder
-    models         keras.Model subclasses, one objective a file; build_autoencoder
+    models         keras.Model subclasses, one objective a file; build_autoencoder; students
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
@@ -21,8 +22,9 @@
     data           trigger events, jet images, digits; scaling to hardware integers
     generator      collision events and jets from Pythia 8 and FastJet (extra: physics)
     pipeline       batches for training
+    pruning        small weights to zero while training
     fitting        fit with early stopping, best weights, continuation
-    training       the stages train and quantize of a run
+    training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate
     runs           the run directory
     report         what a run found, as text

@@ -23,7 +23,7 @@ from keras_ae.errors import InputError, ProofError
 if TYPE_CHECKING:
     from keras_ae.runs import Run
 
-_STAGES = ("train", "quantize", "evaluate", "convert", "validate")
+_STAGES = ("train", "distill", "quantize", "evaluate", "convert", "validate")
 
 _run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 
@@ -43,17 +43,21 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 def run(config: Path, run_dir: Path | None) -> None:
-    """Train, quantize, evaluate, convert and validate the experiment CONFIG.
+    """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
 
     A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
-    ends with its evaluation.
+    ends with its evaluation; one without a student has none to distill.
     """
     from keras_ae.report import summary
 
     experiment_run = _create_run(config, run_dir)
     with_firmware = experiment_run.experiment.firmware is not None
-    for stage in _STAGES if with_firmware else _STAGES[:3]:
-        _do_stage(experiment_run, stage)
+    left_out = set() if with_firmware else {"convert", "validate"}
+    if experiment_run.experiment.student is None:
+        left_out.add("distill")
+    for stage in _STAGES:
+        if stage not in left_out:
+            _do_stage(experiment_run, stage)
     if not with_firmware:
         click.echo(summary(experiment_run))
 
@@ -68,8 +72,15 @@ def train(config: Path, run_dir: Path | None) -> None:
 
 @cli.command()
 @_run_folder
+def distill(run_folder: Path) -> None:
+    """Teach the student of RUN the score of its float model."""
+    _do_stage(_open_run(run_folder), "distill")
+
+
+@cli.command()
+@_run_folder
 def quantize(run_folder: Path) -> None:
-    """Fine-tune the model of RUN in fixed point."""
+    """Fine-tune the model of RUN, or its student, in fixed point."""
     _do_stage(_open_run(run_folder), "quantize")
 
 
@@ -288,6 +299,8 @@ def _do_stage(run: Run, stage: str) -> None:
         from hls.stages import convert as work
     elif stage == "evaluate":
         from keras_ae.evaluation import evaluate as work
+    elif stage == "distill":
+        from keras_ae.training import distill as work
     elif stage == "quantize":
         from keras_ae.training import quantize as work
     else:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -22,7 +21,14 @@ from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
 from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
-from keras_ae.objectives import OBJECTIVES, Objective, parse_objective
+from keras_ae.learning import QuantizationSettings, Section, StudentSettings, TrainingSettings
+from keras_ae.objectives import (
+    OBJECTIVES,
+    SIGNED_SCORES,
+    STUDENT_SCORE,
+    Objective,
+    parse_objective,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,37 +56,19 @@ _RULES = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ScalingSettings(_Section):
+class ScalingSettings(Section):
     """How network inputs are made of the trigger's integers, see `L1Scaler.fit`."""
 
     units: HardwareUnits = HardwareUnits()
     quantiles: ScalingQuantiles = ScalingQuantiles()
 
 
-class TrainingSettings(_Section):
-    """How long and how fast; patience in epochs of the validation loss."""
-
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(1024, ge=1)
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    early_stopping_patience: int = Field(10, ge=1)
-    plateau_patience: int = Field(4, ge=1)
-    plateau_factor: float = Field(0.3, gt=0, lt=1)
-    mixed_precision: bool = False
-    jit_compile: bool = False
-    tensorboard: bool = False
-
-
-class TriggerSettings(_Section):
+class TriggerSettings(Section):
     """Which score decides, and how much background may pass.
 
     As a fraction of it, `target_fpr`; or as a rate, `target_rate_khz` of `input_rate_khz`, the rate
-    at which events like those of the background arrive.
+    at which events like those of the background arrive. With a student, `score` is the one that it
+    learns.
     """
 
     score: str
@@ -111,7 +99,7 @@ class TriggerSettings(_Section):
         return (self.target_rate_khz or 0.0) / (self.input_rate_khz or 1.0)
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """Everything that decides a run.
 
     `firmware` is validated by `hls.settings`; null for an experiment that ends with its evaluation.
@@ -124,10 +112,16 @@ class Experiment(_Section):
     architecture: Architecture
     objective: Annotated[SerializeAsAny[Objective], BeforeValidator(parse_objective)]
     training: TrainingSettings = TrainingSettings()
+    student: StudentSettings | None = None
     precision: FixedPointFormats
-    quantization: TrainingSettings = TrainingSettings()
+    quantization: QuantizationSettings = QuantizationSettings()
     trigger: TriggerSettings
-    firmware: dict[str, Any] | None = {}
+    firmware: dict[str, Any] | None = Field(default_factory=dict)
+
+    @property
+    def deciding_score(self) -> str:
+        """The score that the quantized model gives, and the firmware."""
+        return self.trigger.score if self.student is None else STUDENT_SCORE
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
@@ -148,18 +142,45 @@ class Experiment(_Section):
                 "quantization.mixed_precision must be false, got true: "
                 "fixed-point values are exact in float32, not in float16"
             )
-        for name, section in (("training", self.training), ("quantization", self.quantization)):
-            if self.objective.kind == "oja" and section.optimizer != "sgd":
+        sections = {"training": self.training, "quantization": self.quantization}
+        for name, section in sections.items():
+            of_teacher = self.student is None or name == "training"
+            if self.objective.kind == "oja" and of_teacher and section.optimizer != "sgd":
                 raise InputError(
                     f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
                     f"got '{section.optimizer}'"
                 )
+        has_gradient = self.student is not None or self.objective.kind not in ("pca", "oja")
+        if self.quantization.pruning is not None and not has_gradient:
+            raise InputError(
+                f"quantization.pruning must be null for objective.kind '{self.objective.kind}', "
+                "whose weights are not learned by gradient, got "
+                f"sparsity {self.quantization.pruning.sparsity:g}"
+            )
         if self.trigger.score not in self.objective.scores:
             raise InputError(
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
                 f"{', '.join(self.objective.scores)}, got '{self.trigger.score}'"
             )
+        if self.student is not None:
+            self._check_student(self.student)
         return self
+
+    def _check_student(self, student: StudentSettings) -> None:
+        """Raise InputError where the student cannot learn from the teacher."""
+        own, teachers = student.architecture, self.architecture
+        for name in ("input_shape", "condition_dim"):
+            if getattr(own, name) != getattr(teachers, name):
+                raise InputError(
+                    f"student.architecture must have the {name} of architecture, "
+                    f"{getattr(teachers, name)}, got {getattr(own, name)}"
+                )
+        if self.trigger.score in SIGNED_SCORES:
+            choices = (name for name in self.objective.scores if name not in SIGNED_SCORES)
+            raise InputError(
+                "trigger.score must be one that is never negative for a student, which learns its "
+                f"logarithm: {', '.join(choices)}, got '{self.trigger.score}'"
+            )
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -13,13 +13,29 @@ from keras_ae.architecture import ArchitectureSpec
 from keras_ae.clustering import adjusted_rand_index, cluster_latent
 from keras_ae.data.dataset import Dataset
 from keras_ae.metrics import ScoresBySample, separation
-from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
+from keras_ae.models import (
+    Autoencoder,
+    ScoringModel,
+    VariationalAutoencoder,
+    build_autoencoder,
+)
 from keras_ae.precision import Float
+from keras_ae.pruning import weights_zero
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.training import build_model, load_data, load_model, network_inputs, sample_scores
+from keras_ae.training import (
+    build_model,
+    load_data,
+    load_model,
+    network_inputs,
+    quantize_model,
+    sample_scores,
+)
 
 #: Events of each sample in figures that show single ones.
 _N_SHOWN = 2000
+
+#: Methods of `evaluated_models` that see quantized inputs.
+IN_FIXED_POINT = ("post_training", "quantized")
 
 Inputs = Mapping[str, Any]
 
@@ -28,17 +44,18 @@ def evaluate(run: Run) -> bool:
     """Stage `evaluate`: AUC and TPR of every score and baseline, as JSON and as figures."""
 
     def work() -> None:
-        data = load_data(run)
+        data, models = load_data(run), evaluated_models(run)
         inputs = {
             precision: {
                 name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
             }
             for precision in ("float", "quantized")
         }
-        scores = score_samples(run, data, inputs)
+        scores = score_samples(run, data, inputs, models)
         result = {
             "test_background_events": len(data.test),
             "methods": {name: separation(samples) for name, samples in scores.items()},
+            "weights_zero": {name: weights_zero(models[name]) for name in IN_FIXED_POINT},
         }
         model = load_model(run, "float")
         if data.test.labels is not None:
@@ -50,16 +67,33 @@ def evaluate(run: Run) -> bool:
     return run.stage("evaluate", (run.metrics_path, run.plots_folder / "roc.png"), work)
 
 
+def evaluated_models(run: Run) -> dict[str, ScoringModel]:
+    """The models of a run by the name of their method.
+
+    `post_training` is the float model in fixed point as it is, without the fine-tuning that
+    `quantized` has had: what that must beat. With a student, both are the student.
+    """
+    models = {"float": load_model(run, "float")}
+    if run.experiment.student is not None:
+        models["student"] = load_model(run, "student")
+    with warnings.catch_warnings():
+        # The stage `quantize` has warned of weights that saturate.
+        warnings.simplefilter("ignore", UserWarning)
+        post_training = quantize_model(models.get("student", models["float"]), run.experiment)
+    return models | {
+        "post_training": post_training,
+        "quantized": load_model(run, "quantized"),
+        "untrained": build_model(run.experiment, Float()),
+    }
+
+
 def score_samples(
-    run: Run, data: Dataset, inputs: Mapping[str, Inputs]
+    run: Run, data: Dataset, inputs: Mapping[str, Inputs], models: Mapping[str, ScoringModel]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for name, model, samples in (
-        ("float", load_model(run, "float"), inputs["float"]),
-        ("quantized", load_model(run, "quantized"), inputs["quantized"]),
-        ("untrained", build_model(run.experiment, Float()), inputs["float"]),
-    ):
+    for name, model in models.items():
+        samples = inputs["quantized" if name in IN_FIXED_POINT else "float"]
         for sample, x in samples.items():
             for score, values in sample_scores(model, x).items():
                 scores.setdefault(f"{name}/{score}", {})[sample] = values
@@ -109,10 +143,11 @@ def _cluster(model: Autoencoder, inputs: Any, labels: np.ndarray) -> dict[str, f
 
 
 def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
-    for precision in ("float", "quantized"):
+    trained = ("float", *([] if run.experiment.student is None else ["student"]), "quantized")
+    for precision in trained:
         history = read_json(run.history_path(precision))
         plots.save(plots.training_curves(history), run.plots_folder / f"training_{precision}.png")
-    score = run.experiment.trigger.score
+    score = run.experiment.deciding_score
     quantized = scores[f"quantized/{score}"]
     plots.save(plots.score_distributions(quantized, score), run.plots_folder / "scores.png")
     if len(quantized) > 1:

@@ -13,18 +13,19 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae.config import TrainingSettings
 from keras_ae.files import whole_file
-from keras_ae.models import Autoencoder
+from keras_ae.learning import QuantizationSettings, TrainingSettings
+from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.pipeline import Batches, steps_per_execution
+from keras_ae.pruning import Pruning
 from keras_ae.runs import read_json, write_json
 
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 
 def fit(
-    model: Autoencoder,
+    model: ScoringModel,
     train: Arrays,
     validation: Arrays,
     settings: TrainingSettings,
@@ -33,8 +34,11 @@ def fit(
     tensorboard: Path | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    targets: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, list[float]]:
     """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
+
+    With pruning, none of these looks at an epoch before the last weight is pruned.
 
     Args:
         model: changed in place.
@@ -47,6 +51,7 @@ def fit(
         tensorboard: folder of the logs, where settings ask for them.
         progress: show a progress bar.
         callbacks: more of them.
+        targets: what a student learns of the events of `train` and of `validation`, (events,) each.
 
     Returns:
         Every training and validation term by epoch.
@@ -54,23 +59,29 @@ def fit(
     Raises:
         InputError: a loss that is not finite; with the epoch and the term.
     """
-    key = _fingerprint(model, (train, validation), (settings.model_dump(), seed))
+    target, validation_target = targets or (None, None)
+    arrays = (train, validation, *(targets or ()))
+    key = _fingerprint(model, arrays, (settings.model_dump(), seed))
     optimizer = _OPTIMIZERS[settings.optimizer](settings.learning_rate)
     if settings.mixed_precision:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    batches = Batches(train, settings.batch_size, seed)
-    validation_batches = Batches(validation, settings.batch_size, None)
+    batches = Batches(train, settings.batch_size, seed, target)
+    validation_batches = Batches(validation, settings.batch_size, None, validation_target)
     model.compile(
         optimizer=optimizer,
         jit_compile=settings.jit_compile,
         steps_per_execution=steps_per_execution(batches, validation_batches),
     )
-    stopping = keras.callbacks.EarlyStopping(patience=settings.early_stopping_patience)
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        patience=settings.plateau_patience, factor=settings.plateau_factor
+    pruning = settings.pruning if isinstance(settings, QuantizationSettings) else None
+    start = pruning.n_epochs if pruning else 0
+    stopping = keras.callbacks.EarlyStopping(
+        patience=settings.early_stopping_patience, start_from_epoch=start
     )
-    state = _TrainingState(checkpoint, key, (stopping, plateau))
+    plateau = _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor)
+    state = _TrainingState(checkpoint, key, start, (stopping, plateau))
     callbacks = [batches, stopping, plateau, state, *callbacks]
+    if pruning:
+        callbacks.append(Pruning(model, pruning))
     if settings.tensorboard and tensorboard is not None:
         callbacks.append(_tensorboard(tensorboard))
     model.optimizer.build(model.trainable_variables)
@@ -91,7 +102,7 @@ def fit(
     return state.history
 
 
-def _fingerprint(model: Autoencoder, arrays: Any, arguments: Any) -> str:
+def _fingerprint(model: ScoringModel, arrays: Any, arguments: Any) -> str:
     """SHA-256 of all that a training depends on."""
     described = json.dumps([type(model).__name__, _without_names(model.get_config()), arguments])
     digest = hashlib.sha256(described.encode())
@@ -127,6 +138,21 @@ def remove_checkpoint(folder: Path) -> None:
         folder.rmdir()
 
 
+class _Plateau(keras.callbacks.ReduceLROnPlateau):
+    """Looks at no epoch before `start`."""
+
+    def __init__(self, start: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._start = start
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch >= self._start:
+            super().on_epoch_end(epoch, logs)
+        elif logs is not None:
+            # Keras shows it, so that it is in the history of every epoch.
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
 class _Progress(keras.callbacks.Callback):
     """One bar over all epochs, with the losses."""
 
@@ -147,17 +173,17 @@ class _Progress(keras.callbacks.Callback):
 
 
 class _TrainingState(keras.callbacks.Callback):
-    """Writes all that training continues from after each epoch, and the best weights so far.
+    """Writes all that training continues from after each epoch, and the best weights from `start`.
 
     Keras' BackupAndRestore forgets the state of other callbacks, so that a resumed training would
     stop at another epoch.
     """
 
     def __init__(
-        self, folder: Path, key: str, others: tuple[keras.callbacks.Callback, ...]
+        self, folder: Path, key: str, start: int, others: tuple[keras.callbacks.Callback, ...]
     ) -> None:
         super().__init__()
-        self._folder, self._key, self._others = folder, key, others
+        self._folder, self._key, self._start, self._others = folder, key, start, others
         self._other_states: list[dict[str, float]] = []
         self._best_loss = float("inf")
         self.history: dict[str, list[float]] = {}
@@ -194,7 +220,7 @@ class _TrainingState(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in (logs or {}).items()}
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
-        if logs["val_loss"] < self._best_loss:
+        if epoch >= self._start and logs["val_loss"] < self._best_loss:
             self._best_loss = logs["val_loss"]
             _save_variables(self.best_weights_path, self.model.weights)
         weights = self._folder / f"epoch-{epoch + 1:04d}.npz"

@@ -28,6 +28,13 @@ SCORES = (
 VARIATIONAL_SCORES = (*SCORES, "normalized_latent_norm", "kl_divergence", "negative_elbo")
 
 
+#: Scores that can be below zero: logarithms of densities.
+SIGNED_SCORES = ("reconstruction", "negative_elbo")
+
+#: The one score of a student, see `models.Student`.
+STUDENT_SCORE = "student_score"
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -25,10 +25,15 @@ class Batches(keras.callbacks.Callback):
         arrays: one array, or a tuple of arrays of equal length; then each batch is a tuple.
         batch_size: events; of all of them where they are fewer.
         seed: of the order.
+        target: what Keras is to take for y, (events, ...); none by default.
     """
 
     def __init__(
-        self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, seed: int | None
+        self,
+        arrays: np.ndarray | tuple[np.ndarray, ...],
+        batch_size: int,
+        seed: int | None,
+        target: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self._seed = seed
@@ -40,16 +45,15 @@ class Batches(keras.callbacks.Callback):
         else:
             self.n_steps, size = n_whole_batches(self._n_events, batch_size), batch_size
         with tf.device("/CPU:0"):
-            tensors = tf.nest.map_structure(tf.constant, arrays)
+            # Keras takes the first element for x, also where it is a tuple.
+            elements = (arrays,) if target is None else (arrays, target)
+            tensors = tf.nest.map_structure(tf.constant, elements)
             self._order = tf.Variable(tf.range(self._n_events), trainable=False)
 
         def batch(step: Any) -> Any:
             chosen = self._order[step * batch_size : (step + 1) * batch_size]
-            # Keras takes the one element for x, also where it is a tuple.
-            return (
-                tf.nest.map_structure(
-                    lambda t: tf.ensure_shape(tf.gather(t, chosen), (size, *t.shape[1:])), tensors
-                ),
+            return tf.nest.map_structure(
+                lambda t: tf.ensure_shape(tf.gather(t, chosen), (size, *t.shape[1:])), tensors
             )
 
         steps = tf.data.Dataset.range(self.n_steps, output_type=tf.int32)

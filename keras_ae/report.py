@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_ae.config import Experiment
 from keras_ae.runs import Run, read_json
 
 #: The rate at which the table quotes the TPR.
@@ -17,7 +18,13 @@ def summary(run: Run) -> str:
     metrics = read_json(run.metrics_path, "methods") if evaluated else None
     lines = []
     if metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
-        lines += _table(run.experiment.trigger.score, metrics["methods"], validation)
+        lines += _table(run.experiment, metrics["methods"], validation)
+    if metrics and "weights_zero" in metrics:
+        before, after = (metrics["weights_zero"][n] for n in ("post_training", "quantized"))
+        lines.append(
+            f"weights that are zero: {100 * after['total']:.1f} % "
+            f"(PTQ {100 * before['total']:.1f} %)"
+        )
     if metrics and "clustering" in metrics:
         clustering = metrics["clustering"]
         lines.append(
@@ -36,34 +43,54 @@ def summary(run: Run) -> str:
     return "\n".join([*lines, f"run directory: {run.folder}"])
 
 
-def _table(score: str, methods: Any, validation: Any) -> list[str]:
-    """AUC in float, quantized and in firmware by signal, beside baselines."""
-    baselines = {
-        "PCA": "baseline/pca",
-        "untrained": f"untrained/{score}",
-        "count": "baseline/n_objects",
-        "mass": "baseline/jet_mass",
-    }
-    baselines = {name: key for name, key in baselines.items() if key in methods}
-    firmware = validation["levels"]["firmware"]["separation"] if validation else None
-    lines = [
-        "",
-        f"score: {score}",
-        f"{'signal':<16}{'AUC float':>16}{'quantized':>11}"
-        + (f"{'firmware':>10}" if firmware else "")
-        + f"{f'TPR@FPR={TABLE_FPR:g}':>16}"
-        + "".join(f"{name:>11}" for name in baselines),
-    ]
-    for signal, quality in methods[f"float/{score}"].items():
-        best = firmware[signal] if firmware else methods[f"quantized/{score}"][signal]
-        lines.append(
-            f"{signal:<16}{quality['auc']:>8.3f} ± {quality['auc_error']:.3f}"
-            f"{methods[f'quantized/{score}'][signal]['auc']:>11.3f}"
-            + (f"{best['auc']:>10.3f}" if firmware else "")
-            + f"{_percent(best['tpr'][f'{TABLE_FPR:g}']):>16}"
-            + "".join(f"{methods[key][signal]['auc']:>11.3f}" for key in baselines.values())
+def _table(experiment: Experiment, methods: Any, validation: Any) -> list[str]:
+    """AUC in float, in fixed point before (PTQ) and after fine-tuning, in firmware; baselines.
+
+    With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
+    """
+    score, deciding = experiment.trigger.score, experiment.deciding_score
+    teacher, last = methods[f"float/{score}"], methods[f"quantized/{deciding}"]
+    stages = {
+        name: methods[f"{method}/{deciding}"]
+        for name, method in (
+            ("student", "student"),
+            ("PTQ", "post_training"),
+            ("quantized", "quantized"),
         )
-    return lines
+        if f"{method}/{deciding}" in methods
+    }
+    if validation:
+        last = stages["firmware"] = validation["levels"]["firmware"]["separation"]
+    baselines = {
+        name: methods[key]
+        for name, key in (
+            ("PCA", "baseline/pca"),
+            ("untrained", f"untrained/{score}"),
+            ("count", "baseline/n_objects"),
+            ("mass", "baseline/jet_mass"),
+        )
+        if key in methods
+    }
+    tpr = f"TPR@FPR={TABLE_FPR:g}"
+    rows = [
+        {"AUC float": f"{quality['auc']:.3f} ± {quality['auc_error']:.3f}"}
+        | {name: f"{method[signal]['auc']:.3f}" for name, method in stages.items()}
+        | ({"lost": f"{quality['auc'] - last[signal]['auc']:.3f}"} if experiment.student else {})
+        | {tpr: _percent(last[signal]["tpr"][f"{TABLE_FPR:g}"])}
+        | {name: f"{method[signal]['auc']:.3f}" for name, method in baselines.items()}
+        for signal, quality in teacher.items()
+    ]
+    widths = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 for title in rows[0]}
+    learned = f", learned from {score}" if experiment.student else ""
+    return [
+        "",
+        f"score: {deciding}{learned}",
+        f"{'signal':<16}" + "".join(f"{title:>{width}}" for title, width in widths.items()),
+        *(
+            f"{signal:<16}" + "".join(f"{row[title]:>{width}}" for title, width in widths.items())
+            for signal, row in zip(teacher, rows, strict=True)
+        ),
+    ]
 
 
 def _percent(value: Any) -> str:

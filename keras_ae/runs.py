@@ -15,10 +15,12 @@ from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import remove_unfinished, write_text
 
-#: Stage -> the stage before it, and the sections of the experiment that decide it.
+#: Stage -> the stage before it, and the sections of the experiment, or keys in them, that decide
+#: it. A run without a student leaves out `distill`.
 _STAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "train": (None, ("seed", "data", "scaling", "architecture", "objective", "training")),
-    "quantize": ("train", ("precision", "quantization")),
+    "distill": ("train", ("student", "trigger.score")),
+    "quantize": ("distill", ("precision", "quantization")),
     "evaluate": ("quantize", ("trigger",)),
     "convert": ("quantize", ("trigger", "firmware")),
 }
@@ -34,7 +36,7 @@ class Run:
     experiment.yaml     what was asked for, with every default
     run.json            format, version, finished stages with the digest of their inputs
     scaler.json         hardware integers -> network inputs
-    float.keras, quantized.keras, history_*.json
+    float.keras, student.keras (with a student), quantized.keras, history_*.json
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
@@ -48,7 +50,7 @@ class Run:
         return self.folder / "scaler.json"
 
     def model_path(self, precision: str) -> Path:
-        """`precision`: float or quantized."""
+        """`precision`: float, student or quantized."""
         return self.folder / f"{precision}.keras"
 
     def history_path(self, precision: str) -> Path:
@@ -92,14 +94,19 @@ class Run:
 
     def digest(self, stage: str) -> str:
         """Of all that decides a stage's result: its sections, the data, the stages before it."""
-        upstream, sections = _STAGES[stage]
+        upstream = self._before(stage)
         before = self.digest(upstream) if upstream else data_fingerprint(self.experiment.data)
         inputs = {
             "version": __version__,
-            "sections": self.experiment.model_dump(mode="json", include=set(sections)),
+            "sections": self.experiment.model_dump(mode="json", include=_included(stage)),
             "before": before,
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+    def _before(self, stage: str) -> str | None:
+        """The stage before."""
+        before, _ = _STAGES[stage]
+        return "train" if before == "distill" and self.experiment.student is None else before
 
     def is_finished(self, stage: str) -> bool:
         """Whether a stage and those before it were finished with the present experiment and data.
@@ -111,7 +118,7 @@ class Run:
 
     def changed_files(self, stage: str) -> list[str]:
         """Names of files of a stage and those before it that are gone or not as they were."""
-        upstream, _ = _STAGES[stage]
+        upstream = self._before(stage)
         written = _finished(self.folder).get(stage, {}).get("outputs", {})
         found = self._fingerprint(self.folder / name for name in written)
         changed = [name for name, content in written.items() if found.get(name) != content]
@@ -147,7 +154,7 @@ class Run:
         Raises:
             InputError: the stage before it is not finished with the present experiment and data.
         """
-        upstream, _ = _STAGES[name]
+        upstream = self._before(name)
         if upstream:
             self.require(upstream)
         digest = self.digest(name)
@@ -229,6 +236,13 @@ def read_json(path: Path, *keys: str) -> Any:
     if missing:
         raise InputError(f"{path} must hold {', '.join(sorted(missing))}: run the stage again")
     return content
+
+
+def _included(stage: str) -> dict[str, Any]:
+    """The sections that decide a stage, and keys in them, as pydantic asks for them."""
+    _, sections = _STAGES[stage]
+    paths = [section.split(".") for section in sections]
+    return {section: dict.fromkeys(keys, True) or True for section, *keys in paths}
 
 
 def _finished(folder: Path) -> dict[str, Any]:

@@ -1,23 +1,34 @@
-"""Experiment -> trained models: the stages `train` and `quantize` of a run."""
+"""Experiment -> trained models: the stages `train`, `distill` and `quantize` of a run."""
 
 from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_ae.config import Experiment, TrainingSettings
+from keras_ae.config import Experiment
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.fitting import fit, remove_checkpoint
+from keras_ae.learning import StudentSettings, TrainingSettings
 from keras_ae.metrics import check_rate
-from keras_ae.models import PCA, Autoencoder, build_autoencoder
+from keras_ae.models import (
+    PCA,
+    Autoencoder,
+    ScoringModel,
+    Student,
+    build_autoencoder,
+    build_student,
+)
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.objectives import ConstantSettings
 from keras_ae.pipeline import n_whole_batches
@@ -40,24 +51,43 @@ def build_model(
     steps_per_epoch = n_whole_batches(n_train or 1, experiment.training.batch_size)
     if n_train is None and "schedule" in type(objective).model_fields:
         objective = objective.model_copy(update={"schedule": ConstantSettings(kind="constant")})
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
-    try:
+    with _dtype_policy(mixed_precision):
         return build_autoencoder(
             objective, experiment.architecture, precision, experiment.seed, steps_per_epoch
         )
+
+
+@contextmanager
+def _dtype_policy(mixed_precision: bool) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
+    try:
+        yield
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
-    """The same autoencoder in fixed point, with weights and state of `model`."""
+def build_deployed_model(experiment: Experiment, precision: Precision) -> Any:
+    """What goes into firmware, untrained: the student, where there is one, or the autoencoder."""
+    if experiment.student is None:
+        return build_model(experiment, precision)
+    return build_student(experiment.student.architecture, precision, experiment.seed)
+
+
+def quantize_model(model: ScoringModel, experiment: Experiment) -> ScoringModel:
+    """The same autoencoder or student in fixed point, with weights and state of `model`."""
     precision = FixedPoint(**dict(experiment.precision))
-    quantized = build_model(experiment, precision)
+    quantized = build_deployed_model(experiment, precision)
     quantized.copy_from(model)
-    for network in (model.encoder, model.decoder):
+    for network in model.networks:
         _warn_of_saturated_weights(network, precision)
     return quantized
+
+
+def _student_settings(experiment: Experiment) -> StudentSettings:
+    if experiment.student is None:
+        raise InputError("section student must be given to distill, got none")
+    return experiment.student
 
 
 def _warn_of_saturated_weights(network: keras.Model, precision: FixedPoint) -> None:
@@ -75,8 +105,8 @@ def _warn_of_saturated_weights(network: keras.Model, precision: FixedPoint) -> N
                 )
 
 
-def load_model(run: Run, precision: str) -> Autoencoder:
-    """The `float` or `quantized` model of a run."""
+def load_model(run: Run, precision: str) -> Any:
+    """The `float`, `student` or `quantized` model of a run; with a student, that is quantized."""
     return load_keras_model(run.model_path(precision))
 
 
@@ -129,11 +159,37 @@ def train(run: Run, progress: bool = True) -> bool:
     return run.stage("train", outputs, work)
 
 
-def quantize(run: Run, progress: bool = True) -> bool:
-    """Stage `quantize`: fine-tune the model in fixed point from its float weights."""
+def distill(run: Run, progress: bool = True) -> bool:
+    """Stage `distill`: a student learns the score of the float model.
+
+    Raises:
+        InputError: an experiment without a student.
+    """
+    experiment, settings = run.experiment, _student_settings(run.experiment)
 
     def work() -> None:
-        model = quantize_model(load_model(run, "float"), run.experiment)
+        with _dtype_policy(settings.training.mixed_precision):
+            student = build_student(settings.architecture, Float(), experiment.seed)
+        data = load_data(run)
+        student.adapt(_teacher_scores(run, data.train))
+        _fit_stage(run, "student", student, data, settings.training, progress)
+
+    outputs = (run.model_path("student"), run.history_path("student"))
+    return run.stage("distill", outputs, work)
+
+
+def _teacher_scores(run: Run, sample: Sample) -> np.ndarray:
+    """What the student learns of a sample: (events,)."""
+    scores = sample_scores(load_model(run, "float"), network_inputs(run, "float", sample))
+    return scores[run.experiment.trigger.score]
+
+
+def quantize(run: Run, progress: bool = True) -> bool:
+    """Stage `quantize`: fine-tune the model, or its student, in fixed point from float weights."""
+
+    def work() -> None:
+        trained = "float" if run.experiment.student is None else "student"
+        model = quantize_model(load_model(run, trained), run.experiment)
         _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
     outputs = (run.model_path("quantized"), run.history_path("quantized"))
@@ -144,7 +200,7 @@ def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
     """What the `float` or `quantized` model of a run sees of a sample; a pair with a condition.
 
     The quantized model is trained and scored on inputs in its own format: they are what the
-    firmware reconstructs and compares with.
+    firmware reconstructs and compares with. A float student sees what the float model does.
     """
     x = sample.x
     if isinstance(run.experiment.data, L1Data):
@@ -159,7 +215,7 @@ def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
     return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
 
 
-def sample_scores(model: Autoencoder, inputs: Arrays) -> dict[str, np.ndarray]:
+def sample_scores(model: ScoringModel, inputs: Arrays) -> dict[str, np.ndarray]:
     """Every score of `network_inputs`, each (events,)."""
     return model.scores(*inputs) if isinstance(inputs, tuple) else model.scores(inputs)
 
@@ -167,7 +223,7 @@ def sample_scores(model: Autoencoder, inputs: Arrays) -> dict[str, np.ndarray]:
 def _fit_stage(
     run: Run,
     precision: str,
-    model: Autoencoder,
+    model: ScoringModel,
     data: Dataset,
     settings: TrainingSettings,
     progress: bool,
@@ -187,6 +243,9 @@ def _fit_stage(
             checkpoint=checkpoint,
             tensorboard=run.folder / f"tensorboard_{precision}",
             progress=progress,
+            targets=(_teacher_scores(run, data.train), _teacher_scores(run, data.validation))
+            if isinstance(model, Student)
+            else None,
         )
     with whole_file(run.model_path(precision)) as temporary:
         model.save(temporary)

@@ -6,6 +6,7 @@ import copy
 import os
 import shutil
 import sys
+from collections.abc import Callable
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -76,3 +77,26 @@ def events() -> np.ndarray:
     return HardwareUnits().to_integers(
         read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects
     )
+
+
+class Interruption(Exception):
+    """Ends a training as Ctrl-C does."""
+
+
+@pytest.fixture
+def interrupted_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Of an epoch and the arguments of `fitting.fit`: a training that ends as the epoch begins."""
+    from keras_ae import fitting
+
+    def fit(epoch: int, *arguments: Any, **options: Any) -> None:
+        class Interrupting(fitting.Batches):
+            def on_epoch_begin(self, number: int, logs: object = None) -> None:
+                if number == epoch:
+                    raise Interruption
+                super().on_epoch_begin(number)
+
+        with monkeypatch.context() as patch, pytest.raises(Interruption):
+            patch.setattr(fitting, "Batches", Interrupting)
+            fitting.fit(*arguments, **options)
+
+    return fit

@@ -211,6 +211,7 @@ class TestSettings:
         inputs = stress_events(precision.input, (N_FEATURES,), 100, seed=1)
         graph = build_trigger_graph(model, ["squared_latent_norm"], (inputs,), 0.1)
         with pytest.raises(
-            ValueError, match=r"format must have at least 2 bits for backend Quartus, got ufixed<1,0>"
+            ValueError,
+            match=r"format must have at least 2 bits for backend Quartus, got ufixed<1,0>",
         ):
             convert_trigger_graph(graph, Path("never"), FirmwareSettings(backend="Quartus"))

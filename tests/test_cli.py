@@ -48,8 +48,9 @@ def assert_one_line(result: tuple[int, str, str], *words: str) -> None:
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_cli(capsys, "--help")
     assert code == 0
-    for command in ("generate", "run", "train", "quantize", "evaluate", "check", "convert"):
+    for command in ("run", "train", "distill", "quantize", "evaluate", "check", "convert"):
         assert command in out
+    assert "validate" in out
 
 
 def test_whole_chain(finished_run: Path) -> None:
@@ -278,7 +279,7 @@ class TestMistakes:
         result = run_cli(capsys, "train", config, "--run-dir", config / "run")
         assert_one_line(result, str(config), "Not a directory")
 
-    @pytest.mark.parametrize("command", ["quantize", "evaluate", "convert", "validate"])
+    @pytest.mark.parametrize("command", ["distill", "quantize", "evaluate", "convert", "validate"])
     def test_no_run(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:
         assert_one_line(run_cli(capsys, command, tmp_path), "run directory not found")
 

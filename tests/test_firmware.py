@@ -373,6 +373,15 @@ class TestTheProofCanFail:
         assert comparison.mismatching_bits == 1 + 2 + 1 + 1
         assert comparison.first_mismatching_event == 0
 
+    def test_sign_is_one_bit_of_its_port(self) -> None:
+        # 0 and -1 LSB differ in each of the eight bits, but in no more.
+        form = FixedPointFormat.parse("fixed<8,4>")
+        zero, minus_one = (
+            TriggerOutput({"a": np.array([value])}, np.array([False]))
+            for value in (0.0, -form.step)
+        )
+        assert compare_outputs(zero, minus_one, {"a": form}).mismatching_bits == 8
+
 
 def test_the_projects_own_bench_gives_every_bit(project: tuple, module_events: np.ndarray) -> None:
     graph, folder = project

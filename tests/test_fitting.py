@@ -12,8 +12,8 @@ import pytest
 from keras_ae import fitting
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
-from keras_ae.config import TrainingSettings
 from keras_ae.errors import InputError
+from keras_ae.learning import TrainingSettings
 from keras_ae.models import VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import Float
 

@@ -21,6 +21,7 @@ from hls.layers import (
     NormalizedNorm,
     SquaredError,
     SquaredNorm,
+    Total,
 )
 from hls.logic import trace_logic
 from keras_ae.errors import InputError
@@ -66,6 +67,20 @@ def assert_equal(layer: LogicLayer, expected: np.ndarray, *inputs: np.ndarray) -
 def test_squared_norm(form: FixedPointFormat, n_inputs: int, seed: int) -> None:
     x = random_inputs(form, n_inputs, seed)
     assert_equal(SquaredNorm(input_formats=[str(form)]), (x**2).sum(axis=1, keepdims=True), x)
+
+
+@settings(deadline=None, max_examples=30)
+@given(FORMATS, st.integers(1, 6), st.integers(0, 1000))
+def test_total_of_either_sign(form: FixedPointFormat, n_inputs: int, seed: int) -> None:
+    x = random_inputs(form, n_inputs, seed)
+    layer = Total(input_formats=[str(form)])
+    assert_equal(layer, x.sum(axis=1, keepdims=True), x)
+    # Partial sums in any order stay within what the grid holds, also of values of one sign.
+    values = np.sort(np.abs(x[3]))[::-1]
+    grid = layer.grid(Grid(np.full(n_inputs, form.step), values, values))
+    sums = np.concatenate([[0], np.cumsum(values)])
+    assert (sums >= grid.low).all() and (sums <= grid.high).all()
+    assert sums.max() <= grid.largest_sum
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,11 @@ Upsample:
 
 // Scores: sums of a term of each element -----------------------------------------------------------
 
+// x
+struct total {
+    template <class x_T, class sum_T> static void add(x_T x, sum_T &sum) { sum += x; }
+};
+
 // x^2
 struct squared_norm {
     template <class x_T, class sum_T> static void add(x_T x, sum_T &sum) { sum += x * x; }

@@ -8,7 +8,9 @@ from keras_ae.models.denoising import DenoisingAutoencoder
 from keras_ae.models.importance_weighted import ImportanceWeightedAutoencoder
 from keras_ae.models.linear import PCA, LinearAutoencoder, OjaPCA
 from keras_ae.models.registry import build_autoencoder, register
+from keras_ae.models.scoring import ScoringModel
 from keras_ae.models.sparse import SparseAutoencoder
+from keras_ae.models.student import Student, build_student
 from keras_ae.models.variational import VariationalAutoencoder
 
 __all__ = [
@@ -21,8 +23,11 @@ __all__ = [
     "LinearAutoencoder",
     "OjaPCA",
     "Pass",
+    "ScoringModel",
     "SparseAutoencoder",
+    "Student",
     "VariationalAutoencoder",
     "build_autoencoder",
+    "build_student",
     "register",
 ]

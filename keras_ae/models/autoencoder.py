@@ -16,6 +16,7 @@ from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.finite_loss import StopAtNonFiniteLoss
 from keras_ae.models.inference import Inference
 from keras_ae.models.registry import register
+from keras_ae.models.scoring import split_condition
 from keras_ae.objectives import PlainObjective
 from keras_ae.scores import latent_norm, squared_latent_norm, sum_features
 
@@ -42,7 +43,7 @@ class Pass(NamedTuple):
 
 @register(PlainObjective)
 @keras.saving.register_keras_serializable("keras_ae")
-class Autoencoder(Inference, keras.Model):
+class Autoencoder(Inference):
     """Minimizes -log p(x | decode(encode(x))), in nats: sum over features, mean over the batch.
 
     Goodfellow, Bengio & Courville, Deep Learning, eq. 14.1. A variant overrides `terms` and
@@ -168,7 +169,7 @@ class Autoencoder(Inference, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Reconstruction (batch, *input_shape); deterministic unless training."""
-        x, condition = _split(inputs)
+        x, condition = split_condition(inputs)
         encoded = self._encode(self.corrupt(x, training), condition, training)
         # The first of several samples.
         latent = self.latent(encoded, training)[: ops.shape(x)[0]]
@@ -219,27 +220,6 @@ class Autoencoder(Inference, keras.Model):
             **kwargs,
         )
 
-    def compile(
-        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
-    ) -> None:
-        """`keras.Model.compile`, by Adam where no optimizer is named; the objective is the loss.
-
-        Raises:
-            InputError: another loss, or metrics.
-        """
-        for name, value in (("loss", loss), ("metrics", metrics)):
-            if value:
-                raise InputError(
-                    f"{name} of {type(self).__name__} must be None: its objective says what is "
-                    f"minimized and shown, got {value!r}"
-                )
-        super().compile(optimizer=optimizer, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras leaves this to models with a compile of their own.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`; arrays are checked as in `fit`."""
         return super().evaluate(self.check_inputs(x, "x"), *args, **kwargs)
@@ -249,13 +229,10 @@ class Autoencoder(Inference, keras.Model):
         return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        return self._track(*self.update(*_split(_inputs(data))))
+        return self._track(*self.update(*split_condition(_inputs(data))))
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        return self._track(*self._objective(*_split(_inputs(data)), training=False))
-
-    def _encode(self, x: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
-        return self.encoder(x if condition is None else [x, condition], training=training)
+        return self._track(*self._objective(*split_condition(_inputs(data)), training=False))
 
     def _decode(self, latent: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
         if condition is None:
@@ -342,27 +319,10 @@ class Autoencoder(Inference, keras.Model):
             "seed": self._seed,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Autoencoder:
-        restore = keras.saving.deserialize_keras_object
-        return cls(
-            **{
-                key: restore(value, custom_objects) if isinstance(value, dict) else value
-                for key, value in config.items()
-            }
-        )
-
 
 def _inputs(data: Any) -> Any:
     """What Keras' data adapter packed as x; the target is x itself."""
     return keras.utils.unpack_x_y_sample_weight(data)[0]
-
-
-def _split(inputs: Any) -> tuple[Tensor, Tensor | None]:
-    """x and condition of x alone or of a pair."""
-    if isinstance(inputs, tuple | list):
-        return inputs[0], (inputs[1] if len(inputs) > 1 else None)
-    return inputs, None
 
 
 def _check_networks(encoder: keras.Model, decoder: keras.Model) -> None:

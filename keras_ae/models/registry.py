@@ -73,7 +73,7 @@ def build_autoencoder(
         )
     objective.check_architecture(spec)
     precision = precision or Float()
-    with _seeded_initializers(seed):
+    with seeded_initializers(seed):
         encoder = build_encoder(spec, precision, objective.variational)
         decoder = build_decoder(spec, precision)
     family = LIKELIHOODS[objective.likelihood]
@@ -94,7 +94,7 @@ def build_autoencoder(
 
 
 @contextmanager
-def _seeded_initializers(seed: int) -> Iterator[None]:
+def seeded_initializers(seed: int) -> Iterator[None]:
     """Keras draws the seeds of initializers from Python's generator, which is put back after."""
     state = random.getstate()
     random.seed(seed)

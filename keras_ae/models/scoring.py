@@ -1,0 +1,198 @@
+"""What every model that scores events shares: an encoder, its inputs, an objective of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from keras_ae.arrays import check_events, check_not_empty
+from keras_ae.batches import BATCH_SIZE, map_batches
+from keras_ae.errors import InputError
+from keras_ae.scores import sum_features
+
+Tensor = Any
+
+
+class ScoringModel(keras.Model):
+    """A model whose encoder sees events, and that has anomaly scores by name.
+
+    An encoder with a second input is conditional; then the methods need `condition` (events,
+    condition_dim), and `fit`, `evaluate` and `predict` take the pair (inputs, condition) for x.
+    """
+
+    encoder: keras.Model
+
+    @property
+    def networks(self) -> tuple[keras.Model, ...]:
+        """The Functional models that hold all weights."""
+        raise NotImplementedError
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one event."""
+        return tuple(self.encoder.inputs[0].shape[1:])
+
+    @property
+    def condition_dim(self) -> int:
+        """Number of features of the condition; 0 without one."""
+        return int(self.encoder.inputs[1].shape[1]) if len(self.encoder.inputs) > 1 else 0
+
+    def copy_from(self, source: Any) -> None:
+        """Take over weights and state of a model of the same class and architecture.
+
+        Networks match by the names of their layers, so that one can be in fixed point.
+        """
+        raise NotImplementedError
+
+    # Of the model, on tensors ------------------------------------------------------------------
+
+    def contributions(self, forward: Any) -> dict[str, Tensor]:
+        """Every anomaly score by name: (batch, ...) whose sum over an event is its score."""
+        raise NotImplementedError
+
+    def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Any:
+        """What `contributions` are made of."""
+        raise NotImplementedError
+
+    def _encode(self, x: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
+        return self.encoder(x if condition is None else [x, condition], training=training)
+
+    def _check_values(self, x: np.ndarray, subject: str) -> None:
+        """Raise InputError where x (events, *input_shape) holds what the model cannot take."""
+
+    # On arrays ---------------------------------------------------------------------------------
+
+    def scores(
+        self,
+        x: np.ndarray,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> dict[str, np.ndarray]:
+        """Every anomaly score of this model by name, each (events,)."""
+        return self._map(
+            lambda x, c: {
+                name: sum_features(values)
+                for name, values in self.contributions(self._forward(x, c, False)).items()
+            },
+            x,
+            condition,
+            batch_size,
+        )
+
+    def score(
+        self,
+        x: np.ndarray,
+        name: str,
+        condition: np.ndarray | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """One anomaly score, (events,), higher for the more anomalous.
+
+        Raises:
+            InputError: this model has no score of that name; see `fit`.
+        """
+        scores = self.scores(x, condition, batch_size)
+        self._check_score(name, scores)
+        return scores[name]
+
+    def _check_score(self, name: str, choices: Any) -> None:
+        if name not in choices:
+            raise InputError(
+                f"score of {type(self).__name__} must be one of {', '.join(choices)}, got {name!r}"
+            )
+
+    def _map(
+        self,
+        function: Callable[[Tensor, Tensor | None], Any],
+        x: np.ndarray,
+        condition: np.ndarray | None,
+        batch_size: int,
+    ) -> Any:
+        x = check_events(x, self.sample_shape, "x")
+        self._check_values(x, "x")
+        return map_batches(
+            lambda x, c=None: function(x, c),
+            *self._with_condition(x, condition),
+            batch_size=batch_size,
+        )
+
+    def _with_condition(
+        self, x: np.ndarray, condition: np.ndarray | None
+    ) -> tuple[np.ndarray, ...]:
+        """The arrays that belong together, checked."""
+        width = self.condition_dim
+        if condition is None:
+            if width:
+                raise InputError(
+                    f"condition of {type(self).__name__} must have shape (events, {width}), "
+                    "got none"
+                )
+            return (x,)
+        if not width:
+            raise InputError(f"condition of {type(self).__name__} must be None, got an array")
+        condition = check_events(condition, (width,), "condition")
+        if len(condition) != len(x):
+            raise InputError(
+                f"condition must have as many events as x, {len(x)}, got {len(condition)}"
+            )
+        return x, condition
+
+    def check_inputs(self, inputs: Any, subject: str) -> Any:
+        """`inputs` as float32: an array (events, *input_shape), or the pair with a condition.
+
+        What is not an array is left to Keras.
+
+        Raises:
+            InputError: see `fit`.
+        """
+        parts = inputs if isinstance(inputs, tuple | list) else (inputs,)
+        if not all(isinstance(part, np.ndarray) for part in parts):
+            return inputs
+        x = check_events(parts[0], self.sample_shape, subject)
+        check_not_empty(**{subject: x})
+        self._check_values(x, subject)
+        arrays = self._with_condition(x, parts[1] if len(parts) > 1 else None)
+        return arrays if len(arrays) > 1 else arrays[0]
+
+    # Keras -------------------------------------------------------------------------------------
+
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
+        """`keras.Model.compile`, by Adam where no optimizer is named; the objective is the loss.
+
+        Raises:
+            InputError: another loss, or metrics.
+        """
+        for name, value in (("loss", loss), ("metrics", metrics)):
+            if value:
+                raise InputError(
+                    f"{name} of {type(self).__name__} must be None: its objective says what is "
+                    f"minimized and shown, got {value!r}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras leaves this to models with a compile of their own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        restore = keras.saving.deserialize_keras_object
+        return cls(
+            **{
+                key: restore(value, custom_objects) if isinstance(value, dict) else value
+                for key, value in config.items()
+            }
+        )
+
+
+def split_condition(inputs: Any) -> tuple[Tensor, Tensor | None]:
+    """x and condition of x alone or of a pair."""
+    if isinstance(inputs, tuple | list):
+        return inputs[0], (inputs[1] if len(inputs) > 1 else None)
+    return inputs, None

@@ -1,0 +1,220 @@
+"""A small network that learns a large one's anomaly score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.arrays import check_finite, check_not_empty
+from keras_ae.build import build_encoder, copy_weights
+from keras_ae.errors import InputError
+from keras_ae.models.finite_loss import StopAtNonFiniteLoss
+from keras_ae.models.registry import seeded_initializers
+from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
+from keras_ae.objectives import STUDENT_SCORE
+from keras_ae.precision import Float, Precision
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class Student(ScoringModel):
+    """Regresses the logarithm of a teacher's anomaly score: knowledge distillation.
+
+    Minimizes (f(x) - t)^2 with t = (log s - m) / d, s the teacher's score of the same event, m and
+    d the mean and standard deviation of log s that `adapt` has seen. Its one score,
+    `student_score`, is f(x), which grows with the teacher's. After Hinton, Vinyals & Dean,
+    arXiv:1503.02531, whose targets are the teacher's class probabilities; a score is regressed as
+    in CMS CICADA.
+
+    Args:
+        encoder: (batch, *input_shape) -> (batch, 1); with a second input, a condition.
+
+    Raises:
+        InputError: an encoder of another output.
+    """
+
+    def __init__(self, encoder: keras.Model, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        shapes = [tuple(output.shape) for output in encoder.outputs]
+        if shapes != [(None, 1)]:
+            raise InputError(
+                f"encoder of a student must have one output of shape (None, 1), got {shapes}"
+            )
+        self.encoder = encoder
+        # Of the teacher's score: its lowest positive value, and mean and deviation of its
+        # logarithm; the deviation is 0 before `adapt`.
+        self._lowest, self._mean, self._deviation = (
+            self.add_weight(shape=(), initializer=value, trainable=False, name=name)
+            for name, value in (("lowest", "ones"), ("mean", "zeros"), ("deviation", "zeros"))
+        )
+        self.built = True
+
+    @property
+    def networks(self) -> tuple[keras.Model, ...]:
+        return (self.encoder,)
+
+    def adapt(self, scores: np.ndarray) -> None:
+        """Take mean and standard deviation from the teacher's scores (events,) of the training.
+
+        Scores below the lowest positive one, zero among them, count as that.
+
+        Raises:
+            InputError: scores of another shape, not finite or negative, or without two different
+                positive ones.
+        """
+        scores = _check_scores(scores, "scores of the teacher")
+        positive = scores[scores > 0].astype(np.float64)
+        if len(np.unique(positive)) < 2:
+            raise InputError(
+                "scores of the teacher must have two different positive values at least, got "
+                f"{len(np.unique(positive))} in {len(scores)} events"
+            )
+        logarithms = np.log(np.maximum(scores.astype(np.float64), positive.min()))
+        self._lowest.assign(positive.min())
+        self._mean.assign(logarithms.mean())
+        self._deviation.assign(logarithms.std())
+
+    def target(self, scores: Tensor) -> Tensor:
+        """t of the teacher's scores (batch,)."""
+        scores = ops.maximum(ops.cast(scores, "float32"), self._lowest)
+        return (ops.log(scores) - self._mean) / self._deviation
+
+    def contributions(self, forward: Any) -> dict[str, Tensor]:
+        return {STUDENT_SCORE: forward}
+
+    def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Tensor:
+        # In float32, also under mixed precision.
+        return ops.cast(self._encode(x, condition, training), "float32")
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Scores (batch,)."""
+        return self._forward(*split_condition(inputs), training)[:, 0]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        # Keras' own, because it knows of replicas and weights. What layers of the encoder add, such
+        # as weight decay, comes on top.
+        error = keras.losses.MeanSquaredError()
+        target = self.target(y)[:, None]
+        return error(target, y_pred[:, None], sample_weight) + sum(self.losses)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        validation_data: Any = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
+
+        Args:
+            x: array (events, *input_shape), the pair of it and a condition, or anything that
+                Keras takes.
+            y: the teacher's scores (events,), as they are.
+            validation_data: `(x, y)`.
+
+        Raises:
+            InputError: before `adapt`; an array of another shape, empty or not finite; a missing
+                condition; negative scores, or not one an event.
+        """
+        self._check_adapted()
+        if isinstance(validation_data, tuple | list):
+            if len(validation_data) != 2:
+                raise InputError(
+                    f"validation_data must be the pair (x, y), got {len(validation_data)} parts"
+                )
+            x_y = validation_data[0], validation_data[1]
+            validation_data = self._check_pair(*x_y, "validation data")
+        callbacks = callbacks or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [StopAtNonFiniteLoss(), *callbacks]
+        return super().fit(
+            *self._check_pair(x, y, "x"),
+            *args,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            **kwargs,
+        )
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`; arrays are checked as in `fit`."""
+        self._check_adapted()
+        return super().evaluate(*self._check_pair(x, y, "x"), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """`keras.Model.predict`: scores (events,); arrays are checked as in `fit`."""
+        return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
+
+    def _check_adapted(self) -> None:
+        if not float(self._deviation):
+            raise InputError("student must be adapted to scores first, got none: call adapt")
+
+    def _check_pair(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
+        """x and y as float32, where they are arrays."""
+        if x is None:
+            raise InputError(f"{subject} must be an array (events, {self.sample_shape}), got None")
+        x = self.check_inputs(x, subject)
+        first = x[0] if isinstance(x, tuple) else x
+        if not isinstance(first, np.ndarray):
+            return x, y
+        y = _check_scores(y, f"y of {subject}")
+        if len(y) != len(first):
+            raise InputError(f"y must have as many events as {subject}, {len(first)}, got {len(y)}")
+        return x, y
+
+    def copy_from(self, source: Student) -> None:
+        """Take over weights and state of a student of the same architecture, by layer name."""
+        copy_weights(source.encoder, self.encoder)
+        for own, other in zip(self._state, source._state, strict=True):
+            own.assign(other)
+
+    @property
+    def _state(self) -> tuple[keras.Variable, ...]:
+        return self._lowest, self._mean, self._deviation
+
+    def get_config(self) -> dict[str, Any]:
+        encoder = keras.saving.serialize_keras_object(self.encoder)
+        return {**super().get_config(), "encoder": encoder}
+
+
+def build_student(
+    spec: ArchitectureSpec | ConvolutionalSpec,
+    precision: Precision | None = None,
+    seed: int = 0,
+) -> Student:
+    """An untrained student; its weights depend on the seed alone.
+
+    Args:
+        spec: architecture of its encoder, with one latent dimension, which is the score.
+        precision: float by default.
+        seed: of the weights.
+
+    Raises:
+        InputError: another latent_dim.
+    """
+    if spec.latent_dim != 1:
+        raise InputError(f"latent_dim of a student must be 1, got {spec.latent_dim}")
+    with seeded_initializers(seed):
+        return Student(build_encoder(spec, precision or Float()))
+
+
+def _check_scores(scores: Any, subject: str) -> np.ndarray:
+    if not isinstance(scores, np.ndarray) or scores.ndim != 1 or scores.dtype.kind not in "fiu":
+        found = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
+        raise InputError(f"{subject} must be an array of numbers (events,), got {found}")
+    check_not_empty(**{subject: scores})
+    check_finite(scores[:, None], subject)
+    if scores.min() < 0:
+        raise InputError(f"{subject} must be >= 0, got {scores.min():g}")
+    return scores.astype(np.float32, copy=False)

@@ -1,0 +1,328 @@
+"""A run with a student: stages and their order, what is evaluated, firmware, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from hls.convert import convert_trigger_graph
+from hls.exact import ExactGraph
+from hls.interface import read_interface
+from hls.settings import FirmwareSettings, load_firmware_settings
+from hls.trigger import build_trigger_graph, with_threshold
+from hls.validate import stress_events, validate_project
+from keras_ae import cli
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.config import Experiment, load_experiment
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
+from keras_ae.errors import InputError
+from keras_ae.metrics import roc_auc
+from keras_ae.models import Student, build_student
+from keras_ae.precision import FixedPoint
+from keras_ae.runs import Run, create_run, open_run, read_json
+from keras_ae.training import distill, load_data, load_model, network_inputs
+
+STUDENT = {
+    "architecture": {"input_dim": N_FEATURES, "hidden_dims": [6]},
+    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01},
+}
+
+
+@pytest.fixture
+def student_content(experiment_content: dict[str, Any]) -> dict[str, Any]:
+    return experiment_content | {"student": STUDENT}
+
+
+@pytest.fixture(scope="module")
+def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole chain on the command line, the student read as a stream."""
+    folder = tmp_path_factory.mktemp("student")
+    content = small_experiment | {"student": STUDENT}
+    content["firmware"] = content["firmware"] | {"io_type": "io_stream"}
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", str(folder / "experiment.yaml"), "--run-dir", str(folder / "run")])
+    assert not caught.value.code
+    return open_run(folder / "run")
+
+
+def test_whole_chain(finished: Run) -> None:
+    validation = read_json(finished.validation_path)
+    assert validation["events"] > 20_000
+    assert validation["mismatching_bits"] == 0
+    trigger = read_json(finished.trigger_path)
+    assert trigger["score"] == "student_score"
+    assert trigger["score_format"] == str(finished.experiment.precision.latent)
+    assert 0 < trigger["calibration_fpr"] <= 0.05
+    # Nothing of the teacher goes into firmware.
+    graph = keras.models.load_model(finished.trigger_graph_path)
+    dense = [layer.name for layer in graph.layers if layer.weights]
+    assert dense == ["encoder_dense_1", "latent_mean"]
+    assert (finished.plots_folder / "training_student.png").exists()
+
+
+def test_methods_are_the_teachers_and_the_students(finished: Run) -> None:
+    methods = read_json(finished.metrics_path)["methods"]
+    of_student = {f"{name}/student_score" for name in ("student", "post_training", "quantized")}
+    others = {name for name in methods if name.split("/")[0] in ("float", "untrained", "baseline")}
+    assert set(methods) == of_student | others
+    assert "float/reconstruction_error" in others
+    # By hand: the saved student on the float inputs.
+    data, student = load_data(finished), load_model(finished, "student")
+    scores = {
+        name: student.score(network_inputs(finished, "float", sample), "student_score")
+        for name, sample in data.tested.items()
+    }
+    for signal in data.signals:
+        expected = roc_auc(scores["background"], scores[signal]).value
+        assert methods["student/student_score"][signal]["auc"] == expected
+
+
+def test_student_learned_from_the_teachers_float_score(finished: Run) -> None:
+    data, teacher = load_data(finished), load_model(finished, "float")
+    x = network_inputs(finished, "float", data.train)
+    expected = np.log(teacher.score(x, "reconstruction_error").astype(float))
+    for name in ("student", "quantized"):
+        student = load_model(finished, name)
+        assert isinstance(student, Student)
+        target = np.asarray(student.target(np.exp(expected)))
+        np.testing.assert_allclose(
+            target, (expected - expected.mean()) / expected.std(), rtol=1e-3, atol=1e-4
+        )
+    history = read_json(finished.history_path("student"))
+    # Of a target of variance 1.
+    assert history["loss"][-1] < history["loss"][0] and history["val_loss"][-1] < 0.9
+
+
+def test_summary_says_what_is_lost(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["validate", str(finished.folder)])
+    out = capsys.readouterr().out
+    assert "score: student_score, learned from reconstruction_error" in out
+    header, row = (
+        next(line for line in out.splitlines() if line.startswith(start))
+        for start in ("signal", "A -> 4l")
+    )
+    titles = ["student", "PTQ", "quantized", "firmware", "lost"]
+    assert header.split()[3:8] == titles
+    shown = dict(zip(titles, row.split("±")[1].split()[1:], strict=False))
+    lost = read_json(finished.metrics_path)["methods"]["float/reconstruction_error"]["A -> 4l"]
+    lost = (
+        lost["auc"]
+        - read_json(finished.validation_path)["firmware"]["separation"]["A -> 4l"]["auc"]
+    )
+    assert float(shown["lost"]) == pytest.approx(lost, abs=5.1e-4)
+
+
+def test_stages_are_skipped_and_repeated(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = finished.folder.parent / "experiment.yaml"
+    with pytest.raises(SystemExit):
+        cli.main(["run", str(config), "--run-dir", str(finished.folder)])
+    assert capsys.readouterr().out.count("already done") == 5
+    for stage in ("train", "distill", "quantize", "evaluate", "convert"):
+        assert finished.is_finished(stage)
+    changes = {
+        # What changed, and the last stage that still holds.
+        "quantize": {"trigger": {"target_fpr": 0.06}},
+        "train": {"student": {"training": {"epochs": 4}}},
+        "distill": {"precision": {"weight": "fixed<9,3>"}},
+    }
+    content = finished.experiment.model_dump(mode="json")
+    stages = ["train", "distill", "quantize", "evaluate"]
+    for last, change in changes.items():
+        ((section, values),) = change.items()
+        changed = content | {section: content[section] | values}
+        other = Run(finished.folder, Experiment.model_validate(changed))
+        held = [stage for stage in stages if other.is_finished(stage)]
+        assert held == stages[: stages.index(last) + 1], last
+    # Another score of the teacher is another student, but the same teacher.
+    changed = content | {"trigger": content["trigger"] | {"score": "squared_latent_norm"}}
+    other = Run(finished.folder, Experiment.model_validate(changed))
+    assert [stage for stage in stages if other.is_finished(stage)] == ["train"]
+
+
+def test_without_a_student_nothing_is_distilled(
+    finished: Run, experiment_content: dict[str, Any]
+) -> None:
+    alone = Run(finished.folder, Experiment.model_validate(experiment_content))
+    assert alone.is_finished("train")
+    assert not alone.is_finished("quantize")
+    with pytest.raises(InputError, match="section student must be given to distill, got none"):
+        distill(alone)
+
+
+def test_order_of_stages(
+    student_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = create_run(tmp_path / "run", Experiment.model_validate(student_content))
+    for command, needed in (("distill", "train"), ("quantize", "distill")):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([command, str(run.folder)])
+        assert caught.value.code == 2
+        err = capsys.readouterr().err
+        assert f"must have finished the stage '{needed}' first" in err
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("student", {}, "missing key student.architecture"),
+        (
+            "student.architecture.latent_dim",
+            3,
+            "student: architecture.latent_dim of a student must be 1, because .*, got 3",
+        ),
+        (
+            "student.architecture.latent_activation",
+            "relu",
+            "student: architecture.latent_activation of a student must be 'linear', .*, got 'relu'",
+        ),
+        (
+            "student.architecture.input_dim",
+            56,
+            r"student.architecture must have the input_shape of architecture, \(57,\), got \(56,\)",
+        ),
+        (
+            "student.architecture.condition_dim",
+            3,
+            "student.architecture must have the condition_dim of architecture, 0, got 3",
+        ),
+        ("student.epochs", 3, "unknown key student.epochs; choices: architecture, training"),
+        ("trigger.score", "reconstruction", "trigger.score must be one that is never negative"),
+        ("trigger.score", "negative_elbo", "its logarithm: .*kl_divergence, got 'negative_elbo'"),
+    ],
+)
+def test_refused_experiments(
+    student_content: dict[str, Any], tmp_path: Path, section: str, value: Any, message: str
+) -> None:
+    *path, key = section.split(".")
+    content = json.loads(json.dumps(student_content))
+    place = content
+    for name in path:
+        place = place[name]
+    place[key] = value
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load_experiment(tmp_path / "e.yaml")
+
+
+def test_firmware_has_the_students_score_alone(student_content: dict[str, Any]) -> None:
+    student_content["firmware"]["scores"] = ["kl_divergence"]
+    experiment = Experiment.model_validate(student_content)
+    message = "e.yaml: firmware.scores must be empty with a student, .*, got kl_divergence"
+    with pytest.raises(InputError, match=message):
+        load_firmware_settings(experiment, "e.yaml")
+
+
+def test_teacher_that_firmware_could_not_hold(student_content: dict[str, Any]) -> None:
+    student_content["trigger"]["score"] = "latent_norm"
+    student_content["architecture"]["latent_activation"] = "sigmoid"
+    settings = load_firmware_settings(Experiment.model_validate(student_content), "e.yaml")
+    assert isinstance(settings, FirmwareSettings)
+
+
+def test_teacher_without_gradients(student_content: dict[str, Any]) -> None:
+    student_content["objective"] = {"kind": "oja"}
+    student_content["architecture"] = {"input_dim": N_FEATURES, "hidden_dims": [], "latent_dim": 3}
+    student_content["training"]["optimizer"] = "sgd"
+    # The student is fine-tuned by Adam all the same.
+    assert Experiment.model_validate(student_content).quantization.optimizer == "adam"
+
+
+class TestFirmware:
+    def student(self, spec: Any, precision: FixedPoint, scale: float) -> Student:
+        """Of random weights, large enough for scores of either sign to saturate."""
+        student = build_student(spec, precision, seed=3)
+        layer = student.encoder.get_layer("latent_mean")
+        kernel, _ = layer.get_weights()
+        layer.set_weights([kernel * scale, np.array([-1.0])])
+        return student
+
+    @pytest.mark.parametrize(
+        ("io_type", "threshold"), [("io_parallel", "constant"), ("io_stream", "input")]
+    )
+    def test_every_bit(
+        self, events: np.ndarray, tmp_path: Path, io_type: str, threshold: str
+    ) -> None:
+        units, precision = HardwareUnits().format, FixedPoint(latent="fixed<9,3>")
+        scaler = L1Scaler.fit(events, ScalingQuantiles())
+        spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(6, 4), latent_dim=1)
+        student = self.student(spec, precision, 2.0)
+        graph = build_trigger_graph(
+            student,
+            ["student_score"],
+            (events,),
+            # So that the threshold is negative.
+            0.7,
+            scaler,
+            units,
+            threshold == "input",
+        )
+        self.prove(graph, (events,), units, tmp_path / "firmware", io_type)
+        inputs = with_threshold(graph, (events,))
+        scores = ExactGraph(graph).evaluate(*inputs).scores["student_score"]
+        x = precision.input.quantize(scaler.transform(events))
+        np.testing.assert_allclose(scores, student.score(x, "student_score"), atol=1e-6)
+
+    @pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+    def test_images(self, tmp_path: Path, io_type: str) -> None:
+        spec = ConvolutionalSpec(
+            kind="convolutional", image_shape=(4, 8, 1), filters=(3,), latent_dim=1
+        )
+        precision = FixedPoint(latent="fixed<8,2>")
+        images = stress_events(precision.input, (4, 8, 1), 2000, seed=1)
+        student = self.student(spec, precision, 1.0)
+        graph = build_trigger_graph(student, ["student_score"], (images,), 0.6)
+        self.prove(graph, (images,), precision.input, tmp_path / "firmware", io_type)
+
+    def prove(
+        self, graph: keras.Model, inputs: tuple, form: Any, folder: Path, io_type: str
+    ) -> None:
+        given = with_threshold(graph, inputs)
+        convert_trigger_graph(
+            graph, folder, FirmwareSettings(io_type=io_type), [part[:200] for part in given]
+        )
+        stress = with_threshold(graph, (stress_events(form, inputs[0].shape[1:], 3000, seed=2),))
+        validation = validate_project(graph, folder, {"given": given, "stress": stress})
+        assert validation.mismatching_bits == 0
+        assert validation.inexact_layers == ()
+        outputs = validation.outputs["stress"].scores["student_score"]
+        latent = ExactGraph(graph).grids["student_score"].format
+        assert (outputs.min(), outputs.max()) == (latent.low, latent.high)
+        assert graph.get_layer("trigger").threshold < 0
+        assert 0.5 < validation.outputs["given"].trigger.mean() < 0.75
+
+    def test_port_of_a_score_that_never_fills_its_format(self, tmp_path: Path) -> None:
+        # Four inputs of at most 8 with weights below 2 reach +-64, the latent's format +-128.
+        precision = FixedPoint(latent="fixed<12,8>")
+        spec = ArchitectureSpec(input_dim=4, hidden_dims=(), latent_dim=1)
+        x = stress_events(precision.input, (4,), 500, seed=1)
+        graph = build_trigger_graph(
+            build_student(spec, precision, seed=1), ["student_score"], (x,), 0.1
+        )
+        convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [x])
+        (score, _) = read_interface(tmp_path / "firmware").outputs
+        assert score.format == "fixed<12,8>"
+        types = (tmp_path / "firmware" / "firmware" / "defines.h").read_text()
+        assert f"typedef ap_{score.format} student_score_t;" in types
+
+    def test_another_score(self, events: np.ndarray) -> None:
+        student = build_student(ArchitectureSpec(input_dim=N_FEATURES, latent_dim=1), FixedPoint())
+        message = "score of Student in firmware must be one of student_score, got 'kl_divergence'"
+        with pytest.raises(InputError, match=message):
+            build_trigger_graph(
+                student,
+                ["kl_divergence"],
+                (events,),
+                0.1,
+                L1Scaler.fit(events, ScalingQuantiles()),
+                HardwareUnits().format,
+            )
