@@ -28,7 +28,7 @@ def layer_error_bars(
     if max(largest, default=0) > 0:
         axes.set_xscale("log")
     axes.set_xlabel("|float - fixed|")
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -50,7 +50,7 @@ def score_scatter(
     margin = 0.02 * (high - low)
     axes.set(xlim=(low, high + margin), ylim=(low, high + margin))
     axes.set(xlabel="score in float", ylabel="score in firmware")
-    axes.legend(markerscale=3, fontsize=7)
+    axes.legend(markerscale=3, fontsize=7, loc="lower right")
     return figure
 
 
@@ -73,5 +73,5 @@ def roc_overlay(levels: Mapping[str, ScoresBySample]) -> Figure:
         lowest = MIN_BACKGROUND_EVENTS / len(samples[0])
         axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.05), title=signal)
         axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="lower right")
     return figure
