@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import keras
@@ -143,7 +144,7 @@ class TestProject:
         for folder in projects.values():
             for path in (*folder.glob("*.*"), *folder.glob("firmware/*.*")):
                 if path.suffix != ".keras":
-                    assert "/tmp" not in path.read_text(), path
+                    assert f"{tempfile.gettempdir()}/" not in path.read_text(), path
 
     def test_weight_files(self, projects: dict[str, Path]) -> None:
         for folder in projects.values():
