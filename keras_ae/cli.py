@@ -23,8 +23,14 @@ from keras_ae.errors import InputError, ProofError
 if TYPE_CHECKING:
     from keras_ae.runs import Run
 
-_STAGES = ("train", "distill", "quantize", "evaluate", "convert", "validate")
+#: Those that are skipped when they are finished.
+_STAGES = ("train", "distill", "quantize", "evaluate", "convert")
 
+_n_events = click.option(
+    "--n-events",
+    default=0,
+    help="Validate so many at least, by more stress events. Default: 20,000 stress events.",
+)
 _run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 
 
@@ -42,7 +48,8 @@ def cli() -> None:
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
-def run(config: Path, run_dir: Path | None) -> None:
+@_n_events
+def run(config: Path, run_dir: Path | None, n_events: int) -> None:
     """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
 
     A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
@@ -52,13 +59,15 @@ def run(config: Path, run_dir: Path | None) -> None:
 
     experiment_run = _create_run(config, run_dir)
     with_firmware = experiment_run.experiment.firmware is not None
-    left_out = set() if with_firmware else {"convert", "validate"}
+    left_out = set() if with_firmware else {"convert"}
     if experiment_run.experiment.student is None:
         left_out.add("distill")
     for stage in _STAGES:
         if stage not in left_out:
             _do_stage(experiment_run, stage)
-    if not with_firmware:
+    if with_firmware:
+        _validate(experiment_run, n_events=n_events)
+    else:
         click.echo(summary(experiment_run))
 
 
@@ -136,19 +145,13 @@ def check(path: Path) -> None:
     type=click.Path(path_type=Path),
     help="More events to compare, in the ADC2021 layout; can be repeated.",
 )
-@click.option(
-    "--n-events",
-    default=0,
-    help="Compare at least so many, by adding stress events. Default: 20,000 stress events.",
-)
+@_n_events
 def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> None:
     """Compare the HLS project of RUN with the quantized model, every event, every bit.
 
     Exit code 1 unless all bits are equal.
     """
-    opened = _open_run(run_folder)
-    _start_stage("validate")
-    _validate(opened, event_files, n_events)
+    _validate(_open_run(run_folder), event_files, n_events)
 
 
 @cli.command()
@@ -286,9 +289,6 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if stage == "validate":
-        _validate(run)
-        return
     if stage == "train" and run.experiment.firmware is not None:
         from hls.check import require_none
         from hls.stages import check
@@ -325,6 +325,7 @@ def _synthesize(run: Run) -> None:
 
 
 def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:
+    _start_stage("validate")
     from hls.stages import validate as work
     from keras_ae.report import summary
 
