@@ -1,7 +1,8 @@
 """How numbers are represented: layer factories for float and for fixed point.
 
 Both factories give layers of the same names in the same order, so that weights move by name and
-graphs compare layer by layer. The one importer of qkeras.
+graphs compare layer by layer; but for batch normalization, which fixed point folds into the layer
+before. The one importer of qkeras.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Precision(Protocol):
 
     def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
         """Transposed convolution without activation, to twice the height and width."""
+
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        """Normalization over the batch; None where it is part of the layer before."""
 
     def relu(self, name: str) -> keras.Layer:
         """Rectifier."""
@@ -62,6 +66,11 @@ class Float:
             name=name,
         )
 
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        # Keras' momentum, 0.99, takes hundreds of steps to forget that it began with N(0, 1).
+        # Synchronized: replicas share the statistics of the whole batch.
+        return keras.layers.BatchNormalization(momentum=0.9, synchronized=True, name=name)
+
     def relu(self, name: str) -> keras.Layer:
         return keras.layers.Activation("relu", name=name)
 
@@ -87,6 +96,10 @@ class FixedPoint(FixedPointFormats):
         return qkeras.QConv2DTranspose(
             filters, kernel_size, strides=2, padding="same", name=name, **self._weight_options()
         )
+
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        # Folded into kernel and bias, see `build.copy_weights`.
+        return None
 
     def relu(self, name: str) -> keras.Layer:
         chosen = self.activation

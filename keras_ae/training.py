@@ -55,7 +55,8 @@ def quantize_model(model: Autoencoder, experiment: Experiment) -> Autoencoder:
     precision = FixedPoint(**dict(experiment.precision))
     quantized = build_model(experiment, precision)
     quantized.copy_from(model)
-    for network in (model.encoder, model.decoder):
+    # What saturates is what is left after folding a batch normalization.
+    for network in (quantized.encoder, quantized.decoder):
         _warn_of_saturated_weights(network, precision)
     return quantized
 
