@@ -235,19 +235,31 @@ def _dense(layer: keras.Layer) -> Operation:
 
 
 def _convolution(layer: keras.Layer) -> Operation:
-    """Stride 1, padded to the same size, channels last."""
+    """Stride 1, channels last; padded to the same size, or not.
+
+    Raises:
+        InputError: strides, dilation or groups.
+    """
+    options = (*layer.strides, *layer.dilation_rate, layer.groups)
+    if set(options) != {1} or layer.data_format != "channels_last":
+        raise InputError(
+            f"layer '{layer.name}' must have strides, dilation and groups of 1 and its channels "
+            f"last, got {layer.strides}, {layer.dilation_rate}, {layer.groups}, {layer.data_format}"
+        )
     weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
     height, width, _, n_filters = weights.kernel.shape
-    # Keras pads less before than behind.
-    before = (height - 1) // 2, (width - 1) // 2
-    padding = [(0, 0), (before[0], height // 2), (before[1], width // 2), (0, 0)]
+    rows, columns, _ = shape
+    padding = [(0, 0)] * 4
+    if layer.padding == "same":
+        # Keras pads less before than behind.
+        padding[1:3] = [((size - 1) // 2, size // 2) for size in (height, width)]
 
     def exact(x: np.ndarray) -> np.ndarray:
         kernel, padded = weights.kernel.astype(x.dtype), np.pad(x, padding)
-        y = np.broadcast_to(weights.bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
+        y = np.broadcast_to(weights.bias.astype(x.dtype), (len(x), rows, columns, n_filters)).copy()
         for i in range(height):
             for j in range(width):
-                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
+                y += padded[:, i : i + rows, j : j + columns] @ kernel[i, j]
         return y
 
     def grid(x: Grid) -> Grid:
@@ -300,8 +312,14 @@ def _max_pooling(layer: keras.Layer) -> Operation:
 
 
 def _average_pooling(layer: keras.Layer) -> Operation:
+    """Raises InputError for a mean that binary fractions do not hold."""
     pool = _pool(layer)
     area = pool[0] * pool[1]
+    if area.bit_count() != 1:
+        raise InputError(
+            f"layer '{layer.name}' must average over 2, 4, 8, ... pixels for means that fixed "
+            f"point holds, got {area} in pools of {pool}"
+        )
 
     def grid(x: Grid) -> Grid:
         tiled = _tile_grid(x, pool)

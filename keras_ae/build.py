@@ -142,17 +142,18 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             if layer.name in folded:
                 # The kernel of a transposed convolution ends in (outputs, inputs).
                 axis = -2 if "Conv2DTranspose" in type(layer).__name__ else -1
-                weights = _folded(*weights, folded[layer.name], axis)
+                weights = _folded(weights, folded[layer.name], axis)
             layer.set_weights(weights)
 
 
 def _folded(
-    kernel: np.ndarray, bias: np.ndarray, norm: keras.layers.BatchNormalization, axis: int
+    weights: list[np.ndarray], norm: keras.layers.BatchNormalization, axis: int
 ) -> list[np.ndarray]:
     """Kernel, with its outputs along `axis`, and bias of a layer and the normalization after it.
 
     gamma (y - mean) / sqrt(variance + epsilon) + beta of the moving statistics: inference, linear.
     """
+    kernel, bias = weights
     gamma, beta, mean, variance = (np.asarray(part, np.float64) for part in norm.get_weights())
     scale = gamma / np.sqrt(variance + norm.epsilon)
     shape = [1] * kernel.ndim

@@ -103,7 +103,7 @@ class FixedPoint(FixedPointFormats):
 
     def relu(self, name: str) -> keras.Layer:
         chosen = self.activation
-        return qkeras.QActivation(qkeras.quantized_relu(chosen.width, chosen.integer), name=name)
+        return qkeras.QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         return qkeras.QActivation(_signed_quantizer(getattr(self, role)), name=name)
@@ -112,7 +112,7 @@ class FixedPoint(FixedPointFormats):
         chosen = self.latent
         if activation == "relu":
             # The values of the signed format that are not negative.
-            quantizer = qkeras.quantized_relu(chosen.width - 1, chosen.integer - 1)
+            quantizer = _unsigned_quantizer(chosen.width - 1, chosen.integer - 1)
         elif activation == "sigmoid":
             # Never above 1, with the steps of the latent's format.
             quantizer = qkeras.quantized_sigmoid(chosen.fractional, use_real_sigmoid=True)
@@ -131,6 +131,11 @@ class FixedPoint(FixedPointFormats):
 def _signed_quantizer(chosen: FixedPointFormat) -> object:
     # QKeras counts the integer bits without the sign. alpha=1: no scale beside the format's own.
     return qkeras.quantized_bits(chosen.width, chosen.integer - 1, keep_negative=True, alpha=1)
+
+
+def _unsigned_quantizer(width: int, integer: int) -> object:
+    # QKeras raises 2 to these in their own type: int32 has no 2^-1, and ends below 2^31.
+    return qkeras.quantized_relu(float(width), float(integer))
 
 
 def quantizer_format(quantizer: Any) -> FixedPointFormat:
