@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.layers import AboveThreshold, HardwareInput, LookupTable
-from hls.trigger import run_trigger_graph
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint, quantizer_format
 
 
@@ -70,3 +77,19 @@ def test_table_of_entries_beyond_float64(form: str) -> None:
     message = r"entries of a table of exp\(-x\) must stay within 2\^53 units .* for an argument in"
     with pytest.raises(InputError, match=message):
         LookupTable("exp(-x)", 2.0**-6, input_formats=[form])
+
+
+def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
+    # hls4ml's ap_types end the program there: all sums are below 1/16, the step is 1/2.
+    precision = FixedPoint(
+        input="fixed<6,-4>", weight="fixed<4,-3>", bias="fixed<4,-4>", activation="ufixed<4,3>"
+    )
+    spec = ArchitectureSpec(input_dim=3, hidden_dims=(2,), latent_dim=1)
+    model = build_autoencoder("plain", spec, precision)
+    events = stress_events(precision.input, (3,), 200, seed=1)
+    graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
+    assert not ExactGraph(graph).trace(events)["encoder_relu_1"].any()
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0
+    assert len(np.unique(validation.outputs["stress"].score)) > 10
