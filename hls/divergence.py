@@ -75,7 +75,7 @@ def keras_divergence(
     exact = ExactGraph(graph)
     expected = exact.trace(*values)
     probe = keras.Model(graph.inputs, [graph.get_layer(name).output for name in expected])
-    outputs = map_batches(lambda *parts: probe(list(parts)), *values)
+    outputs = map_batches(lambda *parts: probe(list(parts)), *values, dtype=np.float64)
     pairs = {name: (expected[name], y) for name, y in zip(expected, outputs, strict=True)}
     return _first(exact, {name: name for name in expected}, event, pairs)
 

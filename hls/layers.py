@@ -30,8 +30,11 @@ class HardwareInput(keras.layers.InputLayer):
     """An input of the trigger: fixed-point numbers of a stated format, (batch, *shape)."""
 
     def __init__(self, shape: Sequence[int], input_format: str, **kwargs: Any) -> None:
-        super().__init__(shape=tuple(shape), **kwargs)
-        self.input_format = FixedPointFormat.parse(input_format)
+        form = FixedPointFormat.parse(input_format)
+        super().__init__(
+            shape=tuple(shape), dtype="float32" if form.width <= 24 else "float64", **kwargs
+        )
+        self.input_format = form
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -128,6 +131,8 @@ class ScaleObjects(LogicLayer):
 #: 4096 entries: what vendor HLS unrolls.
 MAX_TABLE_BITS = 12
 
+#: float64 holds every integer up to here.
+MAX_ENTRY_UNITS = 2.0**53
 
 #: What a `LookupTable` can hold.
 TABLE_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -162,8 +167,18 @@ class LookupTable(LogicLayer):
         # Rounding errs by half a step.
         self._step = 2.0 ** math.floor(math.log2(2 * max_error))
         arguments = form.low + form.step * np.arange(2**form.width)
-        #: By increasing argument.
-        self.entries = np.rint(TABLE_FUNCTIONS[function](arguments) / self._step) * self._step
+        # What overflows is refused below.
+        with np.errstate(over="ignore"):
+            values = TABLE_FUNCTIONS[function](arguments)
+            #: By increasing argument.
+            self.entries = np.rint(values / self._step) * self._step
+        if self.entries.max() / self._step > MAX_ENTRY_UNITS:
+            raise Refusal(
+                self.name,
+                f"entries of a table of {function} must stay within 2^53 units of their last bit",
+                f"{self.entries.max():.3g} in units of {self._step:g} for an argument in {form}",
+                "use fewer integer bits there, or a larger table_error",
+            )
 
     @property
     def output_format(self) -> FixedPointFormat:
@@ -172,7 +187,8 @@ class LookupTable(LogicLayer):
 
     def call(self, x: Any) -> Any:
         (form,) = self.input_formats
-        index = ops.cast((x - form.low) / form.step, "int32")
+        # Where Keras rounds sums that are too wide for float32, x may come out beyond its format.
+        index = ops.clip(ops.cast((x - form.low) / form.step, "int32"), 0, len(self.entries) - 1)
         return ops.take(ops.convert_to_tensor(self.entries, "float64"), index)
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
@@ -372,7 +388,9 @@ class AboveThreshold(LogicLayer):
 
     def call(self, inputs: Any) -> Any:
         score, threshold = inputs if self.from_input else (inputs, self.threshold)
-        above = ops.cast(score, "float64") > ops.cast(threshold, "float64")
+        # Not ops.cast, which takes a Python number through float32.
+        limit = ops.convert_to_tensor(threshold, "float64")
+        above = ops.cast(score, "float64") > limit
         return ops.cast(above, "float32")
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:

@@ -142,12 +142,12 @@ def _dense(layer: keras.Layer) -> Operation:
 
 
 def _convolution(layer: keras.Layer) -> Operation:
-    """Stride 1, padded to the same size, channels last."""
+    """Stride 1, channels last; padded to the same size, or not."""
     for option, value, found in (
         ("strides", (1, 1), tuple(layer.strides)),
         ("dilation_rate", (1, 1), tuple(layer.dilation_rate)),
-        ("padding", "same", layer.padding),
         ("groups", 1, layer.groups),
+        ("data_format", "channels_last", layer.data_format),
     ):
         if found != value:
             raise Refusal(
@@ -155,16 +155,18 @@ def _convolution(layer: keras.Layer) -> Operation:
             )
     weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
     height, width, _, n_filters = weights.kernel.shape
-    # Keras pads less before than behind.
-    before = (height - 1) // 2, (width - 1) // 2
-    padding = [(0, 0), (before[0], height // 2), (before[1], width // 2), (0, 0)]
+    rows, columns, _ = shape
+    padding = [(0, 0)] * 4
+    if layer.padding == "same":
+        # Keras pads less before than behind.
+        padding[1:3] = [((size - 1) // 2, size // 2) for size in (height, width)]
 
     def exact(x: np.ndarray) -> np.ndarray:
         kernel, padded = weights.kernel.astype(x.dtype), np.pad(x, padding)
-        y = np.broadcast_to(weights.bias.astype(x.dtype), (*x.shape[:3], n_filters)).copy()
+        y = np.broadcast_to(weights.bias.astype(x.dtype), (len(x), rows, columns, n_filters)).copy()
         for i in range(height):
             for j in range(width):
-                y += padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j]
+                y += padded[:, i : i + rows, j : j + columns] @ kernel[i, j]
         return y
 
     def grid(x: Grid) -> Grid:
@@ -219,6 +221,13 @@ def _max_pooling(layer: keras.Layer) -> Operation:
 def _average_pooling(layer: keras.Layer) -> Operation:
     pool = _pool(layer)
     area = pool[0] * pool[1]
+    if area.bit_count() != 1:
+        raise Refusal(
+            layer.name,
+            "means must be over 2, 4, 8, ... pixels",
+            f"{area} in pools of {pool}",
+            "others are no binary fractions: choose another pool size",
+        )
 
     def grid(x: Grid) -> Grid:
         tiled = _tile_grid(x, pool)

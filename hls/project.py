@@ -72,6 +72,9 @@ def finish_project(
         bench.write_text(_quartus_bench(interface, declarations), encoding="utf-8")
     else:
         _widen_bench(bench)
+    ap_types = folder / "firmware" / "ap_types" / "ap_fixed_base.h"
+    if ap_types.is_file():
+        _guard_rounding(ap_types)
     if backend.name == "Catapult":
         _name_bench_data(folder / "build_prj.tcl")
     if backend.name in _DIALECTS:
@@ -99,6 +102,16 @@ def _widen_bench(path: Path) -> None:
         ("nnet::copy_data<float, ", "nnet::copy_data<double, "),
         (stream, f"{stream}\n    fout.precision(17);"),
     )
+
+
+def _guard_rounding(path: Path) -> None:
+    """hls4ml's open ap_types read a bit that they do not use, and an assertion ends the program.
+
+    Where a number stays below half a step of the format that it is rounded to, the bit behind that
+    format's last is beyond the number's first.
+    """
+    old = "bool qbit = _AP_ROOT_op_get_bit(op.V, F2 - _AP_F - 1);"
+    _replace(path, (old, old.replace("= ", "= F2 - _AP_F - 1 < _AP_W2 && ")))
 
 
 def _quartus_bench(interface: Interface, declarations: str) -> str:

@@ -117,7 +117,8 @@ def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
     """Evaluate the trigger graph in Keras on hardware values (events, ...) of each input."""
     # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
     with tf.device("/CPU:0"):
-        outputs = map_batches(lambda *parts: graph(list(parts)), *inputs)
+        # An input that float32 does not hold is a float64 one; Keras casts for the others.
+        outputs = map_batches(lambda *parts: graph(list(parts)), *inputs, dtype=np.float64)
     return TriggerOutput.of(dict(zip(producers(graph.outputs), outputs, strict=True)))
 
 

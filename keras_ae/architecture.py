@@ -18,7 +18,8 @@ class _Architecture(BaseModel):
 
     `latent_activation` acts on the code: `relu` makes it sparse, `sigmoid` keeps it in (0, 1), as
     the KL sparsity penalty asks for. `condition_dim` features of a condition enter encoder and
-    decoder; 0 for none.
+    decoder; 0 for none. `batch_norm` normalizes the arguments of the hidden layers' ReLU over the
+    batch (Ioffe & Szegedy, arXiv:1502.03167); in fixed point it is part of the weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -26,6 +27,7 @@ class _Architecture(BaseModel):
     latent_dim: Dimension = 3
     latent_activation: Literal["linear", "relu", "sigmoid"] = "linear"
     condition_dim: int = Field(0, ge=0)
+    batch_norm: bool = False
 
 
 class ArchitectureSpec(_Architecture):
@@ -39,6 +41,15 @@ class ArchitectureSpec(_Architecture):
     input_dim: Dimension
     hidden_dims: Dimensions = (32, 16)
     activation: Literal["relu"] = "relu"
+
+    @model_validator(mode="after")
+    def _check_normalization(self) -> Self:
+        if self.batch_norm and not self.hidden_dims:
+            raise InputError(
+                "batch_norm must be false for hidden_dims [], got true: there is no hidden layer "
+                "to normalize"
+            )
+        return self
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -60,6 +71,7 @@ class ConvolutionalSpec(_Architecture):
         filters: channels of each stage.
         kernel_size: of every convolution, in pixels.
         hidden_dims: dense layers between the last stage and the code.
+        pooling: what halves the size, the largest or the mean of 2x2 pixels.
     """
 
     kind: Literal["convolutional"]
@@ -68,6 +80,7 @@ class ConvolutionalSpec(_Architecture):
     kernel_size: Dimension = 3
     hidden_dims: Dimensions = ()
     upsampling: Literal["upsample", "transpose"] = "upsample"
+    pooling: Literal["max", "average"] = "max"
 
     @model_validator(mode="after")
     def _check_halving(self) -> Self:

@@ -14,15 +14,18 @@ BATCH_SIZE = 8192
 
 
 def map_batches(
-    function: Callable[..., Any], *arrays: np.ndarray, batch_size: int = BATCH_SIZE
+    function: Callable[..., Any],
+    *arrays: np.ndarray,
+    batch_size: int = BATCH_SIZE,
+    dtype: type = np.float32,
 ) -> Any:
-    """`function` over float32 batches of arrays of equal length, its (nested) results joined.
+    """`function` over batches of arrays of equal length, its (nested) results joined.
 
     Unlike `keras.Model.predict` it traces nothing, which takes longer than a few large batches.
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be >= 1, got {batch_size}")
-    arrays = tuple(np.asarray(array, np.float32) for array in arrays)
+    arrays = tuple(np.asarray(array, dtype) for array in arrays)
     # At least one batch, so that the results of an empty array have their shape.
     starts = range(0, max(len(arrays[0]), 1), batch_size)
     parts = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.precision import Precision
@@ -24,7 +25,7 @@ def build_encoder(spec: Spec, precision: Precision, variational: bool = False) -
     if isinstance(spec, ConvolutionalSpec):
         hidden = _convolutions(hidden, spec, precision)
     hidden, condition = _with_condition(hidden, spec, precision, "encoder")
-    hidden = _hidden_layers(hidden, spec.hidden_dims, precision, "encoder")
+    hidden = _hidden_layers(hidden, spec, precision, "encoder")
 
     mean = precision.dense(spec.latent_dim, "latent_mean")(hidden)
     outputs = [precision.latent_activation(spec.latent_activation, "latent_mean_format")(mean)]
@@ -46,7 +47,7 @@ def build_decoder(spec: Spec, precision: Precision) -> keras.Model:
     inputs = keras.Input((spec.latent_dim,), name="decoder_input")
     hidden = precision.identity("latent", "decoder_input_format")(inputs)
     hidden, condition = _with_condition(hidden, spec, precision, "decoder")
-    hidden = _hidden_layers(hidden, spec.hidden_dims[::-1], precision, "decoder")
+    hidden = _hidden_layers(hidden, spec, precision, "decoder")
     if isinstance(spec, ConvolutionalSpec):
         outputs = _upsampling_convolutions(hidden, spec, precision)
     else:
@@ -68,12 +69,21 @@ def _with_condition(
 
 
 def _hidden_layers(
-    hidden: keras.KerasTensor, widths: tuple[int, ...], precision: Precision, prefix: str
+    hidden: keras.KerasTensor, spec: Spec, precision: Precision, prefix: str
 ) -> keras.KerasTensor:
+    widths = spec.hidden_dims if prefix == "encoder" else spec.hidden_dims[::-1]
     for number, width in enumerate(widths, start=1):
         hidden = precision.dense(width, f"{prefix}_dense_{number}")(hidden)
+        hidden = _normalized(hidden, spec, precision, f"{prefix}_norm_{number}")
         hidden = precision.relu(f"{prefix}_relu_{number}")(hidden)
     return hidden
+
+
+def _normalized(
+    hidden: keras.KerasTensor, spec: Spec, precision: Precision, name: str
+) -> keras.KerasTensor:
+    layer = precision.batch_norm(name) if spec.batch_norm else None
+    return hidden if layer is None else layer(hidden)
 
 
 def _convolutions(
@@ -81,9 +91,17 @@ def _convolutions(
 ) -> keras.KerasTensor:
     for number, channels in enumerate(spec.filters, start=1):
         hidden = precision.conv2d(channels, spec.kernel_size, f"encoder_conv_{number}")(hidden)
+        hidden = _normalized(hidden, spec, precision, f"encoder_conv_norm_{number}")
         hidden = precision.relu(f"encoder_conv_relu_{number}")(hidden)
-        # A maximum stays in its format.
-        hidden = keras.layers.MaxPooling2D(2, name=f"encoder_pool_{number}")(hidden)
+        name = f"encoder_pool_{number}"
+        if spec.pooling == "max":
+            # Stays in its format.
+            hidden = keras.layers.MaxPooling2D(2, name=name)(hidden)
+        else:
+            hidden = keras.layers.AveragePooling2D(2, name=name)(hidden)
+            # A mean has more bits than its terms. It is not negative, as they are not: in float
+            # this does nothing, in fixed point it rounds to the format of activations.
+            hidden = precision.relu(f"{name}_format")(hidden)
     return keras.layers.Flatten(name="encoder_flatten")(hidden)
 
 
@@ -91,6 +109,7 @@ def _upsampling_convolutions(
     hidden: keras.KerasTensor, spec: ConvolutionalSpec, precision: Precision
 ) -> keras.KerasTensor:
     hidden = precision.dense(math.prod(spec.innermost_shape), "decoder_unflatten")(hidden)
+    hidden = _normalized(hidden, spec, precision, "decoder_unflatten_norm")
     hidden = precision.relu("decoder_unflatten_relu")(hidden)
     hidden = keras.layers.Reshape(spec.innermost_shape, name="decoder_reshape")(hidden)
     # From the last stage's channels back to the first's, then to the image's.
@@ -101,12 +120,42 @@ def _upsampling_convolutions(
         else:
             hidden = keras.layers.UpSampling2D(2, name=f"decoder_upsample_{number}")(hidden)
             hidden = precision.conv2d(channels, spec.kernel_size, name)(hidden)
+        hidden = _normalized(hidden, spec, precision, f"decoder_conv_norm_{number}")
         hidden = precision.relu(f"decoder_conv_relu_{number}")(hidden)
     return precision.conv2d(spec.image_shape[2], spec.kernel_size, "reconstruction")(hidden)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Set the weights of `target` to those of the layers of equal name in `source`."""
+    """Set the weights of `target` to those of the layers of equal name in `source`.
+
+    A batch normalization that `target` lacks is folded into the layer before it.
+    """
+    names = {layer.name for layer in target.layers}
+    folded = {
+        layer.input._keras_history.operation.name: layer
+        for layer in source.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.name not in names
+    }
     for layer in target.layers:
         if layer.weights:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
+            weights = source.get_layer(layer.name).get_weights()
+            if layer.name in folded:
+                # The kernel of a transposed convolution ends in (outputs, inputs).
+                axis = -2 if "Conv2DTranspose" in type(layer).__name__ else -1
+                weights = _folded(weights, folded[layer.name], axis)
+            layer.set_weights(weights)
+
+
+def _folded(
+    weights: list[np.ndarray], norm: keras.layers.BatchNormalization, axis: int
+) -> list[np.ndarray]:
+    """Kernel, with its outputs along `axis`, and bias of a layer and the normalization after it.
+
+    gamma (y - mean) / sqrt(variance + epsilon) + beta of the moving statistics: inference, linear.
+    """
+    kernel, bias = weights
+    gamma, beta, mean, variance = (np.asarray(part, np.float64) for part in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    shape = [1] * kernel.ndim
+    shape[axis] = len(scale)
+    return [kernel * scale.reshape(shape), (bias - mean) * scale + beta]

@@ -126,9 +126,4 @@ class FixedPointFormats(BaseModel):
             if chosen.signed and chosen.width < 2:
                 # QKeras takes one bit with a sign for -1 or 1.
                 raise InputError(f"format of {name} must have at least 2 bits, got {chosen}")
-            if not chosen.signed and chosen.integer < 0:
-                # quantized_relu computes 2^integer in integers.
-                raise InputError(
-                    f"format of {name} must have no negative integer bits, got {chosen}"
-                )
         return self

@@ -1,7 +1,8 @@
 """How numbers are represented: layer factories for float and for fixed point.
 
 Both factories give layers of the same names in the same order, so that weights move by name and
-graphs compare layer by layer. The one importer of qkeras.
+graphs compare layer by layer; but for batch normalization, which fixed point folds into the layer
+before. The one importer of qkeras.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Precision(Protocol):
 
     def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
         """Transposed convolution without activation, to twice the height and width."""
+
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        """Normalization over the batch; None where it is part of the layer before."""
 
     def relu(self, name: str) -> keras.Layer:
         """Rectifier."""
@@ -62,6 +66,11 @@ class Float:
             name=name,
         )
 
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        # Keras' momentum, 0.99, takes hundreds of steps to forget that it began with N(0, 1).
+        # Synchronized: replicas share the statistics of the whole batch.
+        return keras.layers.BatchNormalization(momentum=0.9, synchronized=True, name=name)
+
     def relu(self, name: str) -> keras.Layer:
         return keras.layers.Activation("relu", name=name)
 
@@ -88,9 +97,13 @@ class FixedPoint(FixedPointFormats):
             filters, kernel_size, strides=2, padding="same", name=name, **self._weight_options()
         )
 
+    def batch_norm(self, name: str) -> keras.Layer | None:
+        # Folded into kernel and bias, see `build.copy_weights`.
+        return None
+
     def relu(self, name: str) -> keras.Layer:
         chosen = self.activation
-        return qkeras.QActivation(qkeras.quantized_relu(chosen.width, chosen.integer), name=name)
+        return qkeras.QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         return qkeras.QActivation(_signed_quantizer(getattr(self, role)), name=name)
@@ -99,7 +112,7 @@ class FixedPoint(FixedPointFormats):
         chosen = self.latent
         if activation == "relu":
             # The values of the signed format that are not negative.
-            quantizer = qkeras.quantized_relu(chosen.width - 1, chosen.integer - 1)
+            quantizer = _unsigned_quantizer(chosen.width - 1, chosen.integer - 1)
         elif activation == "sigmoid":
             # Never above 1, with the steps of the latent's format.
             quantizer = qkeras.quantized_sigmoid(chosen.fractional, use_real_sigmoid=True)
@@ -118,6 +131,11 @@ class FixedPoint(FixedPointFormats):
 def _signed_quantizer(chosen: FixedPointFormat) -> object:
     # QKeras counts the integer bits without the sign. alpha=1: no scale beside the format's own.
     return qkeras.quantized_bits(chosen.width, chosen.integer - 1, keep_negative=True, alpha=1)
+
+
+def _unsigned_quantizer(width: int, integer: int) -> object:
+    # QKeras raises 2 to these in their own type: int32 has no 2^-1, and ends below 2^31.
+    return qkeras.quantized_relu(float(width), float(integer))
 
 
 #: Quantizers that round to a fixed-point format, half to even, with saturation.

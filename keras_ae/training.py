@@ -79,7 +79,8 @@ def quantize_model(model: ScoringModel, experiment: Experiment) -> ScoringModel:
     precision = FixedPoint(**dict(experiment.precision))
     quantized = build_deployed_model(experiment, precision)
     quantized.copy_from(model)
-    for network in model.networks:
+    # What saturates is what is left after folding a batch normalization.
+    for network in quantized.networks:
         _warn_of_saturated_weights(network, precision)
     return quantized
 

@@ -126,7 +126,6 @@ class TestArithmetic:
         ("options", "rule"),
         [
             ({"strides": 2, "padding": "same"}, r"strides must be \(1, 1\), got \(2, 2\)"),
-            ({"padding": "valid"}, "padding must be 'same', got 'valid'"),
             ({"padding": "same", "dilation_rate": 2}, r"dilation_rate must be \(1, 1\)"),
         ],
     )

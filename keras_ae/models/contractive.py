@@ -31,7 +31,9 @@ class ContractiveAutoencoder(Autoencoder):
 
     Rifai et al., ICML 2011, eq. 1 and 3. For a float encoder of one dense layer the squared norm is
     sum_j f'(a_j)^2 sum_i W_ij^2 (ibid., eq. 9); for others the whole Jacobian is computed, exactly.
-    In fixed point it is that of the straight-through gradients.
+    In fixed point it is that of the straight-through gradients; with batch normalization that of
+    the encoder as it is after training, by the moving statistics: by those of the batch f would not
+    be a function of one event.
 
     Args:
         encoder: (batch, *input_shape) -> (batch, latent_dim).

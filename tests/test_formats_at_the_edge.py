@@ -1,0 +1,95 @@
+"""Formats that random designs found wanting: each a minimal case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from hls.convert import convert_trigger_graph
+from hls.exact import ExactGraph
+from hls.layers import AboveThreshold, HardwareInput, LookupTable
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import build_autoencoder
+from keras_ae.precision import FixedPoint, quantizer_format
+
+
+@pytest.mark.parametrize("form", ["ufixed<4,-3>", "ufixed<8,0>", "ufixed<32,2>", "ufixed<31,31>"])
+def test_unsigned_quantizer_of_qkeras(form: str) -> None:
+    # QKeras' quantized_relu fails for negative integer bits, and overflows from 31 bits on.
+    expected = FixedPointFormat.parse(form)
+    if expected.fractional < 1:
+        with pytest.raises(ValueError, match="at least one bit behind the point"):
+            FixedPoint(activation=form)
+        return
+    layer = FixedPoint(activation=form).relu("relu")
+    assert quantizer_format(layer.activation) == expected
+    # Few enough bits for float32, from below zero to beyond the format's end.
+    units = np.unique(np.linspace(-4, 2 ** min(expected.width, 20) + 4, 1000).round())
+    x = (units * expected.step).astype("float32")
+    np.testing.assert_array_equal(layer(x), expected.quantize(x).astype("float32"))
+    high = np.asarray(layer(np.full(1, 2.0**expected.integer * 4, "float32")))
+    np.testing.assert_array_equal(high, np.float32(expected.high))
+
+
+def test_rectified_latent_with_a_sign_bit_alone() -> None:
+    # fixed<4,0> is [-1/2, 1/2): without its negative values there are -1 integer bits.
+    layer = FixedPoint(latent="fixed<4,0>").latent_activation("relu", "latent")
+    x = np.linspace(-1, 1, 65).astype("float32")
+    expected = np.maximum(FixedPointFormat(4, 0).quantize(x), 0)
+    np.testing.assert_array_equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("from_input", [False, True])
+def test_threshold_of_more_bits_than_float32_has(from_input: bool) -> None:
+    form = FixedPointFormat(40, 20, signed=False)
+    threshold = 1000 + form.step
+    ports = [HardwareInput((1,), str(form), name="score").output]
+    if from_input:
+        ports.append(HardwareInput((1,), str(form), name="threshold").output)
+    decision = AboveThreshold(
+        threshold, from_input, input_formats=[str(form)] * len(ports), name="trigger"
+    )
+    above = decision(ports if from_input else ports[0])
+    graph = keras.Model(ports, [ports[0], above])
+    scores = threshold + form.step * np.array([[-1.0], [0.0], [1.0]])
+    values = (scores, np.full((3, 1), threshold))[: len(ports)]
+    found = run_trigger_graph(graph, *values)
+    np.testing.assert_array_equal(found.trigger, [False, False, True])
+    np.testing.assert_array_equal(ExactGraph(graph).evaluate(*values).trigger, found.trigger)
+
+
+def test_argument_of_a_table_that_float32_rounded_out_of_its_format() -> None:
+    table = LookupTable("exp(-x)", 2.0**-6, input_formats=["fixed<4,0>"])
+    beyond = np.array([[-1.0, 0.5]], np.float32)
+    np.testing.assert_array_equal(table(beyond), table.entries[[0, -1]][None])
+
+
+@pytest.mark.parametrize("form", ["fixed<12,7>", "fixed<12,11>"])
+def test_table_of_entries_beyond_float64(form: str) -> None:
+    message = r"entries of a table of exp\(-x\) must stay within 2\^53 units .* for an argument in"
+    with pytest.raises(InputError, match=message):
+        LookupTable("exp(-x)", 2.0**-6, input_formats=[form])
+
+
+def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
+    # hls4ml's ap_types end the program there: all sums are below 1/16, the step is 1/2.
+    precision = FixedPoint(
+        input="fixed<6,-4>", weight="fixed<4,-3>", bias="fixed<4,-4>", activation="ufixed<4,3>"
+    )
+    spec = ArchitectureSpec(input_dim=3, hidden_dims=(2,), latent_dim=1)
+    model = build_autoencoder("plain", spec, precision)
+    events = stress_events(precision.input, (3,), 200, seed=1)
+    graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
+    assert not ExactGraph(graph).trace(events)["encoder_relu_1"].any()
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0
+    assert len(np.unique(validation.outputs["stress"].score)) > 10

@@ -1,0 +1,276 @@
+"""Random designs, whatever a user may draw: zero bits differ between firmware and reference.
+
+Formats of 2 to 18 bits with their point anywhere, weights and events that saturate them, all
+scores, arrays and streams. Several designs are compiled as one project, of parts that share
+nothing: the compiler reads hls4ml's headers once for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from hls.convert import convert_trigger_graph
+from hls.exact import ExactGraph, TriggerOutput
+from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import HardwareValues, stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
+from keras_ae.errors import InputError
+from keras_ae.models import Autoencoder, build_autoencoder
+from keras_ae.precision import FixedPoint
+
+N_EVENTS = 300
+DESIGNS_AT_ONCE = 18
+#: Why a design may be refused, and how many at most.
+REASONS = (r"must stay within 2\^53 units", "must have at most 12 bits")
+MOST_REFUSED = 0.15
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is drawn; weights and events follow from the seed."""
+
+    spec: ArchitectureSpec | ConvolutionalSpec
+    objective: str
+    likelihood: str
+    formats: dict[str, str]
+    scores: tuple[str, ...]
+    threshold_input: bool
+    table_error: float
+    weight_scale: float
+    seed: int
+
+    @property
+    def is_l1(self) -> bool:
+        """Whether trigger integers are scaled in the firmware."""
+        return self.spec.input_dim == N_FEATURES
+
+
+@st.composite
+def formats(draw: st.DrawFn, widest: dict[str, int]) -> dict[str, str]:
+    found = {}
+    for name in FixedPoint.model_fields:
+        width = draw(st.integers(2, widest.get(name, 18)))
+        fractional = draw(st.integers(-2, width + 3))
+        unsigned = "u" if name == "activation" else ""
+        found[name] = f"{unsigned}fixed<{width},{width - fractional}>"
+    return found
+
+
+@st.composite
+def specs(draw: st.DrawFn, condition_dim: int) -> ArchitectureSpec | ConvolutionalSpec:
+    options = {
+        "latent_dim": draw(st.integers(1, 3)),
+        "latent_activation": draw(st.sampled_from(["linear", "relu"])),
+        "condition_dim": condition_dim,
+    }
+    sizes = st.sampled_from([2, 4])
+    if draw(st.integers(0, 3)) == 0:
+        shape = draw(st.tuples(sizes, sizes, st.integers(1, 2)))
+        n_stages = draw(st.integers(1, 2 if min(shape[:2]) == 4 else 1))
+        return ConvolutionalSpec(
+            kind="convolutional",
+            image_shape=shape,
+            filters=draw(st.tuples(*[st.integers(1, 3)] * n_stages)),
+            kernel_size=draw(st.integers(1, 3)),
+            pooling=draw(st.sampled_from(["max", "average"])),
+            hidden_dims=draw(st.lists(st.integers(1, 4), max_size=1)),
+            **options,
+        )
+    return ArchitectureSpec(
+        input_dim=draw(st.sampled_from([1, 2, 3, 4, 5, N_FEATURES])),
+        hidden_dims=draw(st.lists(st.integers(1, 4), max_size=3)),
+        **options,
+    )
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> Design:
+    objective = draw(st.sampled_from(["sparse", "variational", "conditional_variational"]))
+    spec = draw(specs(draw(st.integers(1, 2)) if objective.startswith("cond") else 0))
+    scores = [*ERROR_SCORES, "squared_latent_norm"]
+    if objective != "sparse":
+        scores += [name for name in LATENT_SCORES if name not in scores]
+    likelihood = draw(st.sampled_from(["gaussian", "masked_gaussian", "bernoulli"]))
+    scores = draw(st.lists(st.sampled_from(scores), min_size=1, max_size=3, unique=True))
+    # Tables take 12 bits; now and then a design asks for more.
+    narrow = {"latent": 12} if {"kl_divergence", "normalized_latent_norm"} & set(scores) else {}
+    narrow |= {"reconstruction": 12} if likelihood == "bernoulli" else {}
+    return Design(
+        spec=spec,
+        objective=objective,
+        likelihood=likelihood,
+        formats=draw(formats(narrow if draw(st.integers(0, 9)) else {})),
+        scores=tuple(scores),
+        threshold_input=draw(st.booleans()),
+        table_error=2.0 ** -draw(st.integers(4, 8)),
+        weight_scale=draw(st.sampled_from([0.2, 1.0, 3.0])),
+        seed=draw(st.integers(0, 2**20)),
+    )
+
+
+def model_of(design: Design, precision: FixedPoint) -> Autoencoder:
+    """With weights beyond their formats, for the largest `weight_scale` most of them."""
+    model = build_autoencoder(
+        design.objective, design.spec, precision, likelihood=design.likelihood
+    )
+    rng = np.random.default_rng(design.seed)
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        if layer.weights:
+            largest = precision.weight.high, precision.bias.high
+            layer.set_weights(
+                [
+                    rng.normal(0, design.weight_scale * high, part.shape)
+                    for part, high in zip(layer.get_weights(), largest, strict=True)
+                ]
+            )
+    return model
+
+
+def graph_of(design: Design) -> tuple[keras.Model, HardwareValues]:
+    """The trigger graph, and values of its inputs over the whole range of their formats."""
+    precision = FixedPoint(**design.formats)
+    rng = np.random.default_rng(design.seed)
+    scaler = units = None
+    if design.is_l1:
+        # As `L1Scaler.fit` gives: offsets of pT alone.
+        offset = rng.integers(0, 40, N_FEATURES) * (np.arange(N_FEATURES) % 3 == 0)
+        shift = rng.integers(0, 9, N_FEATURES)
+        scaler, units = L1Scaler(tuple(offset.tolist()), tuple(shift.tolist())), HardwareUnits()
+    form = units.format if units else precision.input
+    values = [stress_events(form, design.spec.input_shape, N_EVENTS, design.seed)]
+    if design.spec.condition_dim:
+        shape = (design.spec.condition_dim,)
+        values.append(stress_events(precision.input, shape, N_EVENTS, design.seed + 1))
+    graph = build_trigger_graph(
+        model_of(design, precision),
+        design.scores,
+        tuple(values),
+        0.1,
+        scaler,
+        units and units.format,
+        design.threshold_input,
+        design.table_error,
+    )
+    if design.threshold_input:
+        form = graph.get_layer("threshold").input_format
+        values.append(stress_events(form, (1,), N_EVENTS, design.seed + 2))
+    return graph, tuple(values)
+
+
+def merged(graphs: Sequence[keras.Model]) -> keras.Model:
+    """One graph of several that share nothing, each layer's name with its graph's number."""
+    inputs: list[Any] = []
+    outputs: list[Any] = []
+    for number, graph in enumerate(graphs):
+        for layer in graph.layers:
+            layer.name = f"d{number}_{layer.name}"
+        inputs += graph.inputs
+        outputs += graph.outputs
+    whole = keras.Model(inputs, outputs)
+    alone = keras.Model.from_config(whole.get_config())
+    alone.set_weights(whole.get_weights())
+    return alone
+
+
+def check_keras(graph: keras.Model, values: HardwareValues, design: Design) -> None:
+    exact = ExactGraph(graph)
+    expected, found = exact.evaluate(*values), run_trigger_graph(graph, *values)
+    if not exact.inexact_in_float32:
+        assert_equal(expected, found, f"Keras differs from the reference: {design}")
+
+
+def assert_equal(expected: TriggerOutput, found: TriggerOutput, message: str) -> None:
+    for name, values in expected.scores.items():
+        np.testing.assert_array_equal(found.scores[name], values, f"{name}: {message}")
+    np.testing.assert_array_equal(found.trigger, expected.trigger, message)
+
+
+def draw_designs(n: int, derandomize: bool) -> list[Design]:
+    """`n` different ones, of ten times as many: neighbours in hypothesis' order are alike."""
+    found: dict[str, Design] = {}
+
+    @settings(
+        max_examples=10 * n,
+        derandomize=derandomize,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+    )
+    @given(designs())
+    def collect(design: Design) -> None:
+        found.setdefault(repr(design), design)
+
+    collect()
+    order = np.random.default_rng(1).permutation(len(found))[:n]
+    return [list(found.values())[index] for index in order]
+
+
+def prove(drawn: Sequence[Design], io_type: str, folder: Path) -> tuple[int, list[str]]:
+    """Number of designs that are not refused, and where their firmware is not the reference."""
+    graphs, inputs, kept = [], [], []
+    for design in drawn:
+        try:
+            graph, values = graph_of(design)
+        except InputError as error:
+            if not any(re.search(reason, str(error)) for reason in REASONS):
+                raise
+            continue
+        check_keras(graph, values, design)
+        graphs.append(graph)
+        inputs += values
+        kept.append(design)
+    whole = merged(graphs)
+    convert_trigger_graph(
+        whole, folder, FirmwareSettings(io_type=io_type), [part[:20] for part in inputs]
+    )
+    validation = validate_project(whole, folder, {"stress": tuple(inputs)})
+    keras.backend.clear_session()
+    found, expected = validation.outputs["stress"].scores, validation.reference["stress"].scores
+    failures = []
+    for name, values in expected.items():
+        differ = int((found[name] != values).sum())
+        if differ:
+            design = kept[int(re.match(r"d(\d+)_", name)[1])]
+            failures.append(f"{name}, {io_type}: {differ} of {N_EVENTS} events of {design}")
+    # Of what else is compared: the last decision, and the project's own bench.
+    if not failures and (
+        validation.firmware["stress"].mismatching_bits or validation.bench.mismatching_bits
+    ):
+        failures.append(f"trigger or bench, {io_type}: {kept[-1]}")
+    return len(kept), failures
+
+
+def check_designs(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
+    drawn = draw_designs(n, derandomize)
+    proofs = [
+        prove(drawn[first : first + DESIGNS_AT_ONCE], io_type, folder / str(first))
+        for first in range(0, n, DESIGNS_AT_ONCE)
+    ]
+    n_kept = sum(number for number, _ in proofs)
+    failures = [failure for _, of_project in proofs for failure in of_project]
+    assert not failures, "\n".join([f"{len(failures)} of {n_kept}", *failures])
+    assert len(drawn) == n
+    assert n - n_kept <= MOST_REFUSED * n
+
+
+@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+def test_random_designs(io_type: str, tmp_path: Path) -> None:
+    check_designs(18, io_type, tmp_path, derandomize=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+def test_many_random_designs(io_type: str, tmp_path: Path) -> None:
+    check_designs(180, io_type, tmp_path, derandomize=False)
