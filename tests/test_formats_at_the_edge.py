@@ -25,10 +25,6 @@ from keras_ae.precision import FixedPoint, quantizer_format
 def test_unsigned_quantizer_of_qkeras(form: str) -> None:
     # QKeras' quantized_relu fails for negative integer bits, and overflows from 31 bits on.
     expected = FixedPointFormat.parse(form)
-    if expected.fractional < 1:
-        with pytest.raises(ValueError, match="at least one bit behind the point"):
-            FixedPoint(activation=form)
-        return
     layer = FixedPoint(activation=form).relu("relu")
     assert quantizer_format(layer.activation) == expected
     # Few enough bits for float32, from below zero to beyond the format's end.
