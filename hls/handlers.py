@@ -159,15 +159,18 @@ _shrink = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
 def _(node: FixedPointQuantizer) -> Bits:
     """hls4ml 1.3.0 drops the last bits of a format that its input lacks.
 
-    But the largest value, which stands for all above, has them.
+    But the largest value, which stands for all above, has them. And where none are left, of a
+    format whose largest value is below its input's last bit, hls4ml takes zero for the result and
+    another format for the quantizer.
     """
-    signed, width, integer = (int(np.max(mask)) for mask in node.mask_kbi)
+    asked_for = node.mask_kbi
+    signed, width, integer = (int(np.max(mask)) for mask in asked_for)
     k, i, f = _shrink(node)
     _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])
     if np.any(arriving > integer - signed):
-        shrunk_k, _, shrunk_i = node.mask_kbi
-        f = np.full_like(f, width - integer)
-        node.mask_kbi = shrunk_k, shrunk_i + np.int16(width - integer), shrunk_i
+        node.mask_kbi = asked_for
+        whole = signed, integer - signed, width - integer
+        k, i, f = (np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
     return k, i, f
 
 

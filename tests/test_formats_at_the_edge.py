@@ -15,6 +15,7 @@ from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec
+from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
@@ -85,6 +86,22 @@ def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
     events = stress_events(precision.input, (3,), 200, seed=1)
     graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
     assert not ExactGraph(graph).trace(events)["encoder_relu_1"].any()
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0
+    assert len(np.unique(validation.outputs["stress"].score)) > 10
+
+
+def test_numbers_beyond_a_format_that_ends_below_their_last_bit(tmp_path: Path) -> None:
+    # Integers, for a format within +-1/16: all but zero saturate. hls4ml's pass saw only zeros, and
+    # rounded to another format.
+    precision = FixedPoint(input="fixed<4,-3>")
+    spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(2,), latent_dim=2)
+    model = build_autoencoder("plain", spec, precision)
+    units = HardwareUnits().format
+    events = stress_events(units, (N_FEATURES,), 200, seed=1)
+    scaler = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+    graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1, scaler, units)
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0
