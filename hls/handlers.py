@@ -19,19 +19,16 @@ from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
 
 import hls.nodes  # noqa: F401  registers the node
 from hls.grid import Grid
-from hls.layers import (
-    AboveThreshold,
+from hls.layers import AboveThreshold, LogicLayer, LookupTable, ScaleObjects
+from hls.operations import QuantizedWeights
+from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,
-    LogicLayer,
-    LookupTable,
     NormalizedNorm,
-    ScaleObjects,
     SquaredError,
     SquaredNorm,
     Total,
 )
-from hls.operations import QuantizedWeights
 from keras_ae.precision import quantizer_format
 
 
@@ -176,7 +173,7 @@ def _(node: FixedPointQuantizer) -> Bits:
 
 class LogicHandler(KerasV3LayerHandler):
     handles = tuple(
-        f"hls.layers.{kind.__name__}"
+        f"{kind.__module__}.{kind.__name__}"
         for kind in (
             ScaleObjects,
             LookupTable,

@@ -15,20 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from hls.exact import ExactGraph, TriggerOutput
-from hls.layers import (
-    AboveThreshold,
+from hls.layers import AboveThreshold, HardwareInput, LookupTable, ScaleObjects
+from hls.operations import producers
+from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,
-    HardwareInput,
-    LookupTable,
     NormalizedNorm,
-    ScaleObjects,
     ScoreLayer,
     SquaredError,
     SquaredNorm,
     Total,
 )
-from hls.operations import producers
 from hls.settings import ERROR_SCORES, LATENT_SCORES
 from keras_ae.batches import map_batches
 from keras_ae.data.scaling import L1Scaler

@@ -17,9 +17,10 @@ import hls.convert
 from hls.check import check_graph, check_model, require_none
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
-from hls.layers import AboveThreshold, HardwareInput, LookupTable, SquaredNorm
+from hls.layers import AboveThreshold, HardwareInput, LookupTable
 from hls.operations import QuantizedWeights, exact_operation
 from hls.refusal import Refusal
+from hls.score_layers import SquaredNorm
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project

@@ -13,8 +13,9 @@ import qkeras
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
-from hls.layers import AboveThreshold, HardwareInput, SquaredNorm
+from hls.layers import AboveThreshold, HardwareInput
 from hls.operations import exact_operation
+from hls.score_layers import SquaredNorm
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events, validate_project

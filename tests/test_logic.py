@@ -11,19 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hls.grid import Grid
-from hls.layers import (
-    TABLE_FUNCTIONS,
-    AboveThreshold,
+from hls.layers import TABLE_FUNCTIONS, AboveThreshold, LogicLayer, LookupTable
+from hls.logic import trace_logic
+from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,
-    LogicLayer,
-    LookupTable,
     NormalizedNorm,
     SquaredError,
     SquaredNorm,
     Total,
 )
-from hls.logic import trace_logic
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 
