@@ -154,20 +154,27 @@ _shrink = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
 
 @bit_exact._produce_kif.register
 def _(node: FixedPointQuantizer) -> Bits:
-    """hls4ml 1.3.0 drops the last bits of a format that its input lacks.
+    """The format that quantizes alike: the one asked for, or without bits that stay empty.
 
-    But the largest value, which stands for all above, has them. And where none are left, of a
-    format whose largest value is below its input's last bit, hls4ml takes zero for the result and
-    another format for the quantizer.
+    hls4ml 1.3.0 finds the bits of each element, but makes one format of the largest width and the
+    most integer bits, which may be of different elements. Where the input overflows it drops last
+    bits that only the largest value has, or takes the result for zero.
     """
     asked_for = node.mask_kbi
     signed, width, integer = (int(np.max(mask)) for mask in asked_for)
     k, i, f = _shrink(node)
     _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])
+    not_zero = k + i + f > 0
     if np.any(arriving > integer - signed):
+        # It saturates.
         node.mask_kbi = asked_for
         whole = signed, integer - signed, width - integer
         k, i, f = (np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
+    elif np.any(not_zero):
+        most = [int(np.max(part[not_zero])) for part in (k, i, f)]
+        node.mask_kbi = tuple(
+            np.full_like(asked_for[0], value) for value in (most[0], sum(most), sum(most[:2]))
+        )
     return k, i, f
 
 

@@ -106,3 +106,21 @@ def test_numbers_beyond_a_format_that_ends_below_their_last_bit(tmp_path: Path) 
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0
     assert len(np.unique(validation.outputs["stress"].score)) > 10
+
+
+def test_elements_of_different_bits_behind_one_quantizer(tmp_path: Path) -> None:
+    # One code needs 9 fractional bits, the other an integer bit more, both 9 bits in all: hls4ml
+    # made it 9 bits for both together.
+    precision = FixedPoint(
+        input="fixed<8,6>", weight="fixed<5,-2>", bias="fixed<6,1>", latent="fixed<17,5>"
+    )
+    spec = ArchitectureSpec(input_dim=3, hidden_dims=(), latent_dim=2)
+    model = build_autoencoder("plain", spec, precision)
+    kernel = np.array([[-(2.0**-7), 2.0**-6], [0, 0], [0, 0]])
+    model.encoder.get_layer("latent_mean").set_weights([kernel, np.array([0.15625, -0.0625])])
+    events = stress_events(precision.input, (3,), 200, seed=1)
+    graph = build_trigger_graph(model, ["squared_latent_norm"], (events,), 0.1)
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0
+    assert len(np.unique(validation.outputs["stress"].score)) > 10
