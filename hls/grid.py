@@ -42,11 +42,8 @@ class Grid:
 
     @property
     def kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sign bit, integer bits without the sign and fractional bits that hold every value.
-
-        Never fewer than none behind the point: the open ap_types print such numbers wrongly.
-        """
-        fractional = np.maximum(np.rint(-np.log2(self.step)).astype(int), 0)
+        """Sign bit, integer bits without the sign and fractional bits that hold every value."""
+        fractional = np.rint(-np.log2(self.step)).astype(int)
         signed = (self.low < 0).astype(int)
         # The largest magnitude, where -2^i needs no more integer bits than 2^i - step.
         reach = np.maximum(self.high + self.step, -self.low)

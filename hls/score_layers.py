@@ -38,9 +38,7 @@ class ScoreLayer(LogicLayer):
 
     def grid(self, *inputs: Grid) -> Grid:
         step, high = self.largest_term(*inputs)
-        return Grid(
-            np.array([np.min(step)]), np.zeros(1), np.array([np.sum(high)]), float(np.sum(high))
-        )
+        return Grid(_last_bit(step), np.zeros(1), np.array([np.sum(high)]), float(np.sum(high)))
 
 
 @keras.saving.register_keras_serializable("hls")
@@ -55,7 +53,7 @@ class Total(ScoreLayer):
         # With zero among the terms: then no partial sum is beyond the lowest and highest score.
         low, high = np.minimum(x.low, 0).sum(), np.maximum(x.high, 0).sum()
         largest = np.maximum(-x.low, x.high).sum()
-        return Grid(np.array([x.step.min()]), np.array([low]), np.array([high]), float(largest))
+        return Grid(_last_bit(x.step), np.array([low]), np.array([high]), float(largest))
 
     def trace(self, *inputs: Any) -> Any:
         (x,) = inputs
@@ -175,3 +173,8 @@ class AbsoluteError(_ErrorLayer):
             for difference in self._differences(*inputs)
         ]
         return np.sum(type(inputs[0])(np.array(absolutes)), keepdims=True)
+
+
+def _last_bit(step: np.ndarray) -> np.ndarray:
+    """Of a score whose terms have `step`; 1 at most: ap_types print coarser numbers wrongly."""
+    return np.array([min(float(np.min(step)), 1.0)])
