@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from hls.exact import TriggerOutput
+from hls.layers import LookupTable
 from keras_ae.batches import map_batches
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
@@ -38,10 +40,16 @@ class LayerError:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Scores by level and sample ("background" and signals), and errors by layer."""
+    """Scores by level and sample ("background" and signals), and errors by layer.
+
+    `scores` are the deciding ones; `other_scores` by name those given out beside them. `tables`
+    stand in firmware for functions.
+    """
 
     scores: Mapping[str, ScoresBySample]
+    other_scores: Mapping[str, Mapping[str, ScoresBySample]]
     layers: tuple[LayerError, ...]
+    tables: tuple[LookupTable, ...]
 
     def as_dict(self, threshold: float) -> dict[str, Any]:
         """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample."""
@@ -59,42 +67,69 @@ class Fidelity:
                 }
                 for level, samples in self.scores.items()
             },
+            "other_scores": {
+                score: {level: separation(samples) for level, samples in levels.items()}
+                for score, levels in self.other_scores.items()
+            },
+            "tables": [
+                {
+                    "layer": table.name,
+                    "function": table.function,
+                    "entries": len(table.entries),
+                    "format": str(table.output_format),
+                    "max_error": table.max_error,
+                }
+                for table in self.tables
+            ],
             "layers": [asdict(error) for error in self.layers],
         }
 
 
-def measure_fidelity(run: Run, data: Dataset, firmware: ScoresBySample) -> Fidelity:
-    """Of a run whose firmware gave these scores for the test background and the signals.
+def measure_fidelity(
+    run: Run, data: Dataset, graph: keras.Model, firmware: Mapping[str, TriggerOutput]
+) -> Fidelity:
+    """Of a run whose firmware, made of `graph`, gave this for the test background and the signals.
 
     Levels are `float`, `post_training`, `quantized` and `firmware`, before them a student's
     `teacher`.
     """
-    models = evaluated_models(run)
-    experiment, names = run.experiment, {}
+    models, experiment = evaluated_models(run), run.experiment
+    methods = {level: level for level in ("float", "post_training", "quantized")}
     if experiment.student is not None:
-        names = {"teacher": ("float", experiment.trigger.score)}
-    own = {"float": "float" if experiment.student is None else "student"}
-    for level in ("float", "post_training", "quantized"):
-        names[level] = own.get(level, level), experiment.deciding_score
+        methods = {"teacher": "float", **methods, "float": "student"}
     inputs = {
         precision: {
             name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
         }
         for precision in ("float", "quantized")
     }
-    scores: dict[str, ScoresBySample] = {
+    found = {
         level: {
-            name: sample_scores(models[method], x)[score]
-            for name, x in inputs["quantized" if method in IN_FIXED_POINT else "float"].items()
+            sample: sample_scores(models[method], x)
+            for sample, x in inputs["quantized" if method in IN_FIXED_POINT else "float"].items()
         }
-        for level, (method, score) in names.items()
+        for level, method in methods.items()
     }
+    found["firmware"] = {sample: output.scores for sample, output in firmware.items()}
+
+    def by_level(score: str) -> dict[str, ScoresBySample]:
+        return {
+            level: {
+                sample: scores[experiment.trigger.score if level == "teacher" else score]
+                for sample, scores in samples.items()
+            }
+            for level, samples in found.items()
+        }
+
+    deciding, *others = firmware["background"].scores
     layers = layer_errors(
-        models[names["float"][0]],
+        models[methods["float"]],
         models["quantized"],
         *(_first_events(inputs[precision]["background"]) for precision in ("float", "quantized")),
     )
-    return Fidelity({**scores, "firmware": firmware}, layers)
+    tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
+    other_scores = {score: by_level(score) for score in others}
+    return Fidelity(by_level(deciding), other_scores, layers, tables)
 
 
 def layer_errors(

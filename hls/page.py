@@ -23,14 +23,13 @@ _LABELS = {
 }
 
 
-def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables: list[str]) -> str:
+def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity) -> str:
     """The page of a validated run.
 
     Args:
         run: of which the settings are shown.
         report: content of `validation.json`.
         fidelity: of which the figures are drawn.
-        tables: names of the tables in the trigger graph.
     """
     trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
     rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
@@ -69,7 +68,6 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity, tables:
         rated=rated,
         fprs=_measurable_rates(report),
         labels=_LABELS,
-        tables=tables,
         figure=figure,
     )
 

@@ -13,7 +13,6 @@ from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
-from hls.layers import LookupTable
 from hls.operations import producers
 from hls.page import render_page
 from hls.refusal import Refusal
@@ -134,8 +133,8 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     samples = _samples(run, data, graph, event_files, n_events)
     validation = validate_project(graph, run.firmware_folder, samples)
     tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
-    firmware = {name: validation.outputs[sample].score for name, sample in tested.items()}
-    fidelity = measure_fidelity(run, data, firmware)
+    firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
+    fidelity = measure_fidelity(run, data, graph, firmware)
     trigger = read_json(run.trigger_path, "threshold")
     report = {
         "events": validation.events,
@@ -143,8 +142,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         "comparisons": validation.as_dict(),
         **fidelity.as_dict(trigger["threshold"]),
     }
-    tables = [layer.function for layer in graph.layers if isinstance(layer, LookupTable)]
-    write_text(run.fidelity_page_path, render_page(run, report, fidelity, tables))
+    write_text(run.fidelity_page_path, render_page(run, report, fidelity))
     write_json(run.validation_path, report)
     return validation
 
