@@ -16,6 +16,7 @@ from hls4ml.converters.keras_v3.conv import ConvHandler
 from hls4ml.model.layers import ZeroPadding2D
 from hls4ml.model.optimizer.passes import bit_exact
 from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
+from hls4ml.utils import qinterval
 
 import hls.nodes  # noqa: F401  registers the node
 from hls.grid import Grid
@@ -148,6 +149,20 @@ def _(node: ZeroPadding2D) -> Bits:
     k, i, f = (np.pad(bits, padding) for bits in bit_exact.get_input_kifs(node)[0])
     return k, i, f
 
+
+def fractional_bits(constants: np.ndarray) -> np.ndarray:
+    """How many bits behind the point each constant needs; -31 for zero, and at the least.
+
+    hls4ml 1.3.0 looks no further than 32, and truncates weights and thresholds that have more.
+    """
+    mantissa, exponent = np.frexp(np.abs(np.asarray(constants, np.float64)))
+    units = (mantissa * 2.0**53).astype(np.int64)
+    last = np.frexp((units & -units).astype(np.float64))[1] - 1
+    bits: np.ndarray = np.where(units == 0, -31, np.maximum(53 - exponent - last, -31))
+    return bits.astype(np.int16)
+
+
+qinterval._minimal_f = fractional_bits
 
 _shrink = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
 

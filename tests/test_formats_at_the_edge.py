@@ -10,6 +10,7 @@ import pytest
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
+from hls.handlers import fractional_bits
 from hls.layers import AboveThreshold, HardwareInput, LookupTable
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
@@ -124,3 +125,23 @@ def test_elements_of_different_bits_behind_one_quantizer(tmp_path: Path) -> None
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0
     assert len(np.unique(validation.outputs["stress"].score)) > 10
+
+
+def test_constants_of_any_number_of_fractional_bits() -> None:
+    constants = np.array([0.0, 1.0, -0.75, 6.0, 2.0**-40, -3 * 2.0**-35, 1 + 2.0**-50, 2.0**40])
+    np.testing.assert_array_equal(fractional_bits(constants), [-31, 0, 2, -1, 40, 35, 50, -31])
+
+
+def test_threshold_of_more_than_32_fractional_bits(tmp_path: Path) -> None:
+    # hls4ml cut it off there: the event at the threshold was above it.
+    precision = FixedPoint(input="fixed<20,2>", reconstruction="fixed<8,2>")
+    model = build_autoencoder(
+        "plain", ArchitectureSpec(input_dim=3, hidden_dims=(), latent_dim=2), precision
+    )
+    events = stress_events(precision.input, (3,), 300, seed=1)
+    graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1)
+    threshold = graph.get_layer("trigger").threshold
+    assert threshold % 2.0**-32 and (ExactGraph(graph).evaluate(events).score == threshold).any()
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.mismatching_bits == 0
