@@ -13,6 +13,7 @@ import keras
 from hls.backends import BACKENDS
 from hls.interface import Interface, Port
 from hls.layers import ScaleObjects
+from hls.operations import producers
 from hls.settings import FirmwareSettings
 from keras_ae import __version__
 from keras_ae.data.l1 import OBJECT_CLASSES
@@ -86,7 +87,7 @@ def _facts(
     graph: keras.Model, interface: Interface, settings: FirmwareSettings, origin: Origin | None
 ) -> list[tuple[str, str]]:
     """What the project is, in pairs of a name and a value."""
-    decision = graph.get_layer("trigger")
+    decision = graph.get_layer(producers(graph.outputs)[-1])
     scores = [f"`{port.name}`" for port in interface.outputs[:-1]]
     threshold = f"{decision.threshold!r}"
     if decision.from_input:

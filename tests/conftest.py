@@ -35,6 +35,7 @@ def small_experiment() -> dict[str, Any]:
     content = yaml.safe_load((CONFIGS / "l1_vae.yaml").read_text(encoding="utf-8"))
     content["data"]["max_events"] = 3000
     content["trigger"]["target_fpr"] = 0.05
+    content["architecture"]["hidden_dims"] = [16, 8]
     content["training"] |= {"epochs": 2}
     content["quantization"] |= {"epochs": 1}
     return content

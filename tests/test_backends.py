@@ -38,9 +38,9 @@ def events() -> np.ndarray:
     ("backend", "io_type", "threshold"),
     [
         ("Quartus", "io_parallel", "constant"),
-        ("Quartus", "io_stream", "input"),
-        ("Catapult", "io_parallel", "constant"),
-        ("Catapult", "io_stream", "input"),
+        ("Catapult", "io_parallel", "input"),
+        pytest.param("Quartus", "io_stream", "input", marks=pytest.mark.slow),
+        pytest.param("Catapult", "io_stream", "input", marks=pytest.mark.slow),
     ],
 )
 def test_every_bit(

@@ -74,7 +74,7 @@ def test_whole_chain(finished_run: Path) -> None:
         "training_quantized.png",
     }
     readme = (finished_run / "firmware" / "README.md").read_text()
-    assert "| model | l1_vae: variational autoencoder 57-32-16-3 |" in readme
+    assert "| model | l1_vae: variational autoencoder 57-16-8-3 |" in readme
     assert "1 is 0.5 GeV in pt" in readme
     assert not list(finished_run.rglob("*writing*"))
     assert not list(finished_run.glob("checkpoint*"))

@@ -52,7 +52,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("precision.weight", "int8", r"precision.weight: precision must be 'fixed<W,I>'"),
         ("precision.weight", 8, r"precision.weight: precision must be 'fixed<W,I>' .* got 8"),
         ("precision.latent", "ufixed<8,3>", "precision: format of latent must be fixed"),
-        ("precision.latent", "fixed<4,4>", "precision: format of latent must have at least one"),
+        ("precision.latent", "fixed<1,0>", "precision: format of latent must have at least 2 bits"),
         ("objective.kind", "magic", "objective.kind must be one of plain, linear, .*, got 'magic'"),
         ("objective", {}, "objective.kind must be one of plain, .*, got none"),
         ("objective", 3, "objective must be a mapping of keys, got 3"),

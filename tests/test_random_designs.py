@@ -31,7 +31,7 @@ from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
 
 N_EVENTS = 300
-DESIGNS_AT_ONCE = 18
+DESIGNS_AT_ONCE = 15
 #: Why a design may be refused, and how many at most.
 REASONS = (r"must stay within 2\^53 units", "must have at most 12 bits")
 MOST_REFUSED = 0.15
@@ -267,7 +267,7 @@ def check_designs(n: int, io_type: str, folder: Path, derandomize: bool) -> None
 
 @pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
 def test_random_designs(io_type: str, tmp_path: Path) -> None:
-    check_designs(18, io_type, tmp_path, derandomize=True)
+    check_designs(15, io_type, tmp_path, derandomize=True)
 
 
 @pytest.mark.slow

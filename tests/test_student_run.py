@@ -115,7 +115,7 @@ def test_summary_says_what_is_lost(finished: Run, capsys: pytest.CaptureFixture[
     lost = read_json(finished.metrics_path)["methods"]["float/reconstruction_error"]["A -> 4l"]
     lost = (
         lost["auc"]
-        - read_json(finished.validation_path)["firmware"]["separation"]["A -> 4l"]["auc"]
+        - read_json(finished.validation_path)["levels"]["firmware"]["separation"]["A -> 4l"]["auc"]
     )
     assert float(shown["lost"]) == pytest.approx(lost, abs=5.1e-4)
 
