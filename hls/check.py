@@ -18,6 +18,7 @@ from hls.refusal import Refusal
 from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
 from keras_ae.precision import quantizer_format
@@ -65,9 +66,15 @@ def check_graph(graph: keras.Model, settings: FirmwareSettings) -> list[Refusal]
 
 
 def require_none(refusals: Sequence[Refusal]) -> None:
-    """Raise the first of `refusals`, if there is one."""
-    if refusals:
+    """Raise the first of `refusals`, if there is one, and say how many there are.
+
+    Raises:
+        InputError: what `keras-ae check` shows line by line.
+    """
+    if len(refusals) == 1:
         raise refusals[0]
+    if refusals:
+        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")
 
 
 def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
@@ -105,22 +112,30 @@ def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterato
                 layer.name,
                 f"weights must be <= {MAX_UNROLLED} for strategy 'latency'",
                 n_weights,
-                f"choose {' or '.join(map(repr, others))}",
+                f"choose firmware.strategy {' or '.join(map(repr, others))}",
             )
 
 
 def _registered_arrays(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    if settings.io_type != "io_parallel":
-        return
+    """In io_parallel every array is parted into registers, in io_stream those of dense layers."""
     for layer in graph.layers:
         n_values = math.prod(layer.output.shape[1:])
-        if n_values > MAX_UNROLLED:
+        if settings.io_type == "io_parallel" and n_values > MAX_UNROLLED:
             yield Refusal(
                 layer.name,
                 f"values of an event must be <= {MAX_UNROLLED} for io_type 'io_parallel'",
                 n_values,
-                "choose 'io_stream'",
+                "choose firmware.io_type 'io_stream'",
             )
+        elif settings.io_type == "io_stream" and type(layer).__name__ == "QDense":
+            n_values = max(layer.kernel.shape)
+            if n_values > MAX_UNROLLED:
+                yield Refusal(
+                    layer.name,
+                    f"inputs and outputs of a dense layer must be <= {MAX_UNROLLED}",
+                    n_values,
+                    "pool before it, or use fewer units",
+                )
 
 
 def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
@@ -131,7 +146,14 @@ def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterato
         if kinds[layer.name] != _QUANTIZER:
             continue
         (source,) = _sources(layer)
-        if kinds[source] == _QUANTIZER:
+        if source in producers(graph.outputs):
+            yield Refusal(
+                layer.name,
+                f"a quantizer must not stand behind '{source}', an output of the graph",
+                "one",
+                "let the output be the quantized values",
+            )
+        elif kinds[source] == _QUANTIZER:
             yield Refusal(
                 layer.name,
                 "a quantizer must not follow another",

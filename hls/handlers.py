@@ -187,6 +187,8 @@ def _(node: FixedPointQuantizer) -> Bits:
         k, i, f = (np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
     elif np.any(not_zero):
         most = [int(np.max(part[not_zero])) for part in (k, i, f)]
+        # One bit of ac_fixed is two bits to hls4ml, which round elsewhere.
+        most[1] += sum(most) == 1 and most[1] < integer - signed
         node.mask_kbi = tuple(
             np.full_like(asked_for[0], value) for value in (most[0], sum(most), sum(most[:2]))
         )

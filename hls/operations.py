@@ -46,6 +46,10 @@ def exact_operation(layer: keras.Layer) -> Operation:
         Refusal: a layer, or an option of one, without an exact form.
     """
     kind = type(layer).__name__
+    for option, expected in _OPTIONS.get(kind, {}).items():
+        if getattr(layer, option) != expected:
+            found = repr(getattr(layer, option))
+            raise Refusal(layer.name, f"{option} must be {expected!r}", found, "set it so")
     if isinstance(layer, LogicLayer):
         operation = Operation(layer.exact, _declared_grid(layer), layer.in_float32)
     elif kind in _OPERATIONS:
@@ -126,7 +130,7 @@ def _exact_format(layer: keras.Layer, role: str, quantizer: Any) -> FixedPointFo
             layer.name,
             f"quantizer of its {role} must be {EXACT_QUANTIZERS}",
             quantizer,
-            "only these round to a fixed-point format",
+            "use quantized_bits(bits, integer, alpha=1)",
         ) from None
 
 
@@ -143,16 +147,9 @@ def _dense(layer: keras.Layer) -> Operation:
 
 def _convolution(layer: keras.Layer) -> Operation:
     """Stride 1, channels last; padded to the same size, or not."""
-    for option, value, found in (
-        ("strides", (1, 1), tuple(layer.strides)),
-        ("dilation_rate", (1, 1), tuple(layer.dilation_rate)),
-        ("groups", 1, layer.groups),
-        ("data_format", "channels_last", layer.data_format),
-    ):
-        if found != value:
-            raise Refusal(
-                layer.name, f"{option} must be {value!r}", repr(found), "let a pooling layer follow"
-            )
+    if tuple(layer.strides) != (1, 1):
+        found = repr(tuple(layer.strides))
+        raise Refusal(layer.name, "strides must be (1, 1)", found, "let a pooling layer follow")
     weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
     height, width, _, n_filters = weights.kernel.shape
     rows, columns, _ = shape
@@ -299,6 +296,19 @@ _OPERATIONS: dict[str, Callable[[keras.Layer], Operation]] = {
     "AveragePooling2D": _average_pooling,
     "UpSampling2D": _upsampling,
     "ZeroPadding2D": _zero_padding,
+}
+
+_LAST: dict[str, object] = {"data_format": "channels_last"}
+
+#: Options of Keras' layers that the reference takes for granted.
+_OPTIONS: dict[str, dict[str, object]] = {
+    "Flatten": _LAST,
+    "MaxPooling2D": _LAST,
+    "AveragePooling2D": _LAST,
+    "ZeroPadding2D": _LAST,
+    "UpSampling2D": {"interpolation": "nearest", **_LAST},
+    "Concatenate": {"axis": -1},
+    "QConv2D": {"groups": 1, "dilation_rate": (1, 1), **_LAST},
 }
 
 #: What stands for a layer that has no exact form, by its kind.

@@ -31,7 +31,9 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity) -> str:
         report: content of `validation.json`.
         fidelity: of which the figures are drawn.
     """
-    trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+    trigger = read_json(
+        run.trigger_path, "score", "score_format", "threshold", "target_fpr", "input_rate_khz"
+    )
     rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
     signals = [name for name in fidelity.scores["firmware"] if name != "background"]
     layers = fidelity.layers

@@ -41,6 +41,11 @@ def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subjec
             )
         return
     spec = experiment.architecture
+    if len({experiment.trigger.score, *settings.scores}) <= len(settings.scores):
+        raise InputError(
+            f"{subject}: firmware.scores must name each once, and not trigger.score, "
+            f"'{experiment.trigger.score}', got {', '.join(settings.scores)}"
+        )
     scores = [
         name for name in (*ERROR_SCORES, *LATENT_SCORES) if name in experiment.objective.scores
     ]
@@ -101,6 +106,11 @@ class FirmwareSettings(BaseModel):
             raise InputError(
                 f"part must start with one of {', '.join(backend.part_families)} for backend "
                 f"{backend.name}, got {self.part!r}"
+            )
+        if self.strategy == "distributed_arithmetic" and self.reuse_factor != 1:
+            raise InputError(
+                "reuse_factor must be 1 for strategy 'distributed_arithmetic', which has no "
+                f"multipliers to share, got {self.reuse_factor}"
             )
         if self.strategy not in backend.strategies:
             others = [b.name for b in BACKENDS.values() if self.strategy in b.strategies]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -39,6 +40,9 @@ from keras_ae.training import (
 )
 
 N_STRESS_EVENTS = 20_000
+
+#: Events of a file that are compared at once.
+_PART = 100_000
 N_BENCH_EVENTS = 1_000
 
 
@@ -132,18 +136,19 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     graph = load_keras_model(run.trigger_graph_path)
     samples = _samples(run, data, graph, event_files, n_events)
     validation = validate_project(graph, run.firmware_folder, samples)
-    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
-    firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
-    fidelity = measure_fidelity(run, data, graph, firmware)
-    trigger = read_json(run.trigger_path, "threshold")
-    report = {
+    report: dict[str, Any] = {
         "events": validation.events,
         "mismatching_bits": validation.mismatching_bits,
         "comparisons": validation.as_dict(),
-        **fidelity.as_dict(trigger["threshold"]),
     }
-    write_text(run.fidelity_page_path, render_page(run, report, fidelity))
+    # Whatever becomes of the rest.
     write_json(run.validation_path, report)
+    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
+    firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
+    fidelity = measure_fidelity(run, data, graph, firmware)
+    report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
+    write_json(run.validation_path, report)
+    write_text(run.fidelity_page_path, render_page(run, report, fidelity))
     return validation
 
 
@@ -164,7 +169,9 @@ def _samples(
     for path in event_files:
         integers = run.experiment.scaling.units.to_integers(read_l1_events(path).objects)
         n_done += len(integers)
-        yield f"file/{path}", with_threshold(graph, (integers,))
+        for first in range(0, len(integers), _PART):
+            values = integers[first : first + _PART]
+            yield f"file/{path}", with_threshold(graph, (values,))
     n_stress = max(N_STRESS_EVENTS, n_events - n_done)
     for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
         seed = run.experiment.seed + 1000 * part

@@ -289,7 +289,7 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if stage == "train" and run.experiment.firmware is not None:
+    if stage == "train" and run.experiment.firmware is not None and not run.is_finished("train"):
         from hls.check import require_none
         from hls.stages import check
 

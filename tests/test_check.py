@@ -25,6 +25,7 @@ from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
@@ -60,11 +61,37 @@ def found(graph: keras.Model, **settings: Any) -> list[tuple[str, str]]:
     return [(r.layer, str(r)) for r in check_graph(graph, FirmwareSettings(**settings))]
 
 
+@pytest.mark.parametrize(
+    ("layer", "rule"),
+    [
+        (
+            lambda: keras.layers.UpSampling2D(2, interpolation="bilinear", name="x"),
+            "interpolation must be 'nearest', got 'bilinear'",
+        ),
+        (
+            lambda: keras.layers.Flatten(data_format="channels_first", name="x"),
+            "data_format must be 'channels_last', got 'channels_first'",
+        ),
+    ],
+)
+def test_options_that_the_reference_would_ignore(layer: Callable[[], Any], rule: str) -> None:
+    made = layer()
+    x = np.arange(16, dtype=np.float32).reshape(1, 2, 4, 2)
+    in_keras = np.asarray(made(x))
+    with pytest.raises(Refusal, match=f"layer 'x': {rule}"):
+        exact_operation(made)
+    # What the reference would give.
+    plain = type(made)(**({"size": 2} if "Up" in type(made).__name__ else {}))
+    assert (np.asarray(plain(x)) != in_keras).any()
+
+
 def test_what_a_refusal_says() -> None:
     refusal = Refusal("dense_1", "weights must be <= 4096", 5000, "choose 'resource'")
     assert str(refusal) == "layer 'dense_1': weights must be <= 4096, got 5000; choose 'resource'"
     with pytest.raises(Refusal, match="dense_1"):
         require_none([refusal])
+    with pytest.raises(InputError, match=r"'dense_1': .* \(and 1 more, see keras-ae check\)"):
+        require_none([refusal, refusal])
     require_none([])
 
 
@@ -201,12 +228,16 @@ def test_transposed_convolution() -> None:
     assert refusal.layer == "decoder_conv_1" and "use upsampling 'upsample'" in refusal.remedy
 
 
+def graph_input(x: Any) -> Any:
+    return keras.layers.UpSampling2D(33, name="u")(x)
+
+
 class TestSynthesis:
     def test_unrolled_weights(self, tmp_path: Path) -> None:
         graph = trigger(lambda x: dense(1025, "d")(x))
         message = (
             "layer 'd': weights must be <= 4096 for strategy 'latency', got 4100; choose "
-            "'resource' or 'distributed_arithmetic'"
+            "firmware.strategy 'resource' or 'distributed_arithmetic'"
         )
         assert found(graph) == [("d", message)]
         assert found(graph, strategy="resource") == []
@@ -227,9 +258,13 @@ class TestSynthesis:
         assert refusals[0] == (
             "u",
             "layer 'u': values of an event must be <= 4096 for io_type 'io_parallel', got 4356; "
-            "choose 'io_stream'",
+            "choose firmware.io_type 'io_stream'",
         )
         assert found(graph, io_type="io_stream") == []
+        # In streams, too, a dense layer holds its inputs in registers.
+        flat = trigger(lambda x: dense(1, "d")(keras.layers.Flatten()(graph_input(x))), (2, 2, 1))
+        (refusal,) = found(flat, io_type="io_stream", strategy="resource")
+        assert "inputs and outputs of a dense layer must be <= 4096, got 4356" in refusal[1]
         # The limit that the emitted project sets for what HLS may part into registers.
         small = trigger(lambda x: dense(2, "d")(x))
         convert_trigger_graph(small, tmp_path / "firmware", FirmwareSettings())
@@ -237,6 +272,12 @@ class TestSynthesis:
 
 
 class TestQuantizers:
+    def test_behind_an_output(self) -> None:
+        graph = trigger(lambda x: dense(3, "d")(x))
+        tapped = keras.Model(graph.inputs, [graph.get_layer("d").output, *graph.outputs])
+        ((name, message),) = found(tapped)
+        assert name == "last" and "must not stand behind 'd', an output of the graph" in message
+
     def test_after_another(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         graph = trigger(
             lambda x: quantizer(4, 3, "coarse")(quantizer(6, 3, "fine")(dense(3, "d")(x)))

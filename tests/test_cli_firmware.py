@@ -41,7 +41,9 @@ class TestCheck:
             "decoder_dense_2",
             "reconstruction",
         ]
-        assert lines[0].endswith("got 4560; choose 'resource' or 'distributed_arithmetic'")
+        assert lines[0].endswith(
+            "got 4560; choose firmware.strategy 'resource' or 'distributed_arithmetic'"
+        )
 
     def test_before_training(
         self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path

@@ -181,6 +181,7 @@ def test_beta_of_an_objective_without_it(
             "trigger.score must be 'reconstruction_error' or",
         ),
         ({"firmware": {"scores": ["latent_norm"]}}, "firmware.scores must be 'reconstruction_err"),
+        ({"firmware": {"scores": ["reconstruction_error"]}}, "firmware.scores must name each once"),
         (
             {"architecture": {"latent_activation": "sigmoid"}},
             "architecture.latent_activation must be 'linear' or 'relu' for firmware, got 'sigmoid'",

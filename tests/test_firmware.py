@@ -512,6 +512,10 @@ class TestRefusals:
             ({"io_type": "io_serial"}, "Input should be 'io_parallel' or 'io_stream'"),
             ({"threshold": "later"}, "Input should be 'constant' or 'input'"),
             ({"table_error": 0.0}, "greater than 0"),
+            (
+                {"strategy": "distributed_arithmetic", "reuse_factor": 2},
+                "reuse_factor must be 1 for strategy 'distributed_arithmetic'.*, got 2",
+            ),
             ({"clock_ns": 0.0}, "greater than 0"),
             ({"clock": 5.0}, "Extra inputs are not permitted"),
         ],

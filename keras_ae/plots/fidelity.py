@@ -42,7 +42,8 @@ def score_scatter(
     for name, (x, y) in shown.items():
         axes.scatter(x, y, s=4, label=name, rasterized=True)
     values = np.concatenate([part for pair in shown.values() for part in pair])
-    low, high = float(values.min()), float(np.quantile(values, 0.995))
+    low = float(values.min())
+    high = max(float(np.quantile(values, 0.995)), 1.1 * threshold, low + 1e-6)
     axes.plot([low, high], [low, high], color="gray", linewidth=0.8)
     axes.axhline(threshold, color="black", linestyle="--", linewidth=0.8, label="threshold")
     if low > 0:
