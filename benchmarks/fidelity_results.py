@@ -1,4 +1,4 @@
-"""The README's table of fidelity, from the `validation.json` of validated runs.
+"""A table of fidelity, from the `validation.json` of validated runs.
 
 `make results` makes the runs and writes benchmarks/fidelity_results.md.
 """
