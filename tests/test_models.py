@@ -329,7 +329,7 @@ def test_weights_that_saturate_are_named(experiment_content: dict[str, Any]) -> 
     kernel, bias = layer.get_weights()
     kernel[0, :2] = 100.0
     layer.set_weights([kernel, bias])
-    message = "2 of 512 weights of layer 'encoder_dense_2' saturate in .*, the largest is 100"
+    message = "2 of 128 weights of layer 'encoder_dense_2' saturate in .*, the largest is 100"
     with pytest.warns(UserWarning, match=message):
         quantize_model(model, experiment)
 
