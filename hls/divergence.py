@@ -11,7 +11,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +21,22 @@ import numpy as np
 from hls.convert import PROJECT_NAME
 from hls.csim import Simulation
 from hls.exact import ExactGraph
+from hls.interface import read_interface
 from hls.operations import producers
 from keras_ae.batches import map_batches
 from keras_ae.fixed_point import FixedPointFormat
 
 _HEADER = Path(__file__).parent / "templates" / "trace.h"
 
-#: Of an array or a stream; and the call of a layer with its name behind it.
-_DECLARATION = re.compile(r"^ *(?:hls::stream<\w+>|\w+_t) (\w+)(?:\[.*\]|\(.*\));", re.MULTILINE)
-_CALL = re.compile(r"^( *)nnet::\w+<.*>\((.*)\); // (\w+)$", re.MULTILINE)
+#: Of an array or a stream; the arguments of the top function; the call of a layer, which gives
+#: numbers of the last type, with the layer's name behind it for AMD's and Siemens' tools.
+_DECLARATION = re.compile(
+    r"^ *(?:static )?(?:(?:hls::stream|stream|ac_channel)<\w+>|\w+_t) (\w+)[^;\n]*;", re.MULTILINE
+)
+_SIGNATURE = re.compile(rf"{PROJECT_NAME}\)?\(([^{{}}]*)\) \{{")
+_CALL = re.compile(r"^( *)nnet::(\w+)<.*?(\w+)_t, \w+>\((.*)\);(?: // (\w+))?$", re.MULTILINE)
+#: hls4ml's helpers, which are no layers.
+_COPIES = ("clone_stream", "repack_stream")
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,7 @@ def firmware_divergence(
 ) -> Divergence | None:
     """Where the project in `folder` first differs from the reference.
 
-    None where it does not, or where its C++ is not in AMD's words: of Quartus and Catapult only the
-    outputs are compared.
+    None where it does not.
 
     Args:
         graph: the trigger graph that the project was made of.
@@ -99,7 +105,8 @@ def trace_project(
         records.mkdir()
         shutil.copy(_HEADER, copy / "firmware" / _HEADER.name)
         top = copy / "firmware" / f"{PROJECT_NAME}.cpp"
-        text, layers = _with_records(top.read_text(encoding="utf-8"), shapes)
+        inputs = [port.name for port in read_interface(folder).inputs]
+        text, layers = _with_records(top.read_text(encoding="utf-8"), shapes, inputs)
         # The folder is known to this copy alone.
         place = '#include "parameters.h"\n'
         include = f'{place}#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
@@ -112,22 +119,28 @@ def trace_project(
         }
 
 
-def _with_records(text: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, list[str]]:
+def _with_records(
+    text: str, shapes: Mapping[str, tuple[int, ...]], inputs: Iterable[str]
+) -> tuple[str, list[str]]:
     """The top function with a record after the call of each layer, and their names in order."""
-    signature = text[: text.index("{")]
-    declared = set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?=[,\n)])", signature))
-    declared |= set(_DECLARATION.findall(text))
+    declared = set(_DECLARATION.findall(text))
+    for signature in _SIGNATURE.findall(text):
+        declared |= set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?: /\*.*?\*/)?(?=\s*(?:,|$))", signature))
     # Inputs are there before the first call.
-    first_line = signature[signature.index("(") :].strip("(\n").splitlines()[0]
-    written = set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?=,)", first_line))
+    written = set(inputs)
     layers: list[str] = []
 
     def record(match: re.Match[str]) -> str:
-        indent, arguments, layer = match.groups()
-        outputs = [a for a in arguments.split(", ") if a in declared and a not in written]
+        indent, function, kind, arguments, comment = match.groups()
+        outputs = [
+            argument
+            for argument in arguments.split(", ")
+            # Intel's outputs are members of one structure.
+            if (argument in declared or argument.startswith("outputs.")) and argument not in written
+        ]
         written.update(outputs)
-        # hls4ml's helpers; and what is declared in another tool's words.
-        if layer not in shapes or not outputs:
+        layer = comment or kind
+        if function in _COPIES or layer not in shapes:
             return match[0]
         layers.append(layer)
         save = f'trace::save("{layer}", {outputs[0]}, {math.prod(shapes[layer])});'

@@ -18,7 +18,7 @@ from hls.layers import LookupTable
 from keras_ae.batches import map_batches
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
-from keras_ae.metrics import ScoresBySample, rate_interval, separation
+from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
 from keras_ae.models import ScoringModel
 from keras_ae.precision import quantizer_format
 from keras_ae.runs import Run
@@ -42,17 +42,28 @@ class LayerError:
 class Fidelity:
     """Scores by level and sample ("background" and signals), and errors by layer.
 
-    `scores` are the deciding ones; `other_scores` by name those given out beside them. `tables`
-    stand in firmware for functions.
+    `scores` are those of the score `deciding`; `other_scores` by name those given out beside it.
+    `tables` stand in firmware for functions.
     """
 
+    deciding: str
     scores: Mapping[str, ScoresBySample]
     other_scores: Mapping[str, Mapping[str, ScoresBySample]]
     layers: tuple[LayerError, ...]
     tables: tuple[LookupTable, ...]
 
     def as_dict(self, threshold: float) -> dict[str, Any]:
-        """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample."""
+        """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample.
+
+        `auc_changes` of post-training, quantized and firmware are against float on the same events;
+        `table_effects`, by score, are firmware against quantized, which has functions for tables.
+        """
+        signals = [name for name in self.scores["firmware"] if name != "background"]
+
+        def changes(new: ScoresBySample, old: ScoresBySample) -> dict[str, Any]:
+            return {signal: asdict(auc_difference(new, old, signal)) for signal in signals}
+
+        by_score = {self.deciding: self.scores, **self.other_scores}
         return {
             "levels": {
                 level: {
@@ -66,6 +77,10 @@ class Fidelity:
                     },
                 }
                 for level, samples in self.scores.items()
+            },
+            "auc_changes": {
+                level: changes(self.scores[level], self.scores["float"])
+                for level in ("post_training", "quantized", "firmware")
             },
             "other_scores": {
                 score: {level: separation(samples) for level, samples in levels.items()}
@@ -81,6 +96,12 @@ class Fidelity:
                 }
                 for table in self.tables
             ],
+            "table_effects": {
+                score: changes(levels["firmware"], levels["quantized"])
+                for score, levels in by_score.items()
+            }
+            if self.tables
+            else {},
             "layers": [asdict(error) for error in self.layers],
         }
 
@@ -129,7 +150,7 @@ def measure_fidelity(
     )
     tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
     other_scores = {score: by_level(score) for score in others}
-    return Fidelity(by_level(deciding), other_scores, layers, tables)
+    return Fidelity(deciding, by_level(deciding), other_scores, layers, tables)
 
 
 def layer_errors(

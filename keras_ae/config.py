@@ -66,9 +66,9 @@ class ScalingSettings(Section):
 class TriggerSettings(Section):
     """Which score decides, and how much background may pass.
 
-    As a fraction of it, `target_fpr`; or as a rate, `target_rate_khz` of `input_rate_khz`, the rate
-    at which events like those of the background arrive. With a student, `score` is the one that it
-    learns.
+    As a fraction of it, `target_fpr`, or as a rate, `target_rate_khz`. `input_rate_khz` is the rate
+    at which events like those of the background arrive; beside `target_fpr` it only adds rates to
+    the fidelity report. With a student, `score` is the one that it learns.
     """
 
     score: str
@@ -78,17 +78,18 @@ class TriggerSettings(Section):
 
     @model_validator(mode="after")
     def _check_target(self) -> TriggerSettings:
-        rates = self.target_rate_khz, self.input_rate_khz
-        if (self.target_fpr is None) == (rates == (None, None)):
+        if (self.target_fpr is None) == (self.target_rate_khz is None):
             raise InputError(
-                "target_fpr must be given, or target_rate_khz and input_rate_khz instead, got "
-                + ("both" if self.target_fpr else "neither")
+                "one of target_fpr and target_rate_khz must be given, got "
+                + ("neither" if self.target_fpr is None else "both")
             )
-        if self.target_fpr is None and not (all(rates) and self.fpr < 1):
-            raise InputError(
-                "target_rate_khz must be below input_rate_khz, got "
-                f"{self.target_rate_khz} and {self.input_rate_khz}"
-            )
+        if self.target_rate_khz is not None:
+            limit = self.input_rate_khz
+            if limit is None or self.target_rate_khz >= limit:
+                raise InputError(
+                    f"target_rate_khz must be below input_rate_khz, got {self.target_rate_khz:g} "
+                    + ("and no input_rate_khz" if limit is None else f"and {limit:g}")
+                )
         return self
 
     @property

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, rankdata
+from scipy.special import expit, logit
+from scipy.stats import binomtest, norm, rankdata
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
@@ -22,33 +23,76 @@ ScoresBySample = Mapping[str, np.ndarray]
 MIN_BACKGROUND_EVENTS = 10
 
 
+#: Half-width of a 95% interval in standard errors.
+_Z = float(norm.ppf(0.975))
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its standard error."""
+    """A value, its standard error and its 95% confidence interval."""
 
     value: float
     error: float
+    low: float
+    high: float
 
 
 def roc_auc(background: np.ndarray, signal: np.ndarray) -> Estimate:
     """Area under the ROC curve: P(signal score > background score), ties counted half.
 
-    Its error is that of DeLong et al., Biometrics 44 (1988) 837, from midranks.
+    Its error is that of DeLong et al., Biometrics 44 (1988) 837, from midranks; its interval is
+    symmetric in the logit, so that it stays within [0, 1].
 
     Raises:
         InputError: an empty sample.
     """
+    background_part, signal_part = _placements(background, signal)
+    value, error = float(signal_part.mean()), _standard_error(background_part, signal_part)
+    if not 0 < value < 1:
+        return Estimate(value, error, value, value)
+    half = _Z * error / (value * (1 - value))
+    low, high = expit(logit(value) + np.array([-half, half]))
+    return Estimate(value, error, float(low), float(high))
+
+
+def auc_difference(new: ScoresBySample, old: ScoresBySample, signal: str) -> Estimate:
+    """AUC of `new` minus that of `old`, two scores of the same events.
+
+    The error is that of DeLong's paired comparison: what both scores share cancels.
+
+    Raises:
+        InputError: an empty sample, or scores of different numbers of events.
+    """
+    for name in ("background", signal):
+        if len(new[name]) != len(old[name]):
+            raise InputError(
+                f"scores of sample {name} must be of the same events, "
+                f"got {len(new[name])} and {len(old[name])}"
+            )
+    pairs = zip(
+        _placements(new["background"], new[signal]),
+        _placements(old["background"], old[signal]),
+        strict=True,
+    )
+    background_part, signal_part = (one - other for one, other in pairs)
+    value, error = float(signal_part.mean()), _standard_error(background_part, signal_part)
+    return Estimate(value, error, value - _Z * error, value + _Z * error)
+
+
+def _placements(background: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the other sample that each background event stays below, each signal beats."""
     check_not_empty(background=background, signal=signal)
     n_background, n_signal = len(background), len(signal)
     ranks = rankdata(np.concatenate([background, signal]))
-    # Fraction of the other sample that each event beats.
-    background_part = 1 - (ranks[:n_background] - rankdata(background)) / n_signal
-    signal_part = (ranks[n_background:] - rankdata(signal)) / n_background
-    variance = sum(
-        np.var(part, ddof=1) / len(part) if len(part) > 1 else 0.0
-        for part in (background_part, signal_part)
+    return (
+        1 - (ranks[:n_background] - rankdata(background)) / n_signal,
+        (ranks[n_background:] - rankdata(signal)) / n_background,
     )
-    return Estimate(float(signal_part.mean()), float(np.sqrt(variance)))
+
+
+def _standard_error(*parts: np.ndarray) -> float:
+    """Of a sum of independent means."""
+    return float(np.sqrt(sum(np.var(x, ddof=1) / len(x) if len(x) > 1 else 0.0 for x in parts)))
 
 
 def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
@@ -88,8 +132,10 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
     """Signal efficiency at a false-positive rate.
 
     Its error adds the signal's binomial one to that of the threshold, which moves with the number
-    of background events above it. None where those are fewer than `MIN_BACKGROUND_EVENTS`, because
-    the sample is small or because the score is too coarse for the rate.
+    of background events above it. So does each end of its interval, where the binomial part is
+    Wilson's and the parts are added in quadrature (Newcombe, Statistics in Medicine 17 (1998) 873,
+    method 10). None where there are fewer background events above it than `MIN_BACKGROUND_EVENTS`,
+    because the sample is small or because the score is too coarse for the rate.
 
     Raises:
         InputError: an empty sample, or a rate outside (0, 1).
@@ -99,18 +145,22 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
     n_above = int((background > threshold).sum())
     if n_above < MIN_BACKGROUND_EVENTS:
         return None
-    efficiency = float(np.mean(signal > threshold))
     ordered = np.sort(background)[::-1]
-    low, high = (
-        float(
-            np.mean(
-                signal > ordered[min(round(n_above + side * np.sqrt(n_above)), len(ordered) - 1)]
-            )
-        )
-        for side in (-1, 1)
+
+    def at_shifted_threshold(sigmas: float) -> float:
+        """TPR where as many more background events pass as their number fluctuates."""
+        place = min(round(n_above + sigmas * np.sqrt(n_above)), len(ordered) - 1)
+        return float(np.mean(signal > ordered[max(place, 0)]))
+
+    rate = rate_interval(signal > threshold)
+    binomial = rate.value * (1 - rate.value) / len(signal)
+    shift = (at_shifted_threshold(1) - at_shifted_threshold(-1)) / 2
+    return Estimate(
+        rate.value,
+        float(np.hypot(np.sqrt(binomial), shift)),
+        rate.value - float(np.hypot(rate.value - rate.low, rate.value - at_shifted_threshold(-_Z))),
+        rate.value + float(np.hypot(rate.high - rate.value, at_shifted_threshold(_Z) - rate.value)),
     )
-    binomial = efficiency * (1 - efficiency) / len(signal)
-    return Estimate(efficiency, float(np.sqrt(binomial + ((high - low) / 2) ** 2)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +184,10 @@ def rate_interval(passed: np.ndarray) -> Rate:
 
 
 def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
-    """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None."""
+    """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None.
+
+    With standard errors, and 95% intervals as [low, high].
+    """
     background = scores["background"]
     table: dict[str, dict[str, Any]] = {}
     for signal, values in scores.items():
@@ -145,7 +198,11 @@ def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
         table[signal] = {
             "auc": auc.value,
             "auc_error": auc.error,
+            "auc_interval": [auc.low, auc.high],
             "tpr": {fpr: estimate and estimate.value for fpr, estimate in tpr.items()},
             "tpr_error": {fpr: estimate and estimate.error for fpr, estimate in tpr.items()},
+            "tpr_interval": {
+                fpr: estimate and [estimate.low, estimate.high] for fpr, estimate in tpr.items()
+            },
         }
     return table

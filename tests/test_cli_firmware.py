@@ -79,6 +79,11 @@ def test_fidelity_report(finished_run: Path) -> None:
     for level in ("float", "quantized"):
         expected = metrics[f"{level}/reconstruction_error"]
         assert levels[level]["separation"] == expected
+    for level in ("post_training", "firmware"):
+        for name, change in report["auc_changes"][level].items():
+            aucs = [levels[one]["separation"][name]["auc"] for one in (level, "float")]
+            assert change["value"] == pytest.approx(aucs[0] - aucs[1])
+    assert report["tables"] == [] and report["table_effects"] == {}
     assert report["layers"][0]["layer"] == "encoder_input_format"
     assert report["comparisons"]["divergences"] == {}
 
@@ -89,7 +94,9 @@ def test_fidelity_report(finished_run: Path) -> None:
         assert name in page.text
 
 
-def test_rate_in_khz(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rate_in_khz_and_scores_with_tables(
+    run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = run_copy / "experiment.yaml"
     content = yaml.safe_load(path.read_text())
     content["trigger"] |= {
@@ -97,6 +104,7 @@ def test_rate_in_khz(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None
         "target_rate_khz": 2000.0,
         "input_rate_khz": 40_000.0,
     }
+    content["firmware"] = {"scores": ["kl_divergence"]}
     path.write_text(yaml.safe_dump(content))
     for command in ("convert", "validate"):
         assert run_cli(capsys, command, run_copy)[0] == 0
@@ -104,8 +112,24 @@ def test_rate_in_khz(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert trigger["target_fpr"] == 0.05
     assert 0 < trigger["calibration_fpr"] <= 0.05
     text = read_page(run_copy / "fidelity.html").text
-    assert "At 40000 kHz of input, the firmware passes" in text
-    assert "for a target of 2e+03 kHz" in text
+    assert "In kHz for 40,000 kHz of input; the target is 2,000 kHz." in text
+    report = json.loads((run_copy / "validation.json").read_text())
+    for level in report["levels"].values():
+        assert f"{40_000 * level['trigger_rate']['background']['value']:,.0f} (" in text
+
+    (table,) = report["tables"]
+    assert (table["layer"], table["function"]) == ("kl_divergence_table", "exp(x)-1-x")
+    assert table["layer"] in text and f"≤ {table['max_error']:g}" in text
+    effects = report["table_effects"]
+    # The deciding score needs none, so that quantized model and firmware give the same number.
+    assert {found["value"] for found in effects["reconstruction_error"].values()} == {0.0}
+    for name, effect in effects["kl_divergence"].items():
+        levels = report["other_scores"]["kl_divergence"]
+        aucs = [levels[level][name]["auc"] for level in ("firmware", "quantized")]
+        assert effect["value"] == pytest.approx(aucs[0] - aucs[1])
+        half = effect["high"] - effect["value"]
+        assert 0 < half < 0.01
+        assert f"{effect['value']:+.4f} ± {half:.4f}" in text
 
 
 def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,18 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ("data", {"kind": "digits", "anomaly": 10}, "data.anomaly: .* equal to 9, got 10"),
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
         ("trigger.score", "magic", "trigger.score for .* must be one of reconstruction_error, .*"),
+        ("trigger.target_fpr", None, "one of target_fpr and target_rate_khz must .*, got neither"),
+        ("trigger.target_rate_khz", 2.0, "one of target_fpr and target_rate_khz must .*, got both"),
+        (
+            "trigger",
+            {"score": "kl_divergence", "target_rate_khz": 2.0},
+            "target_rate_khz must be below input_rate_khz, got 2 and no input_rate_khz",
+        ),
+        (
+            "trigger",
+            {"score": "kl_divergence", "target_rate_khz": 2.0, "input_rate_khz": 2.0},
+            "target_rate_khz must be below input_rate_khz, got 2 and 2",
+        ),
         ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
         ("training", 3, "training: must be a mapping of keys, got 3"),
         ("architecture.hidden_dims", 32, "architecture.hidden_dims: must be a list, got 32"),
@@ -154,6 +166,14 @@ def test_mistakes(
     with pytest.raises(InputError, match=message) as caught:
         load(experiment_content, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_rate_of_the_input_beside_the_fraction(
+    experiment_content: dict[str, Any], tmp_path: Path
+) -> None:
+    experiment_content["trigger"]["input_rate_khz"] = 40_000.0
+    trigger = load(experiment_content, tmp_path).trigger
+    assert trigger.fpr == trigger.target_fpr == 0.05
 
 
 def test_score_that_the_objective_does_not_have(

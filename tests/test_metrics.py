@@ -7,7 +7,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from keras_ae.errors import InputError
-from keras_ae.metrics import check_rate, roc_auc, threshold_at_fpr, tpr_at_fpr
+from keras_ae.metrics import (
+    auc_difference,
+    check_rate,
+    rate_interval,
+    roc_auc,
+    threshold_at_fpr,
+    tpr_at_fpr,
+)
 
 
 @pytest.mark.parametrize("decimals", [1, 8])
@@ -24,6 +31,43 @@ def test_auc_error_equals_the_spread_of_repeated_samples() -> None:
     estimates = [roc_auc(rng.normal(size=150), rng.normal(0.8, size=100)) for _ in range(1000)]
     spread = np.std([estimate.value for estimate in estimates])
     assert np.mean([estimate.error for estimate in estimates]) == pytest.approx(spread, rel=0.08)
+
+
+def test_auc_interval_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    # P(x + 2 > y) of unit normals; few events, so that the logit matters.
+    truth = 0.9213503964748575
+    samples = [(rng.normal(size=30), rng.normal(2.0, size=30)) for _ in range(2000)]
+    found = [roc_auc(*sample) for sample in samples]
+    assert np.mean([auc.low <= truth <= auc.high for auc in found]) == pytest.approx(0.95, abs=0.02)
+    assert all(0 <= auc.low <= auc.value <= auc.high <= 1 for auc in found)
+
+
+def test_auc_at_its_bounds() -> None:
+    background, signal = np.zeros(20), np.ones(20)
+    assert roc_auc(background, signal).low == 1.0
+    assert roc_auc(signal, background).high == 0.0
+
+
+def test_paired_difference_of_aucs() -> None:
+    rng = np.random.default_rng(6)
+
+    def draw() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        old = {"background": rng.normal(size=200), "s": rng.normal(1.0, size=150)}
+        return {name: x + 0.3 * rng.normal(size=len(x)) for name, x in old.items()}, old
+
+    found = [auc_difference(*draw(), "s") for _ in range(500)]
+    spread = np.std([estimate.value for estimate in found])
+    assert np.mean([estimate.error for estimate in found]) == pytest.approx(spread, rel=0.1)
+    new, old = draw()
+    aucs = [roc_auc(scores["background"], scores["s"]) for scores in (new, old)]
+    difference = auc_difference(new, old, "s")
+    assert difference.value == pytest.approx(aucs[0].value - aucs[1].value)
+    # Known better than either.
+    assert difference.error < aucs[0].error / 2
+    assert auc_difference(old, old, "s").error == 0
+    with pytest.raises(InputError, match="sample s must be of the same events, got 149 and 150"):
+        auc_difference({**old, "s": old["s"][1:]}, old, "s")
 
 
 def test_threshold_lets_exactly_the_allowed_number_pass() -> None:
@@ -51,6 +95,25 @@ def test_tpr_of_shifted_exponentials_is_the_closed_form() -> None:
     tpr = tpr_at_fpr(background, signal, 0.01)
     assert tpr is not None
     assert abs(tpr.value - 0.01 * np.e) < 5 * tpr.error + 1e-3
+
+
+def test_tpr_interval_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    truth = 0.01 * np.e
+    found = [
+        tpr_at_fpr(rng.exponential(size=5000), 1 + rng.exponential(size=500), 0.01)
+        for _ in range(1000)
+    ]
+    inside = [tpr is not None and tpr.low <= truth <= tpr.high for tpr in found]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.025)
+
+
+def test_tpr_interval_of_no_event_is_wilsons() -> None:
+    background, signal = np.arange(1000.0), np.zeros(50)
+    tpr = tpr_at_fpr(background, signal, 0.01)
+    assert tpr is not None
+    assert (tpr.value, tpr.error, tpr.low) == (0, 0, 0)
+    assert tpr.high == rate_interval(signal > 0).high > 0.05
 
 
 def test_no_tpr_below_ten_background_events() -> None:

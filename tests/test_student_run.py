@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from test_fidelity import read_page
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
@@ -118,6 +119,12 @@ def test_summary_says_what_is_lost(finished: Run, capsys: pytest.CaptureFixture[
         - read_json(finished.validation_path)["levels"]["firmware"]["separation"]["A -> 4l"]["auc"]
     )
     assert float(shown["lost"]) == pytest.approx(lost, abs=5.1e-4)
+    # The page shows the teacher; its score has another scale, so it has no rate here.
+    report, page = read_json(finished.validation_path), read_page(finished.fidelity_page_path)
+    teacher = report["levels"]["teacher"]
+    assert teacher["trigger_rate"] is None
+    assert f"{teacher['separation']['A -> 4l']['auc']:.4f} (" in page.text
+    assert list(report["auc_changes"]) == ["post_training", "quantized", "firmware"]
 
 
 def test_stages_are_skipped_and_repeated(
