@@ -123,7 +123,7 @@ def check_contract(
     np.testing.assert_array_equal(model.decode(code, *condition), reconstruction)
     # In fixed point, a sum in another order may round to the neighbouring step.
     tolerance = 1e-5 if precision == "float" else 2e-2
-    predicted = model.predict(inputs, batch_size=40, verbose=0)
+    predicted = model.predict(inputs, batch_size=48, verbose=0)
     np.testing.assert_allclose(predicted, reconstruction, atol=tolerance)
 
     # Scores: the names that settings promise; contributions add up; some are known sums.

@@ -13,7 +13,6 @@ from keras import ops
 from keras_ae.build import copy_weights
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
-from keras_ae.models.finite_loss import StopAtNonFiniteLoss
 from keras_ae.models.inference import Inference
 from keras_ae.models.registry import register
 from keras_ae.models.scoring import split_condition
@@ -185,7 +184,6 @@ class Autoencoder(Inference):
         y: Any = None,
         *args: Any,
         validation_data: Any = None,
-        callbacks: Any = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
@@ -208,25 +206,17 @@ class Autoencoder(Inference):
                 raise InputError(f"{name} must be None: every event counts the same, got weights")
         if validation_data is not None and isinstance(validation_data, tuple | list):
             validation_data = (self.check_inputs(validation_data[0], "validation data"),)
-        callbacks = callbacks or []
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [StopAtNonFiniteLoss(), *callbacks]
         return super().fit(
             self.check_inputs(x, "x"),
             y,
             *args,
             validation_data=validation_data,
-            callbacks=callbacks,
             **kwargs,
         )
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`; arrays are checked as in `fit`."""
         return super().evaluate(self.check_inputs(x, "x"), *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """`keras.Model.predict`: reconstructions; arrays are checked as in `fit`."""
-        return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         return self._track(*self.update(*split_condition(_inputs(data))))

@@ -11,6 +11,7 @@ import numpy as np
 from keras_ae.arrays import check_events, check_not_empty
 from keras_ae.batches import BATCH_SIZE, map_batches
 from keras_ae.errors import InputError
+from keras_ae.models.finite_loss import StopAtNonFiniteLoss
 from keras_ae.scores import sum_features
 
 Tensor = Any
@@ -174,6 +175,24 @@ class ScoringModel(keras.Model):
                     f"minimized and shown, got {value!r}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
+
+    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """`keras.Model.fit`, which a loss that is not finite ends.
+
+        Raises:
+            InputError: a term that is not finite.
+        """
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [StopAtNonFiniteLoss(), *(callbacks or [])]
+        if self.compiled and not self.optimizer.built:
+            # Keras would trace the training step once more, to make these variables.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """`keras.Model.predict`: what `call` gives; arrays are checked as in `fit`."""
+        return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to models with a compile of their own.

@@ -12,7 +12,6 @@ from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.arrays import check_finite, check_not_empty
 from keras_ae.build import build_encoder, copy_weights
 from keras_ae.errors import InputError
-from keras_ae.models.finite_loss import StopAtNonFiniteLoss
 from keras_ae.models.registry import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
 from keras_ae.objectives import STUDENT_SCORE
@@ -113,7 +112,6 @@ class Student(ScoringModel):
         y: Any = None,
         *args: Any,
         validation_data: Any = None,
-        callbacks: Any = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
@@ -136,14 +134,10 @@ class Student(ScoringModel):
                 )
             x_y = validation_data[0], validation_data[1]
             validation_data = self._check_pair(*x_y, "validation data")
-        callbacks = callbacks or []
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [StopAtNonFiniteLoss(), *callbacks]
         return super().fit(
             *self._check_pair(x, y, "x"),
             *args,
             validation_data=validation_data,
-            callbacks=callbacks,
             **kwargs,
         )
 
@@ -151,10 +145,6 @@ class Student(ScoringModel):
         """`keras.Model.evaluate`; arrays are checked as in `fit`."""
         self._check_adapted()
         return super().evaluate(*self._check_pair(x, y, "x"), *args, **kwargs)
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """`keras.Model.predict`: scores (events,); arrays are checked as in `fit`."""
-        return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
 
     def _check_adapted(self) -> None:
         if not float(self._deviation):
