@@ -13,15 +13,16 @@ import keras
 
 from hls.backends import BACKENDS
 from hls.layers import LookupTable
-from hls.operations import exact_operation, producers
+from hls.operation import producers
+from hls.operations import exact_operation
 from hls.refusal import Refusal
 from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.models import ScoringModel
-from keras_ae.precision import quantizer_format
+from keras_ae.models import Autoencoder, ScoringModel
+from keras_ae.precision import is_quantizer, quantizer_format
 
 #: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
 MAX_UNROLLED = 4096
@@ -29,7 +30,7 @@ MAX_UNROLLED = 4096
 #: Beyond, a table of a function that is of order 1 near 0 has too few entries there.
 MAX_TABLE_ERROR = 2.0**-4
 
-_QUANTIZER = "QActivation"
+_BUILD = "name it as build_autoencoder does"
 
 
 def check_model(
@@ -46,13 +47,19 @@ def check_model(
         scores: the first decides.
         settings: what the firmware is made for.
         scaler, units: as in `build_trigger_graph`.
+
+    Raises:
+        InputError: a score that there is no firmware for.
     """
-    found = [
-        *_layers_without_exact_form(model),
-        *(fault for network in model.networks for fault in _missing_input_quantizers(network)),
-    ]
-    if found:
-        return found
+    # Each builds on those before.
+    for rules in (
+        (_layers_without_exact_form, _missing_input_quantizers),
+        (_missing_names,),
+        (_coarser_code,),
+    ):
+        found = [refusal for rule in rules for refusal in rule(model)]
+        if found:
+            return found
     try:
         graph = build_score_graph(model, scores, scaler, units, settings.table_error)
     except Refusal as refusal:
@@ -87,18 +94,60 @@ def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
             yield refusal
 
 
-def _missing_input_quantizers(network: keras.Model) -> Iterator[Refusal]:
+def _missing_input_quantizers(model: ScoringModel) -> Iterator[Refusal]:
     """Otherwise Keras would see bits that the firmware does not have."""
-    inputs = producers(network.inputs)
-    for layer in network.layers:
-        behind = [name for name in _sources(layer) if name in inputs]
-        if behind and type(layer).__name__ != _QUANTIZER:
-            yield Refusal(
-                layer.name,
-                f"a quantizer must stand between the input '{behind[0]}' and the layer",
-                "none",
-                "put a QActivation there",
-            )
+    for network in model.networks:
+        inputs = producers(network.inputs)
+        for layer in network.layers:
+            behind = [name for name in _sources(layer) if name in inputs]
+            if behind and not is_quantizer(layer):
+                yield Refusal(
+                    layer.name,
+                    f"a quantizer must stand between the input '{behind[0]}' and the layer",
+                    "none",
+                    "put a QActivation there",
+                )
+
+
+def _missing_names(model: ScoringModel) -> Iterator[Refusal]:
+    """The trigger graph finds what scores are made of by name."""
+    expected = ["encoder_input_format", "latent_mean_format"]
+    expected += ["encoder_condition_format"] if model.condition_dim else []
+    if isinstance(model, Autoencoder):
+        expected += ["decoder_input_format", "reconstruction_format"]
+        expected += ["decoder_condition_format"] if model.condition_dim else []
+    names = [layer.name for network in model.networks for layer in network.layers]
+    quantizers = {
+        layer.name for network in model.networks for layer in network.layers if is_quantizer(layer)
+    }
+    for name in expected:
+        if name not in quantizers:
+            found = "another layer" if name in names else "none"
+            yield Refusal(name, "a quantizer must have this name", found, _BUILD)
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Refusal(
+            name, "encoder and decoder must have layers of different names", "both", _BUILD
+        )
+
+
+def _coarser_code(model: ScoringModel) -> Iterator[Refusal]:
+    """The decoder takes the code as the encoder gives it."""
+    if not isinstance(model, Autoencoder):
+        return
+    given, taken = (
+        quantizer_format(network.get_layer(name).activation)
+        for network, name in (
+            (model.encoder, "latent_mean_format"),
+            (model.decoder, "decoder_input_format"),
+        )
+    )
+    if taken.step > given.step or taken.low > given.low or taken.high < given.high:
+        yield Refusal(
+            "decoder_input_format",
+            f"format must hold every value of 'latent_mean_format', {given}",
+            taken,
+            "give both the same",
+        )
 
 
 def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
@@ -140,11 +189,10 @@ def _registered_arrays(graph: keras.Model, settings: FirmwareSettings) -> Iterat
 
 def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
     """A quantizer becomes the type of the layer before, if that is its own and not one itself."""
-    kinds = {layer.name: type(layer).__name__ for layer in graph.layers}
+    quantizers = [layer for layer in graph.layers if is_quantizer(layer)]
+    names = {layer.name for layer in quantizers}
     consumers = [name for layer in graph.layers for name in _sources(layer)]
-    for layer in graph.layers:
-        if kinds[layer.name] != _QUANTIZER:
-            continue
+    for layer in quantizers:
         (source,) = _sources(layer)
         if source in producers(graph.outputs):
             yield Refusal(
@@ -153,7 +201,7 @@ def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterato
                 "one",
                 "let the output be the quantized values",
             )
-        elif kinds[source] == _QUANTIZER:
+        elif source in names:
             yield Refusal(
                 layer.name,
                 "a quantizer must not follow another",
@@ -173,9 +221,9 @@ def _single_bits(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Ref
     """hls4ml makes a bit of ac_fixed two bits, which round elsewhere."""
     if BACKENDS[settings.backend].types != "ac":
         return
-    for layer in graph.layers:
-        form = quantizer_format(layer.activation) if type(layer).__name__ == _QUANTIZER else None
-        if form and form.width < 2:
+    for layer in filter(is_quantizer, graph.layers):
+        form = quantizer_format(layer.activation)
+        if form.width < 2:
             yield Refusal(
                 layer.name,
                 f"format must have at least 2 bits for backend {settings.backend}",

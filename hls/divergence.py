@@ -22,9 +22,10 @@ from hls.convert import PROJECT_NAME
 from hls.csim import Simulation
 from hls.exact import ExactGraph
 from hls.interface import read_interface
-from hls.operations import producers
+from hls.operation import producers
 from keras_ae.batches import map_batches
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.precision import is_quantizer
 
 _HEADER = Path(__file__).parent / "templates" / "trace.h"
 
@@ -158,12 +159,14 @@ def _last_fused(graph: keras.Model, name: str, found: Mapping[str, np.ndarray]) 
             for layer in graph.layers
             if not isinstance(layer, keras.layers.InputLayer) and current in producers(layer.input)
         ]
-        kind = type(behind[0]).__name__ if len(behind) == 1 else ""
-        if kind == "QActivation" and behind[0].name not in found:
-            return str(behind[0].name)
-        if kind not in ("Flatten", "Reshape"):
+        if len(behind) != 1:
             return name
-        current = behind[0].name
+        (layer,) = behind
+        if is_quantizer(layer) and layer.name not in found:
+            return str(layer.name)
+        if not isinstance(layer, keras.layers.Flatten | keras.layers.Reshape):
+            return name
+        current = layer.name
 
 
 def _first(

@@ -18,7 +18,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hls.grid import Grid
-from hls.operations import Operation, exact_operation, producers
+from hls.operation import Operation, producers
+from hls.operations import exact_operation
 from hls.refusal import Refusal
 
 #: float64 and float32 hold every integer up to here.

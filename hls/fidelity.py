@@ -20,7 +20,7 @@ from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
 from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
 from keras_ae.models import ScoringModel
-from keras_ae.precision import quantizer_format
+from keras_ae.precision import is_quantizer, quantizer_format
 from keras_ae.runs import Run
 from keras_ae.training import network_inputs, sample_scores
 
@@ -167,7 +167,7 @@ def layer_errors(
     """
     errors = []
     for exact, rounded in zip(in_float.networks, in_fixed.networks, strict=True):
-        names = [layer.name for layer in rounded.layers if _is_quantizer(layer)]
+        names = [layer.name for layer in rounded.layers if is_quantizer(layer)]
         pairs = zip(
             _outputs(exact, names, _inputs_of(in_float, exact, float_inputs)),
             _outputs(rounded, names, _inputs_of(in_fixed, rounded, fixed_inputs)),
@@ -179,10 +179,6 @@ def layer_errors(
             rms = float(np.sqrt((difference**2).mean()))
             errors.append(LayerError(name, str(form), float(difference.max()), rms))
     return tuple(errors)
-
-
-def _is_quantizer(layer: keras.Layer) -> bool:
-    return type(layer).__name__ == "QActivation"
 
 
 def _inputs_of(

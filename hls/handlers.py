@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 from hls4ml.converters.keras_v3.conv import ConvHandler
-from hls4ml.model.layers import ZeroPadding2D
-from hls4ml.model.optimizer.passes import bit_exact
-from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
-from hls4ml.utils import qinterval
 
-import hls.nodes  # noqa: F401  registers the node
+import hls.nodes  # registers the node
+import hls.overrides  # noqa: F401  mends the bit-exact pass
 from hls.grid import Grid
 from hls.layers import AboveThreshold, LogicLayer, LookupTable, ScaleObjects
-from hls.operations import QuantizedWeights
+from hls.quantized_weights import QuantizedWeights
 from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,
@@ -137,62 +134,6 @@ class ZeroPadding2DHandler(KerasV3LayerHandler):
             "pad_left": left,
             "pad_right": right,
         }
-
-
-Bits = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-@bit_exact._produce_kif.register
-def _(node: ZeroPadding2D) -> Bits:
-    names = ("pad_top", "pad_bottom"), ("pad_left", "pad_right")
-    padding = [*(tuple(int(node.attributes[name]) for name in pair) for pair in names), (0, 0)]
-    k, i, f = (np.pad(bits, padding) for bits in bit_exact.get_input_kifs(node)[0])
-    return k, i, f
-
-
-def fractional_bits(constants: np.ndarray) -> np.ndarray:
-    """How many bits behind the point each constant needs; -31 for zero, and at the least.
-
-    hls4ml 1.3.0 looks no further than 32, and truncates weights and thresholds that have more.
-    """
-    mantissa, exponent = np.frexp(np.abs(np.asarray(constants, np.float64)))
-    units = (mantissa * 2.0**53).astype(np.int64)
-    last = np.frexp((units & -units).astype(np.float64))[1] - 1
-    bits: np.ndarray = np.where(units == 0, -31, np.maximum(53 - exponent - last, -31))
-    return bits.astype(np.int16)
-
-
-qinterval._minimal_f = fractional_bits
-
-_shrink = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
-
-
-@bit_exact._produce_kif.register
-def _(node: FixedPointQuantizer) -> Bits:
-    """The format that quantizes alike: the one asked for, or without bits that stay empty.
-
-    hls4ml 1.3.0 finds the bits of each element, but makes one format of the largest width and the
-    most integer bits, which may be of different elements. Where the input overflows it drops last
-    bits that only the largest value has, or takes the result for zero.
-    """
-    asked_for = node.mask_kbi
-    signed, width, integer = (int(np.max(mask)) for mask in asked_for)
-    k, i, f = _shrink(node)
-    _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])
-    not_zero = k + i + f > 0
-    if np.any(arriving > integer - signed):
-        # It saturates.
-        node.mask_kbi = asked_for
-        whole = signed, integer - signed, width - integer
-        k, i, f = (np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
-    elif np.any(not_zero):
-        most = [int(np.max(part[not_zero])) for part in (k, i, f)]
-        # One bit of ac_fixed is two bits to hls4ml, which round elsewhere.
-        most[1] += sum(most) == 1 and most[1] < integer - signed
-        node.mask_kbi = tuple(
-            np.full_like(asked_for[0], value) for value in (most[0], sum(most), sum(most[:2]))
-        )
-    return k, i, f
 
 
 class LogicHandler(KerasV3LayerHandler):

@@ -13,7 +13,7 @@ import keras
 from hls.backends import BACKENDS
 from hls.interface import Interface, Port
 from hls.layers import ScaleObjects
-from hls.operations import producers
+from hls.operation import producers
 from hls.settings import FirmwareSettings
 from keras_ae import __version__
 from keras_ae.data.l1 import OBJECT_CLASSES

@@ -14,7 +14,7 @@ from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
-from hls.operations import producers
+from hls.operation import producers
 from hls.page import render_page
 from hls.refusal import Refusal
 from hls.settings import FirmwareSettings, load_firmware_settings

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from hls.exact import ExactGraph, TriggerOutput
 from hls.layers import AboveThreshold, HardwareInput, LookupTable, ScaleObjects
-from hls.operations import producers
+from hls.operation import producers
 from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,

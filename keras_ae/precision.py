@@ -145,6 +145,11 @@ EXACT_QUANTIZERS = (
 )
 
 
+def is_quantizer(layer: keras.Layer) -> bool:
+    """Whether the layer rounds numbers to a format and does nothing else."""
+    return isinstance(layer, qkeras.QActivation)
+
+
 def quantizer_format(quantizer: Any) -> FixedPointFormat:
     """The format that a QKeras quantizer of this package rounds to.
 

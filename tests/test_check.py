@@ -18,11 +18,12 @@ from hls.check import check_graph, check_model, require_none
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.layers import AboveThreshold, HardwareInput, LookupTable
-from hls.operations import QuantizedWeights, exact_operation
+from hls.operations import exact_operation
+from hls.quantized_weights import QuantizedWeights
 from hls.refusal import Refusal
 from hls.score_layers import SquaredNorm
 from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.trigger import build_score_graph, build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.errors import InputError
@@ -205,6 +206,55 @@ def test_missing_input_quantizer() -> None:
     x = np.random.default_rng(1).normal(size=(100, 4)).astype(np.float32)
     rounded = FORMAT.quantize(x).astype(np.float32)
     assert (np.asarray(encoder(x)) != np.asarray(encoder(rounded))).any()
+
+
+def hand_made(**names: str) -> Autoencoder:
+    """4 -> 2 -> 4; `names` of some of its quantizers are others."""
+
+    def named(name: str, bits: int = 8) -> keras.Layer:
+        return quantizer(bits, 3, names.get(name, name))
+
+    x, z = keras.Input((4,), name="x"), keras.Input((2,), name="z")
+    code = dense(2, "latent_mean")(named("encoder_input_format")(x))
+    encoder = keras.Model(x, named("latent_mean_format")(code))
+    reconstruction = dense(4, names.get("dense", "reconstruction"))(
+        named("decoder_input_format", 7 if "coarse" in names else 8)(z)
+    )
+    return Autoencoder(encoder, keras.Model(z, named("reconstruction_format")(reconstruction)))
+
+
+def test_networks_made_by_hand() -> None:
+    scores, settings = ["squared_error"], FirmwareSettings()
+    assert check_model(hand_made(), scores, settings) == []
+    for name in ("encoder_input_format", "latent_mean_format", "reconstruction_format"):
+        model = hand_made(**{name: "other"})
+        (refusal,) = check_model(model, scores, settings)
+        assert str(refusal) == (
+            f"layer '{name}': a quantizer must have this name, got none; "
+            "name it as build_autoencoder does"
+        )
+        # The trigger graph asks for it.
+        with pytest.raises((ValueError, KeyError), match=name):
+            build_score_graph(model, [*scores, "squared_latent_norm"])
+    model = hand_made(dense="latent_mean")
+    (refusal,) = check_model(model, scores, settings)
+    assert str(refusal).startswith("layer 'latent_mean': encoder and decoder must have layers of d")
+    with pytest.raises(ValueError, match="unique"):
+        build_score_graph(model, scores)
+
+
+def test_decoder_that_rounds_the_code_once_more() -> None:
+    model = hand_made(coarse="")
+    (refusal,) = check_model(model, ["squared_error"], FirmwareSettings())
+    assert str(refusal) == (
+        "layer 'decoder_input_format': format must hold every value of 'latent_mean_format', "
+        "fixed<8,4>, got fixed<7,4>; give both the same"
+    )
+    # Two quantizers one behind the other are one in firmware.
+    x = stress_events(FORMAT, (4,), 200, seed=1)
+    in_firmware = ExactGraph(build_score_graph(model, ["squared_error"])).outputs(x)
+    found = model.scores(x.astype("float32"))["squared_error"]
+    assert (in_firmware["squared_error"].ravel() != found).any()
 
 
 def test_every_fault_is_found() -> None:

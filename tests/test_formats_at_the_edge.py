@@ -10,8 +10,8 @@ import pytest
 
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
-from hls.handlers import fractional_bits
 from hls.layers import AboveThreshold, HardwareInput, LookupTable
+from hls.overrides import fractional_bits
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project

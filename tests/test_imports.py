@@ -16,7 +16,7 @@ FILES = sorted([*ROOT.glob("keras_ae/**/*.py"), *ROOT.glob("hls/**/*.py")])
 #: Library -> the only modules that import it.
 SINGLE_IMPORTERS = {
     "qkeras": {"keras_ae.precision"},
-    "hls4ml": {"hls.nodes", "hls.handlers", "hls.convert"},
+    "hls4ml": {"hls.nodes", "hls.handlers", "hls.overrides", "hls.convert"},
     "da4ml": {"hls.logic"},
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
