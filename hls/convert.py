@@ -22,6 +22,7 @@ from hls.interface import Interface
 from hls.layers import HardwareInput
 from hls.project import finish_project
 from hls.settings import FirmwareSettings
+from keras_ae.arrays import check_not_empty
 from keras_ae.files import whole_folder
 
 #: Name of the top function, of the project and of its files.
@@ -36,7 +37,7 @@ def convert_trigger_graph(
     graph: keras.Model,
     folder: Path,
     settings: FirmwareSettings,
-    bench_inputs: Sequence[np.ndarray] = (),
+    bench_inputs: Sequence[np.ndarray],
     origin: Origin | None = None,
 ) -> None:
     """Write the HLS project of a trigger graph into `folder`, replacing what is there.
@@ -45,29 +46,35 @@ def convert_trigger_graph(
         graph: made by `build_trigger_graph`.
         folder: of the project.
         settings: what the firmware is made for.
-        bench_inputs: values of each input (events, ...) for the project's own test bench.
+        bench_inputs: values of each input (events, ...) for the project's own test bench; one event
+            at least.
         origin: of the graph, for the project's README.
 
     Raises:
         Refusal: the first rule of `check_graph` that it breaks.
+        InputError: no events.
     """
     require_none(check_graph(graph, settings))
+    check_not_empty(**{"bench_inputs": bench_inputs[0]})
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
-        _write_project(graph, temporary, settings, interface)
+        reuse_factors = _write_project(graph, temporary, settings, interface)
         interface.write(temporary)
-        if bench_inputs:
-            expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
-            _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
-        n_events = len(bench_inputs[0]) if bench_inputs else 0
-        write_handover(temporary, graph, interface, settings, n_events, origin)
+        expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
+        _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
+        n_events = len(bench_inputs[0])
+        write_handover(temporary, graph, interface, settings, reuse_factors, n_events, origin)
 
 
 def _write_project(
     graph: keras.Model, folder: Path, settings: FirmwareSettings, interface: Interface
-) -> None:
-    """hls4ml's project, made ready to be handed over."""
+) -> dict[str, int]:
+    """hls4ml's project, made ready to be handed over.
+
+    Returns the reuse factor of each layer with multipliers: hls4ml takes the closest that divides
+    the layer's products.
+    """
     # Apart: for Catapult, hls4ml leaves an archive beside the project.
     with tempfile.TemporaryDirectory() as name:
         written_in = Path(name) / PROJECT_NAME
@@ -77,6 +84,11 @@ def _write_project(
             model.write()
         shutil.copytree(written_in, folder, dirs_exist_ok=True)
     finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], interface, written_in)
+    return {
+        layer.name: int(layer.get_attr("reuse_factor"))
+        for layer in model.get_layers()
+        if "weight" in layer.weights
+    }
 
 
 def _hls_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -43,6 +44,7 @@ def write_handover(
     graph: keras.Model,
     interface: Interface,
     settings: FirmwareSettings,
+    reuse_factors: Mapping[str, int],
     n_events: int,
     origin: Origin | None = None,
 ) -> None:
@@ -53,6 +55,7 @@ def write_handover(
         graph: trigger graph that it was made of.
         interface: of the graph.
         settings: what the firmware is made for.
+        reuse_factors: of the layers with multipliers, by name.
         n_events: of the test bench, in `tb_data`.
         origin: of the graph, for the README.
     """
@@ -64,7 +67,13 @@ def write_handover(
     tools = BACKENDS[settings.backend].tools
     text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
         version=__version__,
-        facts="\n".join(_row(*fact) for fact in _facts(graph, interface, settings, origin)),
+        facts="\n".join(
+            _row(*fact)
+            for fact in [
+                *_facts(graph, interface, settings, origin),
+                ("strategy", _strategy(settings, reuse_factors)),
+            ]
+        ),
         score=interface.outputs[0].name,
         ports="\n".join(_port_row(side, port) for side, port in sides),
         one_bit=_ONE_BIT if BACKENDS[settings.backend].types == "ac" else "",
@@ -103,8 +112,16 @@ def _facts(
         ("backend", f"{settings.backend}, {settings.io_type}"),
         ("part", settings.part),
         ("clock", f"{settings.clock_ns:g} ns"),
-        ("strategy", f"{settings.strategy}, reuse factor {settings.reuse_factor}"),
     ]
+
+
+def _strategy(settings: FirmwareSettings, reuse_factors: Mapping[str, int]) -> str:
+    text = f"{settings.strategy}, reuse factor {settings.reuse_factor}"
+    others = {n: rf for n, rf in reuse_factors.items() if rf != settings.reuse_factor}
+    if not others:
+        return text
+    named = ", ".join(f"{factor} for `{name}`" for name, factor in others.items())
+    return f"{text}; the closest possible is {named}"
 
 
 def _port_row(side: str, port: Port) -> str:

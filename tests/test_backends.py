@@ -215,4 +215,6 @@ class TestSettings:
             ValueError,
             match=r"format must have at least 2 bits for backend Quartus, got ufixed<1,0>",
         ):
-            convert_trigger_graph(graph, Path("never"), FirmwareSettings(backend="Quartus"))
+            convert_trigger_graph(
+                graph, Path("never"), FirmwareSettings(backend="Quartus"), [inputs[:1]]
+            )

@@ -292,7 +292,9 @@ class TestSynthesis:
         assert found(graph) == [("d", message)]
         assert found(graph, strategy="resource") == []
         with pytest.raises(Refusal, match="layer 'd': weights must be"):
-            convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+            convert_trigger_graph(
+                graph, tmp_path / "firmware", FirmwareSettings(), [np.zeros((1, 4))]
+            )
         assert not (tmp_path / "firmware").exists()
 
     def test_weights_of_convolutions_count(self) -> None:
@@ -317,7 +319,7 @@ class TestSynthesis:
         assert "inputs and outputs of a dense layer must be <= 4096, got 4356" in refusal[1]
         # The limit that the emitted project sets for what HLS may part into registers.
         small = trigger(lambda x: dense(2, "d")(x))
-        convert_trigger_graph(small, tmp_path / "firmware", FirmwareSettings())
+        convert_trigger_graph(small, tmp_path / "firmware", FirmwareSettings(), [np.zeros((1, 4))])
         assert "set maximum_size 4096" in (tmp_path / "firmware" / "project.tcl").read_text()
 
 
@@ -359,7 +361,7 @@ class TestQuantizers:
         monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
         settings = FirmwareSettings(io_type="io_stream")
         with pytest.raises(NotImplementedError, match="only supported with IOType=io_parallel"):
-            convert_trigger_graph(graph, tmp_path / "firmware", settings)
+            convert_trigger_graph(graph, tmp_path / "firmware", settings, [np.zeros((1, 4))])
 
 
 class TestTables:

@@ -503,7 +503,7 @@ class TestRefusals:
         model = build_autoencoder("variational", spec, FixedPoint())
         graph = self.build(model, "squared_latent_norm", module_events[:100])
         with pytest.raises(InputError, match="layer 'encoder_dense_1': weights must be <= 4096"):
-            convert_trigger_graph(graph, Path("never"), FirmwareSettings())
+            convert_trigger_graph(graph, Path("never"), FirmwareSettings(), [module_events[:1]])
 
     @pytest.mark.parametrize(
         ("settings", "message"),

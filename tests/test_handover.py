@@ -19,6 +19,7 @@ from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import stress_events
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
+from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 
@@ -110,11 +111,21 @@ def test_readme_of_other_inputs(tmp_path: Path) -> None:
     model = build_autoencoder("plain", spec, FixedPoint())
     images = stress_events(FixedPoint().input, (4, 8, 1), 100, seed=1)
     graph = build_trigger_graph(model, ["squared_error"], (images,), 0.1, threshold_input=True)
-    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings())
+    settings = FirmwareSettings(io_type="io_stream", strategy="resource", reuse_factor=8)
+    folder, bench = tmp_path / "firmware", with_threshold(graph, (images[:5],))
+    with pytest.raises(InputError, match="bench_inputs must hold at least one event"):
+        convert_trigger_graph(graph, folder, settings, [part[:0] for part in bench])
+    assert not folder.exists()
+    convert_trigger_graph(graph, folder, settings, bench)
     text = (tmp_path / "firmware" / "README.md").read_text(encoding="utf-8")
     assert "An image of 4 x 8 x 1 (height, width, channels): row by row" in text
     assert "| threshold | the input `threshold`; in `tb_data` it is " in text
     assert "electron" not in text
+    # A kernel of 9 x 2 numbers: 8 does not divide it.
+    assert (
+        "| strategy | resource, reuse factor 8; the closest possible is 9 for `encoder_conv_1`"
+    ) in text
+    assert "runs the 5 events" in text
 
 
 class TestMakeFinds:
@@ -135,8 +146,11 @@ class TestMakeFinds:
         path = copy / "tb_data" / "tb_output_predictions.dat"
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
         # The bench stops there, too.
-        result = make(copy)
-        assert f"{N_EVENTS - 1} events, 0 differ" in result.stdout
+        self.assert_fails(
+            copy,
+            f"tb_output_predictions.dat must hold {N_EVENTS} events, as many as "
+            f"tb_data/tb_input_features.dat, got {N_EVENTS - 1}",
+        )
         path.unlink()
         self.assert_fails(copy, "cannot read tb_data/tb_output_predictions.dat")
 

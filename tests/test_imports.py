@@ -46,9 +46,9 @@ LAYERS = [
     {"cli"},
 ]
 HLS_LAYERS = [
-    {"backends", "refusal", "grid"},
-    {"settings", "layers"},
-    {"score_layers", "logic"},
+    {"backends", "refusal", "grid", "overrides"},
+    {"settings", "layers", "operation", "quantized_weights"},
+    {"score_layers", "logic", "image_operations"},
     {"operations"},
     {"exact"},
     {"interface", "trigger"},

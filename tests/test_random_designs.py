@@ -19,6 +19,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from hls.check import check_model
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph, TriggerOutput
 from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
@@ -26,13 +27,13 @@ from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import HardwareValues, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
-from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
 
 N_EVENTS = 300
 DESIGNS_AT_ONCE = 15
-#: Why a design may be refused, and how many at most.
+#: Why the linter may refuse a design, and how many at most.
 REASONS = (r"must stay within 2\^53 units", "must have at most 12 bits")
 MOST_REFUSED = 0.15
 
@@ -138,28 +139,42 @@ def model_of(design: Design, precision: FixedPoint) -> Autoencoder:
     return model
 
 
-def graph_of(design: Design) -> tuple[keras.Model, HardwareValues]:
-    """The trigger graph, and values of its inputs over the whole range of their formats."""
-    precision = FixedPoint(**design.formats)
-    rng = np.random.default_rng(design.seed)
-    scaler = units = None
-    if design.is_l1:
+@dataclass(frozen=True)
+class Request:
+    """What a design asks firmware for, as `build_trigger_graph` and the linter take it."""
+
+    model: Autoencoder
+    scaler: L1Scaler | None
+    units: FixedPointFormat | None
+
+    @classmethod
+    def of(cls, design: Design) -> Request:
+        model = model_of(design, FixedPoint(**design.formats))
+        if not design.is_l1:
+            return cls(model, None, None)
+        rng = np.random.default_rng(design.seed)
         # As `L1Scaler.fit` gives: offsets of pT alone.
         offset = rng.integers(0, 40, N_FEATURES) * (np.arange(N_FEATURES) % 3 == 0)
         shift = rng.integers(0, 9, N_FEATURES)
-        scaler, units = L1Scaler(tuple(offset.tolist()), tuple(shift.tolist())), HardwareUnits()
-    form = units.format if units else precision.input
+        scaler = L1Scaler(tuple(offset.tolist()), tuple(shift.tolist()))
+        return cls(model, scaler, HardwareUnits().format)
+
+
+def graph_of(design: Design, request: Request) -> tuple[keras.Model, HardwareValues]:
+    """The trigger graph, and values of its inputs over the whole range of their formats."""
+    input_format = FixedPoint(**design.formats).input
+    form = request.units or input_format
     values = [stress_events(form, design.spec.input_shape, N_EVENTS, design.seed)]
     if design.spec.condition_dim:
         shape = (design.spec.condition_dim,)
-        values.append(stress_events(precision.input, shape, N_EVENTS, design.seed + 1))
+        values.append(stress_events(input_format, shape, N_EVENTS, design.seed + 1))
     graph = build_trigger_graph(
-        model_of(design, precision),
+        request.model,
         design.scores,
         tuple(values),
         0.1,
-        scaler,
-        units and units.format,
+        request.scaler,
+        request.units,
         design.threshold_input,
         design.table_error,
     )
@@ -217,23 +232,27 @@ def draw_designs(n: int, derandomize: bool) -> list[Design]:
     return [list(found.values())[index] for index in order]
 
 
-def prove(drawn: Sequence[Design], io_type: str, folder: Path) -> tuple[int, list[str]]:
-    """Number of designs that are not refused, and where their firmware is not the reference."""
+def prove(drawn: Sequence[Design], options: dict[str, str], folder: Path) -> tuple[int, list[str]]:
+    """Number of designs that the linter lets pass, and where firmware is not the reference."""
     graphs, inputs, kept = [], [], []
     for design in drawn:
-        try:
-            graph, values = graph_of(design)
-        except InputError as error:
-            if not any(re.search(reason, str(error)) for reason in REASONS):
-                raise
+        request = Request.of(design)
+        settings = FirmwareSettings(table_error=design.table_error, **options)
+        refusals = check_model(
+            request.model, design.scores, settings, request.scaler, request.units
+        )
+        if refusals:
+            assert re.search("|".join(REASONS), str(refusals[0])), (refusals[0], design)
             continue
+        # What it lets pass is proved below.
+        graph, values = graph_of(design, request)
         check_keras(graph, values, design)
         graphs.append(graph)
         inputs += values
         kept.append(design)
     whole = merged(graphs)
     convert_trigger_graph(
-        whole, folder, FirmwareSettings(io_type=io_type), [part[:20] for part in inputs]
+        whole, folder, FirmwareSettings(**options), [part[:20] for part in inputs]
     )
     validation = validate_project(whole, folder, {"stress": tuple(inputs)})
     keras.backend.clear_session()
@@ -243,19 +262,19 @@ def prove(drawn: Sequence[Design], io_type: str, folder: Path) -> tuple[int, lis
         differ = int((found[name] != values).sum())
         if differ:
             design = kept[int(re.match(r"d(\d+)_", name)[1])]
-            failures.append(f"{name}, {io_type}: {differ} of {N_EVENTS} events of {design}")
+            failures.append(f"{name}, {options}: {differ} of {N_EVENTS} events of {design}")
     # Of what else is compared: the last decision, and the project's own bench.
     if not failures and (
         validation.firmware["stress"].mismatching_bits or validation.bench.mismatching_bits
     ):
-        failures.append(f"trigger or bench, {io_type}: {kept[-1]}")
+        failures.append(f"trigger or bench, {options}: {kept[-1]}")
     return len(kept), failures
 
 
-def check_designs(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
+def check_designs(n: int, options: dict[str, str], folder: Path, derandomize: bool) -> None:
     drawn = draw_designs(n, derandomize)
     proofs = [
-        prove(drawn[first : first + DESIGNS_AT_ONCE], io_type, folder / str(first))
+        prove(drawn[first : first + DESIGNS_AT_ONCE], options, folder / str(first))
         for first in range(0, n, DESIGNS_AT_ONCE)
     ]
     n_kept = sum(number for number, _ in proofs)
@@ -267,10 +286,16 @@ def check_designs(n: int, io_type: str, folder: Path, derandomize: bool) -> None
 
 @pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
 def test_random_designs(io_type: str, tmp_path: Path) -> None:
-    check_designs(15, io_type, tmp_path, derandomize=True)
+    check_designs(15, {"io_type": io_type}, tmp_path, derandomize=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
 def test_many_random_designs(io_type: str, tmp_path: Path) -> None:
-    check_designs(180, io_type, tmp_path, derandomize=False)
+    check_designs(180, {"io_type": io_type}, tmp_path, derandomize=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
+def test_random_designs_in_ac_types(backend: str, tmp_path: Path) -> None:
+    check_designs(30, {"backend": backend}, tmp_path, derandomize=True)
