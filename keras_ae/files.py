@@ -35,14 +35,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `folder`; on success it takes its place, else it goes."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder.parent))
+    temporary, old = (Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder.parent)) for _ in range(2))
     try:
         yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
         temporary.chmod(0o777 & ~_umask())
+        if folder.exists():
+            # Moved before it is removed, so that what stands there is whole at every moment.
+            folder.replace(old / folder.name)
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_unfinished(folder: Path) -> None:

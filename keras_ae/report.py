@@ -14,11 +14,13 @@ TABLE_FPR = 1e-3
 def summary(run: Run) -> str:
     """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
     validation = read_json(run.validation_path) if run.validation_path.exists() else None
+    # Missing where validation ended behind its verdict.
+    levels = (validation or {}).get("levels")
     evaluated = run.is_finished("evaluate") and run.metrics_path.exists()
     metrics = read_json(run.metrics_path, "methods") if evaluated else None
     lines = []
     if metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
-        lines += _table(run.experiment, metrics["methods"], validation)
+        lines += _table(run.experiment, metrics["methods"], levels)
     if metrics and "weights_zero" in metrics:
         before, after = (metrics["weights_zero"][n] for n in ("post_training", "quantized"))
         lines.append(
@@ -31,19 +33,22 @@ def summary(run: Run) -> str:
             f"{clustering['n_clusters']} clusters of the code, adjusted Rand index "
             f"{clustering['adjusted_rand_index']:.3f}"
         )
-    if validation:
+    if levels:
         trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
-        rate = validation["levels"]["firmware"]["trigger_rate"]["background"]
-        lines += [
+        rate = levels["firmware"]["trigger_rate"]["background"]
+        lines.append(
             f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on "
-            f"the test background: {rate['value']:.2g}",
+            f"the test background: {rate['value']:.2g}"
+        )
+    if validation:
+        lines.append(
             f"events checked: {validation['events']}   "
-            f"mismatching bits: {validation['mismatching_bits']}",
-        ]
+            f"mismatching bits: {validation['mismatching_bits']}"
+        )
     return "\n".join([*lines, f"run directory: {run.folder}"])
 
 
-def _table(experiment: Experiment, methods: Any, validation: Any) -> list[str]:
+def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
     """AUC in float, in fixed point before (PTQ) and after fine-tuning, in firmware; baselines.
 
     With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
@@ -59,8 +64,8 @@ def _table(experiment: Experiment, methods: Any, validation: Any) -> list[str]:
         )
         if f"{method}/{deciding}" in methods
     }
-    if validation:
-        last = stages["firmware"] = validation["levels"]["firmware"]["separation"]
+    if levels:
+        last = stages["firmware"] = levels["firmware"]["separation"]
     baselines = {
         name: methods[key]
         for name, key in (

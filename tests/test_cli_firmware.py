@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
+from keras_ae.report import summary
 from keras_ae.runs import open_run
 
 
@@ -140,35 +142,48 @@ def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "events checked: 60000   mismatching bits: 0" in out
 
 
-@pytest.mark.parametrize("stage", ["convert", "validate"])
-def test_killed_stage_can_be_repeated(
-    stage: str, run_copy: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("moment", ["compiled", "simulated", "decided"])
+def test_killed_validation_can_be_repeated(
+    moment: str, run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if stage == "convert":
-        # Another threshold, so that there is work to do.
-        path = run_copy / "experiment.yaml"
-        content = yaml.safe_load(path.read_text())
-        content["trigger"]["target_fpr"] = 0.06
-        path.write_text(yaml.safe_dump(content))
-    # While the project is written; while it is compiled, when the earlier proof is gone.
-    at_work: dict[str, Callable[[], bool]] = {
-        "convert": lambda: any(run_copy.glob(".writing-*/firmware")),
-        "validate": lambda: not (run_copy / "validation.json").exists(),
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "keras_ae.cli", stage, str(run_copy)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not at_work[stage]() and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+    proof = run_copy / "validation.json"
+    proof.write_text("{}")
+    kill(
+        "validate",
+        run_copy,
+        {
+            # Of the programs' parts the first is there; events are there for them; before the page.
+            "compiled": lambda: any((tmp_path / "scratch").rglob("*.o")),
+            "simulated": lambda: any((tmp_path / "scratch").rglob("events_*.bin")),
+            "decided": lambda: proof.exists() and proof.read_text() != "{}",
+        }[moment],
+        tmp_path / "scratch",
+    )
     run = open_run(run_copy)
-    assert run.is_finished("quantize")
-    assert run.is_finished("convert") == (stage == "validate")
+    assert run.is_finished("convert") and not run.fidelity_page_path.exists()
+    assert proof.exists() == (moment == "decided")
+    # Readable, with the verdict if there is one.
+    assert ("mismatching bits: 0" in summary(run)) == (moment == "decided")
+
+    code, out, err = run_cli(capsys, "validate", run_copy)
+    assert code == 0, err
+    assert "mismatching bits: 0" in out
+    assert run.fidelity_page_path.exists() and not any(run_copy.glob(".writing-*"))
+
+
+def test_killed_conversion_can_be_repeated(
+    run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Another threshold, so that there is work to do.
+    path = run_copy / "experiment.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["trigger"]["target_fpr"] = 0.06
+    path.write_text(yaml.safe_dump(content))
+    kill(
+        "convert", run_copy, lambda: any(run_copy.glob(".writing-*/firmware")), tmp_path / "scratch"
+    )
+    run = open_run(run_copy)
+    assert run.is_finished("quantize") and not run.is_finished("convert")
     assert not run.validation_path.exists() and not run.fidelity_page_path.exists()
     # A project that is there is whole.
     assert not run.firmware_folder.exists() or (run.firmware_folder / "interface.json").exists()
@@ -178,6 +193,23 @@ def test_killed_stage_can_be_repeated(
         assert code == 0, err
     assert "mismatching bits: 0" in out
     assert not any(run_copy.glob(".writing-*"))
+
+
+def kill(stage: str, folder: Path, moment: Callable[[], bool], scratch: Path) -> None:
+    """Kill a stage at a moment of its work; `scratch` is its folder for temporary files."""
+    scratch.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_ae.cli", stage, str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not moment() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_mutated_project_names_the_layer(

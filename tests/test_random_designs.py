@@ -34,7 +34,11 @@ from keras_ae.precision import FixedPoint
 N_EVENTS = 300
 DESIGNS_AT_ONCE = 15
 #: Why the linter may refuse a design, and how many at most.
-REASONS = (r"must stay within 2\^53 units", "must have at most 12 bits")
+REASONS = (
+    r"must stay within 2\^53 units",
+    "must have at most 12 bits",
+    "must have at least 2 bits for backend",
+)
 MOST_REFUSED = 0.15
 
 
