@@ -22,7 +22,7 @@ from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, sepa
 from keras_ae.models import ScoringModel
 from keras_ae.precision import is_quantizer, quantizer_format
 from keras_ae.runs import Run
-from keras_ae.training import network_inputs, sample_scores
+from keras_ae.training import sample_scores, tested_inputs
 
 #: Events on which layers are compared.
 _N_EVENTS = 2000
@@ -118,12 +118,7 @@ def measure_fidelity(
     methods = {level: level for level in ("float", "post_training", "quantized")}
     if experiment.student is not None:
         methods = {"teacher": "float", **methods, "float": "student"}
-    inputs = {
-        precision: {
-            name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
-        }
-        for precision in ("float", "quantized")
-    }
+    inputs = tested_inputs(run, data)
     found = {
         level: {
             sample: sample_scores(models[method], x)

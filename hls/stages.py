@@ -58,13 +58,10 @@ def check(experiment: Experiment, run: Run | None = None) -> list[Refusal]:
     if run and run.is_finished("quantize"):
         model, scaler = load_model(run, "quantized"), _scaler(run)
     else:
-        model, scaler = (
-            build_deployed_model(experiment, FixedPoint(**dict(experiment.precision))),
-            None,
-        )
-    if scaler is None and isinstance(experiment.data, L1Data):
+        model = build_deployed_model(experiment, FixedPoint(**dict(experiment.precision)))
         # Any will do: behind it stands the network's input format.
-        scaler = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+        some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+        scaler = some if isinstance(experiment.data, L1Data) else None
     scores = (experiment.deciding_score, *settings.scores)
     return check_model(model, scores, settings, scaler, _units(experiment))
 

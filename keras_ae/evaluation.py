@@ -29,6 +29,7 @@ from keras_ae.training import (
     network_inputs,
     quantize_model,
     sample_scores,
+    tested_inputs,
 )
 
 #: Events of each sample in figures that show single ones.
@@ -45,12 +46,7 @@ def evaluate(run: Run) -> bool:
 
     def work() -> None:
         data, models = load_data(run), evaluated_models(run)
-        inputs = {
-            precision: {
-                name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
-            }
-            for precision in ("float", "quantized")
-        }
+        inputs = tested_inputs(run, data)
         scores = score_samples(run, data, inputs, models)
         result = {
             "test_background_events": len(data.test),

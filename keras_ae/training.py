@@ -216,6 +216,16 @@ def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
     return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
 
 
+def tested_inputs(run: Run, data: Dataset) -> dict[str, dict[str, Any]]:
+    """Network inputs of the test background and of the signals, by precision and sample."""
+    return {
+        precision: {
+            name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
+        }
+        for precision in ("float", "quantized")
+    }
+
+
 def sample_scores(model: ScoringModel, inputs: Arrays) -> dict[str, np.ndarray]:
     """Every score of `network_inputs`, each (events,)."""
     return model.scores(*inputs) if isinstance(inputs, tuple) else model.scores(inputs)

@@ -25,7 +25,7 @@ SINGLE_IMPORTERS = {
     },
     "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.config"},
-    "click": {"keras_ae.cli"},
+    "click": {"keras_ae.cli", "keras_ae.generator.cli"},
     "jinja2": {"hls.page"},
 }
 
