@@ -232,6 +232,20 @@ def _single_bits(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Ref
             )
 
 
+def _averages(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """hls4ml sums pixels of ac_fixed in their own type, and cuts the mean to its last bit."""
+    if BACKENDS[settings.backend].types != "ac":
+        return
+    for layer in graph.layers:
+        if isinstance(layer, keras.layers.AveragePooling2D):
+            yield Refusal(
+                layer.name,
+                f"pooling must be by maximum for backend {settings.backend}",
+                "a mean",
+                "choose pooling 'max' or backend Vitis",
+            )
+
+
 def _coarse_tables(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
     for layer in graph.layers:
         if isinstance(layer, LookupTable) and layer.max_error > MAX_TABLE_ERROR:
@@ -252,5 +266,6 @@ _GRAPH_RULES: tuple[Callable[[keras.Model, FirmwareSettings], Iterator[Refusal]]
     _unrolled_weights,
     _registered_arrays,
     _single_bits,
+    _averages,
     _coarse_tables,
 )

@@ -364,6 +364,27 @@ class TestQuantizers:
             convert_trigger_graph(graph, tmp_path / "firmware", settings, [np.zeros((1, 4))])
 
 
+@pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
+def test_averages_in_ac_types(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = trigger(lambda x: keras.layers.AveragePooling2D(2, name="pool")(x), (4, 4, 1))
+    assert found(graph) == []
+    message = (
+        f"layer 'pool': pooling must be by maximum for backend {backend}, got a mean; choose "
+        "pooling 'max' or backend Vitis"
+    )
+    assert found(graph, backend=backend) == [("pool", message)]
+    # hls4ml's mean has no more bits than a pixel.
+    monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+    events = stress_events(FORMAT, (4, 4, 1), 500, seed=1)
+    settings = FirmwareSettings(backend=backend)
+    convert_trigger_graph(graph, tmp_path / "firmware", settings, [events[:10]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.firmware["stress"].mismatching_events > 0
+    assert validation.divergences["firmware"][1].layer == "pool"
+
+
 class TestTables:
     def test_argument(self) -> None:
         spec, wide = ArchitectureSpec(input_dim=6), FixedPoint(latent="fixed<13,4>")

@@ -38,8 +38,9 @@ REASONS = (
     r"must stay within 2\^53 units",
     "must have at most 12 bits",
     "must have at least 2 bits for backend",
+    "must be by maximum for backend",
 )
-MOST_REFUSED = 0.15
+MOST_REFUSED = 0.2
 
 
 @dataclass(frozen=True)
