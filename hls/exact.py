@@ -17,14 +17,10 @@ import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from hls.grid import Grid
+from hls.grid import EXACT_FLOAT32, EXACT_FLOAT64, Grid
 from hls.operation import Operation, producers
 from hls.operations import exact_operation
 from hls.refusal import Refusal
-
-#: float64 and float32 hold every integer up to here.
-EXACT_FLOAT64 = 2.0**53
-EXACT_FLOAT32 = 2.0**24
 
 #: Numbers of the widest tensor that are evaluated at once: they stay in the cache.
 _CHUNK_NUMBERS = 2**17

@@ -9,6 +9,10 @@ import numpy as np
 
 from keras_ae.fixed_point import FixedPointFormat
 
+#: float64 and float32 hold every integer up to here.
+EXACT_FLOAT64 = 2.0**53
+EXACT_FLOAT32 = 2.0**24
+
 
 @dataclass(frozen=True)
 class Grid:

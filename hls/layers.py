@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from hls.grid import Grid
+from hls.grid import EXACT_FLOAT64, Grid
 from hls.refusal import Refusal
 from keras_ae.data.scaling import FEATURES, L1Scaler
 from keras_ae.fixed_point import FixedPointFormat
@@ -131,9 +131,6 @@ class ScaleObjects(LogicLayer):
 #: 4096 entries: what vendor HLS unrolls.
 MAX_TABLE_BITS = 12
 
-#: float64 holds every integer up to here.
-MAX_ENTRY_UNITS = 2.0**53
-
 #: What a `LookupTable` can hold.
 TABLE_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -172,7 +169,7 @@ class LookupTable(LogicLayer):
             values = TABLE_FUNCTIONS[function](arguments)
             #: By increasing argument.
             self.entries = np.rint(values / self._step) * self._step
-        if self.entries.max() / self._step > MAX_ENTRY_UNITS:
+        if self.entries.max() / self._step > EXACT_FLOAT64:
             raise Refusal(
                 self.name,
                 f"entries of a table of {function} must stay within 2^53 units of their last bit",
