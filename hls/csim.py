@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hls.constants import read_rows
 from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME
 from hls.exact import TriggerOutput
 from hls.interface import Interface, read_interface
@@ -94,7 +95,7 @@ class Simulation:
 
         Raises:
             FileNotFoundError: there are no events.
-            ProofError: the program fails.
+            ProofError: the program fails, or writes something else than numbers of whole events.
         """
         data = self._folder / "tb_data"
         if not (data / BENCH_INPUTS).is_file():
@@ -106,8 +107,14 @@ class Simulation:
             bench, weights = Path(self._temporary.name) / "bench", self._folder / "firmware/weights"
             # Catapult's asks for them.
             _call([bench, weights, copy / BENCH_INPUTS, copy / BENCH_OUTPUTS], Path(name))
-            written = np.loadtxt(copy / "csim_results.log")
-        return self._output(written.reshape(-1, self._interface.n_outputs))
+            written = read_rows(copy / "csim_results.log").ravel()
+        n_events, rest = divmod(len(written), self._interface.n_outputs)
+        if rest or not n_events:
+            raise ProofError(
+                f"test bench of {self._folder} must write {self._interface.n_outputs} numbers an "
+                f"event, got {len(written)} in all"
+            )
+        return self._output(written.reshape(n_events, self._interface.n_outputs))
 
     def _compile(self, build: Path) -> None:
         """The programs `simulation` and `bench`, which share the compiled firmware."""
@@ -166,33 +173,6 @@ class Simulation:
         """Of rows of the firmware's outputs."""
         names = [port.name for port in self._interface.outputs]
         return TriggerOutput.of(dict(zip(names, results.T, strict=True)))
-
-
-def check_weight_files(folder: Path) -> None:
-    """Raise ProofError unless C-simulation and synthesis see the same weights.
-
-    C-simulation reads `weights/*.txt`, synthesis compiles `weights/*.h`; for Quartus, both compile
-    the only files there are.
-    """
-    headers = sorted(folder.glob("firmware/weights/*.h"))
-    if not any(folder.glob("firmware/weights/*.txt")) and all(map(_is_compiled, headers)):
-        return
-    for header in headers:
-        text = header.with_suffix(".txt")
-        initializer = re.search(r"\{(.*)\}", header.read_text(encoding="utf-8"), re.DOTALL)
-        if initializer is None or not text.is_file():
-            raise ProofError(f"{header} must hold an initializer and have {text.name} beside it")
-        synthesized, simulated = (
-            np.array([float(value) for value in values.split(",") if value.strip()])
-            for values in (initializer[1], text.read_text(encoding="utf-8"))
-        )
-        if not np.array_equal(synthesized, simulated):
-            raise ProofError(f"{header} and {text.name} must hold the same weights, but differ")
-
-
-def _is_compiled(header: Path) -> bool:
-    """Whether C-simulation takes the weights from the header, as synthesis does."""
-    return "#ifndef __SYNTHESIS__" not in header.read_text(encoding="utf-8")
 
 
 def _event_loop(interface: Interface, bridge: str) -> str:

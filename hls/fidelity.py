@@ -15,6 +15,7 @@ import numpy as np
 
 from hls.exact import TriggerOutput
 from hls.layers import LookupTable
+from hls.operation import producers
 from keras_ae.batches import map_batches
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
@@ -43,7 +44,7 @@ class Fidelity:
     """Scores by level and sample ("background" and signals), and errors by layer.
 
     `scores` are those of the score `deciding`; `other_scores` by name those given out beside it.
-    `tables` stand in firmware for functions.
+    `tables` stand in firmware for functions, in the scores `with_tables`.
     """
 
     deciding: str
@@ -51,6 +52,7 @@ class Fidelity:
     other_scores: Mapping[str, Mapping[str, ScoresBySample]]
     layers: tuple[LayerError, ...]
     tables: tuple[LookupTable, ...]
+    with_tables: tuple[str, ...]
 
     def as_dict(self, threshold: float) -> dict[str, Any]:
         """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample.
@@ -97,11 +99,9 @@ class Fidelity:
                 for table in self.tables
             ],
             "table_effects": {
-                score: changes(levels["firmware"], levels["quantized"])
-                for score, levels in by_score.items()
-            }
-            if self.tables
-            else {},
+                score: changes(by_score[score]["firmware"], by_score[score]["quantized"])
+                for score in self.with_tables
+            },
             "layers": [asdict(error) for error in self.layers],
         }
 
@@ -145,7 +145,13 @@ def measure_fidelity(
     )
     tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
     other_scores = {score: by_level(score) for score in others}
-    return Fidelity(deciding, by_level(deciding), other_scores, layers, tables)
+    names = [table.name for table in tables]
+    with_tables = tuple(
+        score
+        for score in (deciding, *others)
+        if set(producers(graph.get_layer(score).input)) & set(names)
+    )
+    return Fidelity(deciding, by_level(deciding), other_scores, layers, tables, with_tables)
 
 
 def layer_errors(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -25,17 +25,22 @@ _TEMPLATES = Path(__file__).parent / "templates" / "handover"
 
 #: hls4ml's doing.
 _ONE_BIT = "\nA port of one bit is two bits wide in this C++, the last of which is always zero."
+_STRUCTURES = "\nThe inputs are members of one structure, the outputs of another."
+_STREAMS = "\nEach port is a stream: an event is one packet of all values, an image one a pixel."
+_THRESHOLD = "\nThe threshold is sent with every event."
 
 
 @dataclass(frozen=True)
 class Origin:
     """Where a project comes from: what its trigger graph does not say.
 
-    `model` is named in words; `units` are those of trigger objects, None for other data.
+    `model` is named in words; `target_fpr` is the fraction of background that may pass, at
+    `input_rate_khz` if that is known; `units` are those of trigger objects, None for other data.
     """
 
     model: str
     target_fpr: float
+    input_rate_khz: float | None = None
     units: HardwareUnits | None = None
 
 
@@ -59,8 +64,10 @@ def write_handover(
         n_events: of the test bench, in `tb_data`.
         origin: of the graph, for the README.
     """
-    for name in ("Makefile", "compare_results.cpp"):
-        shutil.copyfile(_TEMPLATES / name, folder / name)
+    shutil.copyfile(_TEMPLATES / "compare_results.cpp", folder / "compare_results.cpp")
+    makefile = (_TEMPLATES / "Makefile").read_text(encoding="utf-8")
+    makefile = makefile.replace("@N_EVENTS@", str(n_events))
+    (folder / "Makefile").write_text(makefile, encoding="utf-8")
     sides = [("in", port) for port in interface.inputs]
     sides += [("out", port) for port in interface.outputs]
     has_text = any((folder / "firmware" / "weights").glob("*.txt"))
@@ -76,16 +83,29 @@ def write_handover(
         ),
         score=interface.outputs[0].name,
         ports="\n".join(_port_row(side, port) for side, port in sides),
-        one_bit=_ONE_BIT if BACKENDS[settings.backend].types == "ac" else "",
+        notes="".join(_notes(settings, graph)),
         order="\n".join(_order(graph, origin.units if origin else None)),
         n_events=str(n_events),
         backend=settings.backend,
-        commands="\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
+        commands="\n\nor\n\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
         weights="`.h` is compiled by synthesis, `.txt` read by the bench; `make` compares them"
         if has_text
         else "compiled by synthesis and test bench alike",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _notes(settings: FirmwareSettings, graph: keras.Model) -> Iterator[str]:
+    """On the ports, a line each."""
+    streams = settings.io_type == "io_stream"
+    if streams:
+        yield _STREAMS
+    elif settings.backend == "Quartus":
+        yield _STRUCTURES
+    if graph.get_layer(producers(graph.outputs)[-1]).from_input:
+        yield _THRESHOLD
+    if BACKENDS[settings.backend].types == "ac":
+        yield _ONE_BIT
 
 
 def _row(*cells: str) -> str:
@@ -102,7 +122,10 @@ def _facts(
     if decision.from_input:
         threshold = f"the input `threshold`; in `tb_data` it is {threshold}"
     if origin:
-        threshold += f", set for a background rate of at most {origin.target_fpr:g}"
+        threshold += f", above which is a fraction of at most {origin.target_fpr:g} of background"
+        if origin.input_rate_khz:
+            rate = origin.target_fpr * origin.input_rate_khz
+            threshold += f", {rate:g} kHz of {origin.input_rate_khz:g} kHz"
     facts = [("model", origin.model)] if origin else []
     return [
         *facts,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hls.exact import ExactGraph
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.files import write_text
 
 FILE_NAME = "interface.json"
@@ -77,11 +77,18 @@ def read_interface(folder: Path) -> Interface:
 
     Raises:
         FileNotFoundError: the folder holds no project.
+        ProofError: its file is damaged.
     """
     path = folder / FILE_NAME
     if not path.is_file():
         raise FileNotFoundError(f"HLS project not found: {folder} must hold {FILE_NAME}")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return Interface(
-        **{side: tuple(Port(**port) for port in content[side]) for side in ("inputs", "outputs")}
-    )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        sides = {
+            side: tuple(Port(**port) for port in content[side]) for side in ("inputs", "outputs")
+        }
+    except (ValueError, TypeError, KeyError) as error:
+        raise ProofError(
+            f"{path} must hold the ports of the project: 'keras-ae convert' writes it again"
+        ) from error
+    return Interface(**sides)

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hls.fidelity import Fidelity
+from hls.settings import FirmwareSettings
 from keras_ae import __version__, plots
 from keras_ae.metrics import TARGET_FPRS
 from keras_ae.runs import Run, read_json
@@ -23,11 +24,14 @@ _LABELS = {
 }
 
 
-def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity) -> str:
+def render_page(
+    run: Run, settings: FirmwareSettings, report: Mapping[str, Any], fidelity: Fidelity
+) -> str:
     """The page of a validated run.
 
     Args:
-        run: of which the settings are shown.
+        run: of which the experiment is shown.
+        settings: what its firmware is made for.
         report: content of `validation.json`.
         fidelity: of which the figures are drawn.
     """
@@ -51,7 +55,8 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity) -> str:
         )
 
     def figure(name: str, caption: str) -> Markup:
-        drawn = Markup(plots.svg(figures[name]))
+        label = f'<svg role="img" aria-label="{escape(caption)}"'
+        drawn = plots.svg(figures[name]).replace("<svg", label, 1)
         return Markup(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
 
     environment = Environment(
@@ -62,7 +67,8 @@ def render_page(run: Run, report: Mapping[str, Any], fidelity: Fidelity) -> str:
     )
     return environment.get_template("fidelity.html").render(
         name=run.experiment.name,
-        architecture=str(run.experiment.architecture),
+        model=run.experiment.deployed,
+        settings=settings,
         version=__version__,
         trigger=trigger,
         report=report,

@@ -72,6 +72,7 @@ def finish_project(
         bench.write_text(_quartus_bench(interface, declarations), encoding="utf-8")
     else:
         _widen_bench(bench)
+    _name_streams(folder, name, interface)
     ap_types = folder / "firmware" / "ap_types" / "ap_fixed_base.h"
     if ap_types.is_file():
         _guard_rounding(ap_types)
@@ -81,6 +82,32 @@ def finish_project(
         for header in (folder / "firmware" / "nnet_utils").glob("nnet_trigger*.h"):
             text = _translate(header.read_text(encoding="utf-8"), _DIALECTS[backend.name])
             header.write_text(text, encoding="utf-8")
+
+
+def _name_streams(folder: Path, name: str, interface: Interface) -> None:
+    """Give each stream of the top function the name of its port.
+
+    A score that also decides is cloned by hls4ml, and its port has the name of the clone.
+    """
+    header = (folder / "firmware" / f"{name}.h").read_text(encoding="utf-8")
+    streams = re.findall(r"<\w+> ?&(\w+?)(?:_stream)?\s*(?=[,)])", header)
+    # Quartus declares the function twice.
+    arguments = list(dict.fromkeys(streams))
+    ports = (*interface.inputs, *interface.outputs)
+    for port, argument in zip(ports, arguments, strict=False):
+        if argument == port.name:
+            continue
+        paths = [folder / "firmware" / f"{name}.{kind}" for kind in ("cpp", "h")]
+        paths += [folder / f"{name}_{kind}.cpp" for kind in ("bridge", "test")]
+        for path in paths:
+            text = path.read_text(encoding="utf-8")
+            if path.parent.name == "firmware":
+                # The score before it is cloned; neither the layer's name in a comment nor the
+                # function of the same name.
+                inner = rf"(?<!// )(?<!::)\b{port.name}\b(?!<)"
+                text = re.sub(inner, f"{port.name}_to_clone", text)
+            text = re.sub(rf"\b{argument}(?=\b|_stream\b|_ap\b)", port.name, text)
+            path.write_text(text, encoding="utf-8")
 
 
 def _replace(path: Path, *changes: tuple[str, str]) -> None:

@@ -46,15 +46,18 @@ _PART = 100_000
 N_BENCH_EVENTS = 1_000
 
 
-def check(experiment: Experiment, run: Run | None = None) -> list[Refusal]:
+def check(
+    experiment: Experiment, subject: str = "experiment", run: Run | None = None
+) -> list[Refusal]:
     """What keeps an experiment from becoming firmware; empty if nothing does.
 
-    Of its quantized model, or of an untrained one as long as `run` has none.
+    Of its quantized model, or of an untrained one as long as `run` has none. `subject` is what a
+    fault of the settings is named after.
 
     Raises:
         InputError: settings that no firmware can have, or `firmware: null`.
     """
-    settings = _firmware_settings(experiment, str(run.folder) if run else experiment.name)
+    settings = _firmware_settings(experiment, subject)
     if run and run.is_finished("quantize"):
         model, scaler = load_model(run, "quantized"), _scaler(run)
     else:
@@ -72,7 +75,7 @@ def convert(run: Run) -> bool:
 
     def work() -> None:
         score, trigger = run.experiment.deciding_score, run.experiment.trigger
-        require_none(check(run.experiment, run))
+        require_none(check(run.experiment, str(run.folder), run))
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
@@ -122,15 +125,18 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     Raises:
         InputError: event files for an experiment without trigger events or with a condition.
     """
+    settings = _firmware_settings(run.experiment, str(run.folder))
     run.require("convert")
     if event_files and (
         not isinstance(run.experiment.data, L1Data) or run.experiment.architecture.condition_dim
     ):
         raise InputError("more events must belong to trigger events without condition, got files")
-    # Whatever happens next, an earlier proof no longer holds.
-    run.forget_validation()
+    for path in event_files:
+        read_l1_events(path, 1)
     data = load_data(run)
     graph = load_keras_model(run.trigger_graph_path)
+    # Whatever happens next, an earlier proof no longer holds.
+    run.forget_validation()
     samples = _samples(run, data, graph, event_files, n_events)
     validation = validate_project(graph, run.firmware_folder, samples)
     report: dict[str, Any] = {
@@ -145,7 +151,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     fidelity = measure_fidelity(run, data, graph, firmware)
     report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
     write_json(run.validation_path, report)
-    write_text(run.fidelity_page_path, render_page(run, report, fidelity))
+    write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
     return validation
 
 
@@ -224,10 +230,12 @@ def _units(experiment: Experiment) -> FixedPointFormat | None:
 def _origin(run: Run) -> Origin:
     """Where the project of a run comes from."""
     experiment = run.experiment
+    units = experiment.scaling.units if isinstance(experiment.data, L1Data) else None
     return Origin(
-        f"{experiment.name}: {experiment.objective.kind} autoencoder {experiment.architecture}",
+        f"{experiment.name}: {experiment.deployed}",
         experiment.trigger.fpr,
-        experiment.scaling.units if isinstance(experiment.data, L1Data) else None,
+        experiment.trigger.input_rate_khz,
+        units,
     )
 
 

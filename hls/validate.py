@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hls.convert import BENCH_INPUTS
-from hls.csim import Simulation, check_weight_files
+from hls.constants import altered_constants, check_copies, read_rows
+from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS
+from hls.csim import Simulation
 from hls.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.exact import ExactGraph, TriggerOutput
 from hls.interface import Interface, read_interface
@@ -76,7 +77,8 @@ class Validation:
     `firmware`: C-simulation by sample; `bench`: the project's own test bench on its own events;
     `keras` by sample. `inexact_layers` of Keras have sums too wide for float32: Keras may round
     there, and only then may it differ from the reference. `outputs` are the firmware's, by sample,
-    `reference` those of the exact reference. `divergences`: of the firmware and of Keras, where
+    `reference` those of the exact reference. `altered`: constants of the project that are not the
+    graph's, whether an event shows it or not. `divergences`: of the firmware and of Keras, where
     the first event that differs first does; the sample's name comes first.
     """
 
@@ -84,6 +86,7 @@ class Validation:
     bench: Comparison
     keras: Mapping[str, Comparison]
     inexact_layers: tuple[str, ...]
+    altered: tuple[str, ...]
     outputs: Mapping[str, TriggerOutput]
     reference: Mapping[str, TriggerOutput]
     divergences: Mapping[str, tuple[str, Divergence]]
@@ -94,8 +97,13 @@ class Validation:
         return sum(comparison.events for comparison in self.firmware.values())
 
     @property
+    def is_proved(self) -> bool:
+        """Whether no bit and no constant differs."""
+        return not self.mismatching_bits and not self.altered
+
+    @property
     def mismatching_bits(self) -> int:
-        """0 is the proof."""
+        """Of all comparisons; Keras counts where it does not round."""
         compared = [*self.firmware.values(), self.bench]
         if not self.inexact_layers:
             compared += self.keras.values()
@@ -108,6 +116,7 @@ class Validation:
             "bench": asdict(self.bench),
             "keras": {name: asdict(found) for name, found in self.keras.items()},
             "inexact_in_keras": list(self.inexact_layers),
+            "altered_constants": list(self.altered),
             "divergences": {
                 level: {"sample": sample, **asdict(divergence)}
                 for level, (sample, divergence) in self.divergences.items()
@@ -131,10 +140,10 @@ def validate_project(
     Raises:
         FileNotFoundError: the folder holds no project.
         InputError: no g++, or a project that does not compile.
-        ProofError: simulation and synthesis would not see the same weights, or the project has
-            other ports than the graph.
+        ProofError: simulation and synthesis would not see the same weights, the project has other
+            ports than the graph, or its test bench other expected results than the reference.
     """
-    check_weight_files(folder)
+    check_copies(folder)
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     if read_interface(folder) != interface:
@@ -147,15 +156,14 @@ def validate_project(
             firmware, in_keras = simulation.run(*values), run_trigger_graph(graph, *values)
             tally.add(name, values, reference, firmware, in_keras)
         bench = compare_outputs(
-            exact.evaluate(*_bench_inputs(folder, interface, graph)),
-            simulation.run_bench(),
-            formats,
+            bench_reference(folder, interface, exact, graph), simulation.run_bench(), formats
         )
     return Validation(
         tally.firmware,
         bench,
         tally.keras,
         exact.inexact_in_float32,
+        altered_constants(folder, graph),
         {name: TriggerOutput.join(parts) for name, parts in tally.outputs.items()},
         {name: TriggerOutput.join(parts) for name, parts in tally.reference.items()},
         tally.divergences,
@@ -206,12 +214,37 @@ class _Tally:
                 self.divergences[level] = name, divergence
 
 
-def _bench_inputs(folder: Path, interface: Interface, graph: keras.Model) -> HardwareValues:
-    """The events of the project's own test bench."""
-    values = np.loadtxt(folder / "tb_data" / BENCH_INPUTS, ndmin=2)
-    parts = np.split(values, np.cumsum([port.n_values for port in interface.inputs])[:-1], axis=1)
+def bench_reference(
+    folder: Path, interface: Interface, exact: ExactGraph, graph: keras.Model
+) -> TriggerOutput:
+    """What the reference gives for the events of the project's own test bench.
+
+    Raises:
+        ProofError: no events, or other expected results than these.
+    """
+    paths = [folder / "tb_data" / name for name in (BENCH_INPUTS, BENCH_OUTPUTS)]
+    inputs, expected = map(read_rows, paths)
+    for path, rows, n_columns in zip(
+        paths, (inputs, expected), (interface.n_inputs, interface.n_outputs), strict=True
+    ):
+        if not len(inputs) or rows.shape != (len(inputs), n_columns):
+            raise ProofError(
+                f"{path} must hold {len(inputs) or 'some'} events of {n_columns} numbers, got "
+                f"{len(rows)} of {rows.shape[1]}: 'keras-ae convert' writes the project again"
+            )
+    parts = np.split(inputs, np.cumsum([port.n_values for port in interface.inputs])[:-1], axis=1)
     shapes = [tensor.shape[1:] for tensor in graph.inputs]
-    return tuple(part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True))
+    values = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
+    outputs = exact.outputs(*values)
+    different = (np.hstack(list(outputs.values())) != expected).any(axis=1)
+    if different.any():
+        first = int(np.flatnonzero(different)[0])
+        raise ProofError(
+            f"{paths[1]} must hold the results of the reference, got others for "
+            f"{int(different.sum())} events, first in line {first + 1}: "
+            "'keras-ae convert' writes the project again"
+        )
+    return TriggerOutput.of(outputs)
 
 
 def stress_events(

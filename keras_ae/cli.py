@@ -22,6 +22,7 @@ from keras_ae.errors import InputError, ProofError
 from keras_ae.generator.cli import generate, generate_jets
 
 if TYPE_CHECKING:
+    from hls.validate import Validation
     from keras_ae.runs import Run
 
 #: Those that are skipped when they are finished.
@@ -29,6 +30,7 @@ _STAGES = ("train", "distill", "quantize", "evaluate", "convert")
 
 _n_events = click.option(
     "--n-events",
+    type=click.IntRange(min=0),
     default=0,
     help="Validate so many at least, by more stress events. Default: 20,000 stress events.",
 )
@@ -129,7 +131,7 @@ def check(path: Path) -> None:
     _load_tensorflow()
     from hls.stages import check as find_refusals
 
-    refusals = find_refusals(experiment, opened)
+    refusals = find_refusals(experiment, str(path), opened)
     for refusal in refusals:
         click.echo(refusal)
     if refusals:
@@ -196,16 +198,25 @@ def _one_line(error: BaseException) -> str:
 
 def _create_run(config: Path, run_dir: Path | None) -> Run:
     from hls.settings import load_firmware_settings
-    from keras_ae.config import load_experiment
+    from keras_ae.config import dump_experiment, load_experiment
     from keras_ae.data.dataset import load_dataset
     from keras_ae.runs import create_run
 
     experiment = load_experiment(config)
     load_firmware_settings(experiment, str(config))
     folder = run_dir or Path("runs") / experiment.name
+    # A fault leaves no half-made run behind, and a run that is there as it was.
     if not folder.exists():
-        # A fault in the data leaves no half-made run behind.
         load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+    written = folder / "experiment.yaml"
+    known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
+    if experiment.firmware is not None and not known:
+        _load_tensorflow()
+        from hls.check import require_none
+        from hls.stages import check as find_refusals
+
+        # Before hours of training, not after them.
+        require_none(find_refusals(experiment, str(config)))
     return create_run(folder, experiment)
 
 
@@ -241,12 +252,6 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if stage == "train" and run.experiment.firmware is not None and not run.is_finished("train"):
-        from hls.check import require_none
-        from hls.stages import check
-
-        # Before hours of training, not after them.
-        require_none(check(run.experiment, run))
     if stage == "convert":
         from hls.stages import convert as work
     elif stage == "evaluate":
@@ -284,8 +289,23 @@ def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> 
     validation = work(run, event_files, n_events)
     click.echo(summary(run))
     click.echo(f"fidelity report: {run.fidelity_page_path}")
-    if validation.mismatching_bits:
+    if not validation.is_proved:
+        click.echo(f"error: {_one_line(ProofError(_what_differs(validation, run)))}", err=True)
         sys.exit(1)
+
+
+def _what_differs(validation: Validation, run: Run) -> str:
+    """Where firmware and reference part, and what to do."""
+    found = ["firmware and quantized model must be the same function, but differ"]
+    if "firmware" in validation.divergences:
+        sample, first = validation.divergences["firmware"]
+        found.append(
+            f"first in layer {first.layer}, element {first.element}, event {first.event} of "
+            f"{sample}: expected {first.expected_bits}, got {first.found_bits} in {first.format}"
+        )
+    if validation.altered:
+        found.append(f"constants that are not the model's: {', '.join(validation.altered)}")
+    return "; ".join([*found, f"'keras-ae convert {run.folder}' writes the project again"])
 
 
 if __name__ == "__main__":

@@ -124,6 +124,17 @@ class Experiment(Section):
         """The score that the quantized model gives, and the firmware."""
         return self.trigger.score if self.student is None else STUDENT_SCORE
 
+    @property
+    def deployed(self) -> str:
+        """In words, the model that is quantized and goes into firmware."""
+        model = f"{self.objective.kind} autoencoder {self.architecture}"
+        if self.student is None:
+            return model
+        return (
+            f"student {self.student.architecture}, which learned the logarithm of the "
+            f"{self.trigger.score} of a {model}"
+        )
+
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
         n_features = math.prod(self.data.event_shape)

@@ -34,11 +34,12 @@ def summary(run: Run) -> str:
             f"{clustering['adjusted_rand_index']:.3f}"
         )
     if levels:
-        trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr")
+        trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr", "input_rate_khz")
         rate = levels["firmware"]["trigger_rate"]["background"]
         lines.append(
             f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on "
             f"the test background: {rate['value']:.2g}"
+            + _in_khz(rate["value"], trigger["target_fpr"], trigger["input_rate_khz"])
         )
     if validation:
         lines.append(
@@ -96,6 +97,12 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
             for signal, row in zip(teacher, rows, strict=True)
         ),
     ]
+
+
+def _in_khz(rate: float, target: float, input_rate: float | None) -> str:
+    if input_rate is None:
+        return ""
+    return f"; {rate * input_rate:.3g} kHz of {input_rate:g}, for {target * input_rate:.3g}"
 
 
 def _percent(value: Any) -> str:

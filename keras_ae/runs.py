@@ -134,6 +134,13 @@ class Run:
             if path.exists()
         }
 
+    def _contents(self, outputs: Iterable[Path]) -> dict[str, str]:
+        """What the files in folders among the outputs hold."""
+        folders = (path for path in outputs if path.is_dir())
+        return self._fingerprint(
+            path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()
+        )
+
     def require(self, stage: str) -> None:
         """Raise InputError unless `stage` is finished with the present experiment and data."""
         if not self.is_finished(stage):
@@ -148,8 +155,8 @@ class Run:
     def stage(self, name: str, outputs: tuple[Path, ...], work: Callable[[], None]) -> bool:
         """Do `work`, unless it is finished and its `outputs` are untouched.
 
-        Returns whether it was done. While it is at work, and after a failure, the stage counts as
-        not finished.
+        More files in a folder among them do not count. Returns whether it was done. While it is at
+        work, and after a failure, the stage counts as not finished.
 
         Raises:
             InputError: the stage before it is not finished with the present experiment and data.
@@ -158,10 +165,13 @@ class Run:
         if upstream:
             self.require(upstream)
         digest = self.digest(name)
-        if _finished(self.folder).get(name) == {
-            "digest": digest,
-            "outputs": self._fingerprint(outputs),
-        }:
+        entry = _finished(self.folder).get(name, {})
+        contents = entry.get("contents", {})
+        if (
+            entry.get("digest") == digest
+            and entry.get("outputs") == self._fingerprint(outputs)
+            and contents == self._fingerprint(self.folder / path for path in contents)
+        ):
             return False
         self._record(name, None)
         remove_unfinished(self.folder)
@@ -170,7 +180,14 @@ class Run:
             self.forget_validation()
             self.synthesis_path.unlink(missing_ok=True)
         work()
-        self._record(name, {"digest": digest, "outputs": self._fingerprint(outputs)})
+        self._record(
+            name,
+            {
+                "digest": digest,
+                "outputs": self._fingerprint(outputs),
+                "contents": self._contents(outputs),
+            },
+        )
         return True
 
     def forget_validation(self) -> None:

@@ -11,8 +11,8 @@ import pytest
 from test_firmware import UNITS, convert, make_graph
 
 from hls.backends import BACKENDS
+from hls.constants import check_copies
 from hls.convert import convert_trigger_graph
-from hls.csim import check_weight_files
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import stress_events, validate_project
@@ -148,13 +148,13 @@ class TestProject:
 
     def test_weight_files(self, projects: dict[str, Path]) -> None:
         for folder in projects.values():
-            check_weight_files(folder)
+            check_copies(folder)
         # For Quartus there is one of each, which both compile; for the others, two.
         assert not list((projects["Quartus"] / "firmware" / "weights").glob("*.txt"))
         for path in (projects["Catapult"] / "firmware" / "weights").glob("*.txt"):
             path.unlink()
         with pytest.raises(ProofError, match=r"have b\d+.txt beside it"):
-            check_weight_files(projects["Catapult"])
+            check_copies(projects["Catapult"])
 
     def test_readme_names_the_tool(self, projects: dict[str, Path]) -> None:
         for backend, tool in (("Vivado", "vivado_hls -f"), ("Catapult", "catapult -product ultra")):

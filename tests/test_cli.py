@@ -36,9 +36,9 @@ def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
     return int(caught.value.code or 0), out, err
 
 
-def assert_one_line(result: tuple[int, str, str], *words: str) -> None:
-    code, _, err = result
-    assert code == 2
+def assert_one_line(result: tuple[int, str, str], *words: str, code: int = 2) -> None:
+    found, _, err = result
+    assert found == code
     assert len(err.strip().splitlines()) == 1, err
     assert "Traceback" not in err
     for word in words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
+from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS
+from hls.exact import ExactGraph
+from hls.interface import Interface
+from hls.validate import bench_reference
+from keras_ae.errors import ProofError
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.report import summary
 from keras_ae.runs import open_run
 
@@ -210,6 +218,113 @@ def kill(stage: str, folder: Path, moment: Callable[[], bool], scratch: Path) ->
             time.sleep(0.002)
         process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_threshold_that_no_event_is_near(
+    run_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = run_copy / "firmware" / "firmware" / "weights"
+    limit = weights / "trigger_limit.txt"
+    threshold = float(limit.read_text())
+    last_bit = (
+        2.0
+        ** -FixedPointFormat.parse(
+            json.loads((run_copy / "trigger.json").read_text())["score_format"]
+        ).fractional
+    )
+    for path in (limit, limit.with_suffix(".h")):
+        path.write_text(path.read_text().replace(f"{threshold!r}", f"{threshold + last_bit!r}"))
+    assert float(limit.read_text()) == threshold + last_bit
+    code, _, err = run_cli(capsys, "validate", run_copy)
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "constants that are not the model's: trigger_limit" in err
+    assert f"'keras-ae convert {run_copy}' writes the project again" in err
+    page = read_page(run_copy / "fidelity.html").text
+    assert "Constants of the project are not those of the model: trigger_limit" in page
+    # The remedy.
+    for command in ("convert", "validate"):
+        code, out, err = run_cli(capsys, command, run_copy)
+        assert code == 0, err
+    assert "already done" not in out and "mismatching bits: 0" in out
+
+
+class TestDamagedProject:
+    """One line, which names the file, and exit code 1: it is not the function that was proved."""
+
+    @pytest.mark.parametrize(
+        ("name", "change", "message"),
+        [
+            ("interface.json", lambda text: "{", "must hold the ports of the project"),
+            ("interface.json", lambda text: '{"inputs": []}', "must hold the ports"),
+            ("firmware/weights/b*.txt", lambda text: f"abc, {text}", "must hold numbers: "),
+            ("firmware/weights/b*.h", lambda text: "// none", "must hold an initializer"),
+            ("firmware/weights/b*.txt", None, "beside it, got none"),
+        ],
+    )
+    def test_constants(
+        self,
+        run_copy: Path,
+        capsys: pytest.CaptureFixture[str],
+        name: str,
+        change: Callable[[str], str] | None,
+        message: str,
+    ) -> None:
+        path = sorted((run_copy / "firmware").glob(name))[0]
+        if change is None:
+            path.unlink()
+        else:
+            path.write_text(change(path.read_text()))
+        assert_one_line(run_cli(capsys, "validate", run_copy), message, path.name, code=1)
+
+    def test_bench_data(self, finished_run: Path, tmp_path: Path) -> None:
+        # Without compiling it each time.
+        graph = keras.models.load_model(finished_run / "trigger.keras")
+        interface, exact = Interface.of(ExactGraph(graph)), ExactGraph(graph)
+        bench = tmp_path / "tb_data"
+        shutil.copytree(finished_run / "firmware" / "tb_data", bench)
+        inputs, outputs = (bench / name for name in (BENCH_INPUTS, BENCH_OUTPUTS))
+        lines = outputs.read_text().splitlines(keepends=True)
+        for path, text, message in (
+            (outputs, "".join(lines[:-1]), "tions.dat must hold 1000 events of 2 numbers, got 999"),
+            (outputs, "".join(["999 1\n", *lines[1:]]), "got others for 1 events, first in line 1"),
+            (outputs, "1 x\n", "must hold as many numbers in each line"),
+            (inputs, "", "must hold some events of 57 numbers"),
+            (inputs, inputs.read_text()[:-40], "must hold as many numbers in each line"),
+        ):
+            before = path.read_text()
+            path.write_text(text)
+            with pytest.raises(ProofError, match=message):
+                bench_reference(tmp_path, interface, exact, graph)
+            path.write_text(before)
+        assert len(bench_reference(tmp_path, interface, exact, graph).trigger) == 1000
+        outputs.unlink()
+        with pytest.raises(ProofError, match="must be there, got none"):
+            bench_reference(tmp_path, interface, exact, graph)
+
+
+def test_mistakes_leave_the_proof(
+    run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proof = (run_copy / "validation.json").read_text()
+    garbage = tmp_path / "garbage.h5"
+    garbage.write_text("no HDF5")
+    for arguments in (["--events", tmp_path / "none.h5"], ["--events", garbage]):
+        assert_one_line(run_cli(capsys, "validate", run_copy, *arguments), arguments[1].name)
+    assert_one_line(run_cli(capsys, "validate", run_copy, "--n-events", -5), "-5 is not in the r")
+    # An experiment that cannot become firmware does not take the place of one that has.
+    content = yaml.safe_load((run_copy / "experiment.yaml").read_text())
+    content["architecture"]["hidden_dims"] = [128, 64]
+    config = tmp_path / "wide.yaml"
+    config.write_text(yaml.safe_dump(content))
+    for command in ("run", "train"):
+        result = run_cli(capsys, command, config, "--run-dir", run_copy)
+        assert_one_line(result, "weights must be <= 4096")
+    assert open_run(run_copy).is_finished("convert")
+    assert (run_copy / "validation.json").read_text() == proof
+    result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "new")
+    assert_one_line(result, "weights must be <= 4096")
+    assert not (tmp_path / "new").exists()
 
 
 def test_mutated_project_names_the_layer(

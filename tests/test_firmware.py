@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
+from hls.constants import check_copies
 from hls.convert import convert_trigger_graph
-from hls.csim import Simulation, check_weight_files
+from hls.csim import Simulation
 from hls.exact import ExactGraph, TriggerOutput
 from hls.interface import Interface, read_interface
 from hls.settings import FirmwareSettings
@@ -407,7 +408,7 @@ def test_project_is_complete_and_replaced_as_a_whole(
     assert "writing-" not in (folder / "hls4ml_config.yml").read_text()
     script = (folder / "project.tcl").read_text() + (folder / "build_prj.tcl").read_text()
     assert "xcvu9p-flga2104-2L-e" in script and "2.5" in script
-    check_weight_files(folder)
+    check_copies(folder)
     interface = read_interface(folder)
     assert [(port.name, port.format, port.n_values) for port in interface.inputs] == [
         ("objects", "fixed<13,13>", 57)

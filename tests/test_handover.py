@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import pytest
 
 from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.handover import Origin
+from hls.interface import read_interface
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import stress_events
@@ -49,7 +51,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, moved after it was written, and built."""
     graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
     folder = tmp_path_factory.mktemp("written") / "firmware"
-    origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, HardwareUnits())
+    origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, units=HardwareUnits())
     convert_trigger_graph(graph, folder, FirmwareSettings(), inputs, origin)
     there = tmp_path_factory.mktemp("moved") / "a folder"
     shutil.move(folder, there)
@@ -99,7 +101,7 @@ def test_readme(moved: Path) -> None:
     ):
         assert line in lines
     (threshold,) = (line for line in lines if line.startswith("| threshold |"))
-    assert threshold.endswith(", set for a background rate of at most 0.1 |")
+    assert threshold.endswith(", above which is a fraction of at most 0.1 of background |")
     assert not any("$" in line for line in lines)
 
 
@@ -126,6 +128,13 @@ def test_readme_of_other_inputs(tmp_path: Path) -> None:
         "| strategy | resource, reuse factor 8; the closest possible is 9 for `encoder_conv_1`"
     ) in text
     assert "runs the 5 events" in text
+    assert "\nEach port is a stream: " in text and "\nThe threshold is sent with every" in text
+    # The ports are called what the README and interface.json call them.
+    top = (tmp_path / "firmware" / "firmware" / "anomaly_trigger.h").read_text()
+    interface = read_interface(folder)
+    names = [port.name for port in (*interface.inputs, *interface.outputs)]
+    assert names == ["objects", "threshold", "squared_error", "trigger"]
+    assert re.findall(r"&(\w+)", top) == names
 
 
 class TestMakeFinds:
@@ -146,13 +155,19 @@ class TestMakeFinds:
         path = copy / "tb_data" / "tb_output_predictions.dat"
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
         # The bench stops there, too.
-        self.assert_fails(
-            copy,
-            f"tb_output_predictions.dat must hold {N_EVENTS} events, as many as "
-            f"tb_data/tb_input_features.dat, got {N_EVENTS - 1}",
-        )
+        self.assert_fails(copy, f"must hold {N_EVENTS} events, got {N_EVENTS - 1}")
+        inputs = path.with_name("tb_input_features.dat")
+        before = inputs.read_text()
+        inputs.write_text("".join(before.splitlines(keepends=True)[:-1]))
+        self.assert_fails(copy, f"{inputs.name} must hold {N_EVENTS} events, got {N_EVENTS - 1}")
+        inputs.write_text(before)
         path.unlink()
         self.assert_fails(copy, "cannot read tb_data/tb_output_predictions.dat")
+
+    def test_a_header_that_is_gone(self, copy: Path) -> None:
+        # What was built of it is there, and no proof of what lies there now.
+        (copy / "firmware" / "nnet_utils" / "nnet_trigger.h").unlink()
+        self.assert_fails(copy, "nnet_trigger.h")
 
     def test_a_result_that_is_no_number(self, copy: Path) -> None:
         path = copy / "tb_data" / "tb_output_predictions.dat"

@@ -55,6 +55,7 @@ HLS_LAYERS = [
     {"check", "project", "handover", "synthesis", "nodes"},
     {"handlers"},
     {"convert"},
+    {"constants"},
     {"csim"},
     {"divergence", "fidelity"},
     {"validate", "page"},

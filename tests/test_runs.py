@@ -47,6 +47,24 @@ def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
     assert len(calls) == 4
 
 
+def test_files_in_a_folder_that_a_stage_wrote(run: Run) -> None:
+    folder = run.folder / "project"
+
+    def work() -> None:
+        write_text(folder / "deep" / "weights", "1")
+
+    assert run.stage("train", (folder,), work)
+    write_text(folder / "build" / "made later", "x")
+    assert not run.stage("train", (folder,), work)
+    (folder / "deep" / "weights").write_text("2")
+    # What comes after may look at what was changed; the stage itself mends it.
+    assert run.is_finished("train")
+    assert run.stage("train", (folder,), work)
+    assert (folder / "deep" / "weights").read_text() == "1"
+    (folder / "deep" / "weights").unlink()
+    assert run.stage("train", (folder,), work)
+
+
 def test_failed_stage_is_not_finished(run: Run) -> None:
     run.stage("train", (), lambda: None)
     run = changed(run, training={"epochs": 7})

@@ -123,6 +123,9 @@ def test_summary_says_what_is_lost(finished: Run, capsys: pytest.CaptureFixture[
     report, page = read_json(finished.validation_path), read_page(finished.fidelity_page_path)
     teacher = report["levels"]["teacher"]
     assert teacher["trigger_rate"] is None
+    for text in (page.text, (finished.firmware_folder / "README.md").read_text()):
+        assert "tudent 57-" in text
+        assert "which learned the logarithm of the reconstruction_error of a " in text
     assert f"{teacher['separation']['A -> 4l']['auc']:.4f} (" in page.text
     assert list(report["auc_changes"]) == ["post_training", "quantized", "firmware"]
 

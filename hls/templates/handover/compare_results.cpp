@@ -1,8 +1,8 @@
 // Compares the test bench's results with the expected ones, and the two copies of each weight.
 //
-//     compare_results INPUTS EXPECTED FOUND [WEIGHTS.txt ...]
+//     compare_results N_EVENTS INPUTS EXPECTED FOUND [WEIGHTS.txt ...]
 //
-// Each line of INPUTS and of EXPECTED is an event. The numbers are multiples of a power of two, written with 17
+// Each line of INPUTS and of EXPECTED is an event, of which there must be N_EVENTS. The numbers are multiples of a power of two, written with 17
 // digits: equal numbers are equal bits. Beside WEIGHTS.txt, which the bench reads, lies WEIGHTS.h,
 // which synthesis compiles. Exit code 0 if all are equal, 1 if any differs, 2 if they cannot be
 // compared.
@@ -49,14 +49,15 @@ static size_t count_lines(const std::string &name) {
     return n_lines;
 }
 
-static bool results_differ(const std::string &inputs, const std::string &expected, const std::string &found) {
-    // The bench stops at the shorter of the two.
-    const size_t n_inputs = count_lines(inputs);
-    if (count_lines(expected) != n_inputs) {
-        std::cerr << expected << " must hold " << n_inputs << " events, as many as " << inputs << ", got "
-                  << count_lines(expected) << std::endl;
+static void check_lines(const std::string &name, size_t n_events) {
+    const size_t n_lines = count_lines(name);
+    if (n_lines != n_events) {
+        std::cerr << name << " must hold " << n_events << " events, got " << n_lines << std::endl;
         std::exit(2);
     }
+}
+
+static bool results_differ(const std::string &expected, const std::string &found) {
     std::istringstream events(read_file(expected));
     // The bench may break the lines otherwise: what it wrote is a sequence of numbers.
     const std::vector<double> results = read_numbers(read_file(found), found);
@@ -94,12 +95,15 @@ static bool weights_differ(const std::string &text) {
 }
 
 int main(int n_arguments, char **arguments) {
-    if (n_arguments < 4) {
-        std::cerr << "usage: compare_results INPUTS EXPECTED FOUND [WEIGHTS.txt ...]" << std::endl;
+    if (n_arguments < 5) {
+        std::cerr << "usage: compare_results N_EVENTS INPUTS EXPECTED FOUND [WEIGHTS.txt ...]" << std::endl;
         return 2;
     }
-    bool differ = results_differ(arguments[1], arguments[2], arguments[3]);
-    for (int i = 4; i < n_arguments; i++)
+    // The bench stops at the shorter of the two.
+    for (int i = 2; i < 4; i++)
+        check_lines(arguments[i], std::strtoul(arguments[1], nullptr, 10));
+    bool differ = results_differ(arguments[3], arguments[4]);
+    for (int i = 5; i < n_arguments; i++)
         differ |= weights_differ(arguments[i]);
     return differ;
 }
