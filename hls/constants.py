@@ -34,7 +34,7 @@ def read_rows(path: Path) -> np.ndarray:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
         rows = [[float(word) for word in line.split()] for line in lines]
-        return np.array(rows, np.float64).reshape(len(rows), -1)
+        return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
     except ValueError as error:
         raise ProofError(
             f"{path} must hold as many numbers in each line, got: {error}; {_AGAIN}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import os
 import shutil
 import sys
@@ -47,19 +48,41 @@ def experiment_content(small_experiment: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(small_experiment)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of a test run makes for all of them, which only read it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
+def run_chain(folder: Path, content: dict[str, Any]) -> None:
+    """The whole chain of an experiment on the command line, into `folder`/run."""
+    from keras_ae import cli
+
+    config = folder / "experiment.yaml"
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", str(config), "--run-dir", str(folder / "run")])
+    assert not caught.value.code
+
+
 @pytest.fixture(scope="session")
 def finished_run(
     small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The run directory of a whole chain. Tests that change it work on a copy."""
-    folder = tmp_path_factory.mktemp("chain")
-    config = folder / "experiment.yaml"
-    config.write_text(yaml.safe_dump(small_experiment), encoding="utf-8")
-    from keras_ae import cli
-
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["run", str(config), "--run-dir", str(folder / "run")])
-    assert not caught.value.code
+    folder = made_once(
+        tmp_path_factory, "chain", lambda folder: run_chain(folder, small_experiment)
+    )
     return folder / "run"
 
 

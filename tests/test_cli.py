@@ -81,15 +81,15 @@ def test_whole_chain(finished_run: Path) -> None:
 
 
 def test_finished_stages_are_skipped(
-    finished_run: Path, capsys: pytest.CaptureFixture[str]
+    finished_run: Path, run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = finished_run.parent / "experiment.yaml"
-    code, out, _ = run_cli(capsys, "run", config, "--run-dir", finished_run)
+    code, out, _ = run_cli(capsys, "run", config, "--run-dir", run_copy)
     assert code == 0
     assert out.count("already done") == 4
     assert "mismatching bits: 0" in out
     assert "AUC float" in out
-    assert str(finished_run) in out.splitlines()[-2]
+    assert str(run_copy) in out.splitlines()[-2]
 
 
 def test_changed_section_repeats_only_what_depends_on_it(

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from conftest import made_once
 
 from hls.convert import PROJECT_NAME, convert_trigger_graph
 from hls.handover import Origin
@@ -49,16 +50,19 @@ def small_graph(scores: list[str], threshold_input: bool = False) -> tuple:
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, moved after it was written, and built."""
-    graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
-    folder = tmp_path_factory.mktemp("written") / "firmware"
-    origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, units=HardwareUnits())
-    convert_trigger_graph(graph, folder, FirmwareSettings(), inputs, origin)
-    there = tmp_path_factory.mktemp("moved") / "a folder"
-    shutil.move(folder, there)
-    result = make(there)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == f"{N_EVENTS} events, 0 differ"
-    return there
+
+    def make_it(folder: Path) -> None:
+        graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
+        written = folder / "written"
+        origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, units=HardwareUnits())
+        convert_trigger_graph(graph, written, FirmwareSettings(), inputs, origin)
+        there = folder / "a folder"
+        shutil.move(written, there)
+        result = make(there)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-1] == f"{N_EVENTS} events, 0 differ"
+
+    return made_once(tmp_path_factory, "moved", make_it) / "a folder"
 
 
 @pytest.fixture

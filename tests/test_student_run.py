@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from conftest import made_once, run_chain
 from test_fidelity import read_page
 
 from hls.convert import convert_trigger_graph
@@ -43,13 +45,9 @@ def student_content(experiment_content: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole chain on the command line, the student read as a stream."""
-    folder = tmp_path_factory.mktemp("student")
     content = small_experiment | {"student": STUDENT}
     content["firmware"] = content["firmware"] | {"io_type": "io_stream"}
-    (folder / "experiment.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["run", str(folder / "experiment.yaml"), "--run-dir", str(folder / "run")])
-    assert not caught.value.code
+    folder = made_once(tmp_path_factory, "student", lambda folder: run_chain(folder, content))
     return open_run(folder / "run")
 
 
@@ -101,7 +99,10 @@ def test_student_learned_from_the_teachers_float_score(finished: Run) -> None:
     assert history["loss"][-1] < history["loss"][0] and history["val_loss"][-1] < 0.9
 
 
-def test_summary_says_what_is_lost(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_summary_says_what_is_lost(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished = open_run(Path(shutil.copytree(finished.folder, tmp_path / "copy")))
     with pytest.raises(SystemExit):
         cli.main(["validate", str(finished.folder)])
     out = capsys.readouterr().out
