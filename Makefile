@@ -26,8 +26,8 @@ results: $(READY)
 	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config --n-events 1000000 || exit; done
 	$(BIN)/python benchmarks/l1_results.py runs/l1_* > benchmarks/l1_results.md
 	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md
-	$(BIN)/python benchmarks/fidelity_results.py runs/l1_vae > benchmarks/fidelity_results.md
-	cp runs/l1_vae/fidelity.html benchmarks/fidelity_l1_vae.html
+	$(BIN)/python benchmarks/fidelity_results.py runs/* > benchmarks/fidelity_results.md
+	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
 
 # The samples that come with the package. Takes over an hour on four cores.
 sample: $(READY)

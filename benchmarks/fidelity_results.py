@@ -1,4 +1,4 @@
-"""A table of fidelity, from the `validation.json` of validated runs.
+"""A table of fidelity, from the `validation.json` of validated runs; 95% intervals in brackets.
 
 `make results` makes the runs and writes benchmarks/fidelity_results.md.
 """
@@ -23,13 +23,13 @@ def rows(run: Run) -> list[str]:
     for signal in levels["firmware"]:
         qualities = {name: levels[name][signal] for name in LEVELS}
         aucs = (f"{quality['auc']:.4f}" for quality in qualities.values())
-        error = 1.96 * qualities["firmware"]["auc_error"]
+        low, high = qualities["firmware"]["auc_interval"]
         tpr = (f"{100 * qualities[name]['tpr'][FPR]:.2f}" for name in ("float", "firmware"))
-        error_of_tpr = 196 * qualities["firmware"]["tpr_error"][FPR]
+        tpr_low, tpr_high = qualities["firmware"]["tpr_interval"][FPR]
         found.append(
-            f"| `{run.experiment.name}` | {signal} | {' | '.join(aucs)} ± {error:.4f} | "
-            f"{' / '.join(tpr)} ± {error_of_tpr:.2f} % | {report['mismatching_bits']} in "
-            f"{report['events']:,} |"
+            f"| `{run.experiment.name}` | {signal} | {' | '.join(aucs)} ({low:.4f}–{high:.4f}) | "
+            f"{' / '.join(tpr)} ({100 * tpr_low:.2f}–{100 * tpr_high:.2f}) | "
+            f"{report['mismatching_bits']} in {report['events']:,} |"
         )
     return found
 
@@ -37,8 +37,10 @@ def rows(run: Run) -> list[str]:
 if __name__ == "__main__":
     print(
         "| | signal | AUC float | post-training | quantization-aware | firmware | "
-        f"TPR at FPR {FPR}, float / firmware | mismatching bits |"
+        f"TPR in % at FPR {FPR}, float / firmware | mismatching bits |"
     )
     print("|---" * 8 + "|")
-    for folder in sys.argv[1:]:
-        print("\n".join(rows(open_run(Path(folder)))))
+    for opened in (open_run(Path(folder)) for folder in sys.argv[1:]):
+        # Others have no firmware.
+        if opened.validation_path.exists():
+            print("\n".join(rows(opened)))
