@@ -50,8 +50,8 @@ class QDenseHandler(KerasV3LayerHandler):
         return {
             "class_name": "Dense",
             "data_format": "channels_last",
-            "weight_data": weights.kernel.astype(np.float32),
-            "bias_data": weights.bias.astype(np.float32) if layer.use_bias else None,
+            "weight_data": weights.kernel,
+            "bias_data": weights.bias if layer.use_bias else None,
             "n_in": weights.kernel.shape[0],
             "n_out": weights.kernel.shape[1],
         }
@@ -64,7 +64,9 @@ class QConv2DHandler(ConvHandler):
         return "Conv2D"
 
     def load_weight(self, layer: Any, key: str) -> np.ndarray:
-        return getattr(QuantizedWeights.of(layer), key).astype(np.float32)
+        # In float64: float32 would round what has more than 24 bits.
+        weights: np.ndarray = getattr(QuantizedWeights.of(layer), key)
+        return weights
 
 
 class QActivationHandler(KerasV3LayerHandler):

@@ -123,7 +123,8 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         n_events: as many stress events more as reach this number in all.
 
     Raises:
-        InputError: event files for an experiment without trigger events or with a condition.
+        InputError: event files for an experiment without trigger events or with a condition; or
+            another process is at work on the run.
     """
     settings = _firmware_settings(run.experiment, str(run.folder))
     run.require("convert")
@@ -135,23 +136,26 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         read_l1_events(path, 1)
     data = load_data(run)
     graph = load_keras_model(run.trigger_graph_path)
-    # Whatever happens next, an earlier proof no longer holds.
-    run.forget_validation()
-    samples = _samples(run, data, graph, event_files, n_events)
-    validation = validate_project(graph, run.firmware_folder, samples)
-    report: dict[str, Any] = {
-        "events": validation.events,
-        "mismatching_bits": validation.mismatching_bits,
-        "comparisons": validation.as_dict(),
-    }
-    # Whatever becomes of the rest.
-    write_json(run.validation_path, report)
-    tested = {"background": "background/test"} | {name: f"signal/{name}" for name in data.signals}
-    firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
-    fidelity = measure_fidelity(run, data, graph, firmware)
-    report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
-    write_json(run.validation_path, report)
-    write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
+    with run.locked():
+        # Whatever happens next, an earlier proof no longer holds.
+        run.forget_validation()
+        samples = _samples(run, data, graph, event_files, n_events)
+        validation = validate_project(graph, run.firmware_folder, samples)
+        report: dict[str, Any] = {
+            "events": validation.events,
+            "mismatching_bits": validation.mismatching_bits,
+            "comparisons": validation.as_dict(),
+        }
+        # Whatever becomes of the rest.
+        write_json(run.validation_path, report)
+        tested = {"background": "background/test"} | {
+            name: f"signal/{name}" for name in data.signals
+        }
+        firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
+        fidelity = measure_fidelity(run, data, graph, firmware)
+        report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
+        write_json(run.validation_path, report)
+        write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
     return validation
 
 

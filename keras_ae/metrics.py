@@ -41,7 +41,9 @@ def roc_auc(background: np.ndarray, signal: np.ndarray) -> Estimate:
     """Area under the ROC curve: P(signal score > background score), ties counted half.
 
     Its error is that of DeLong et al., Biometrics 44 (1988) 837, from midranks; its interval is
-    symmetric in the logit, so that it stays within [0, 1].
+    symmetric in the logit, so that it stays within [0, 1]. Where no pair of events is out of order,
+    so that there is no error to be had, it ends where that would be seen in one event of the
+    smaller sample with a probability of 95% (the rule of three).
 
     Raises:
         InputError: an empty sample.
@@ -49,7 +51,8 @@ def roc_auc(background: np.ndarray, signal: np.ndarray) -> Estimate:
     background_part, signal_part = _placements(background, signal)
     value, error = float(signal_part.mean()), _standard_error(background_part, signal_part)
     if not 0 < value < 1:
-        return Estimate(value, error, value, value)
+        missed = 1 - 0.05 ** (1 / min(len(background), len(signal)))
+        return Estimate(value, error, *sorted((value, abs(value - missed))))
     half = _Z * error / (value * (1 - value))
     low, high = expit(logit(value) + np.array([-half, half]))
     return Estimate(value, error, float(low), float(high))
@@ -154,12 +157,13 @@ def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) ->
 
     rate = rate_interval(signal > threshold)
     binomial = rate.value * (1 - rate.value) / len(signal)
+    fewer, more = at_shifted_threshold(-_Z), at_shifted_threshold(_Z)
     shift = (at_shifted_threshold(1) - at_shifted_threshold(-1)) / 2
     return Estimate(
         rate.value,
         float(np.hypot(np.sqrt(binomial), shift)),
-        rate.value - float(np.hypot(rate.value - rate.low, rate.value - at_shifted_threshold(-_Z))),
-        rate.value + float(np.hypot(rate.high - rate.value, at_shifted_threshold(_Z) - rate.value)),
+        max(0.0, rate.value - float(np.hypot(rate.value - rate.low, rate.value - fewer))),
+        min(1.0, rate.value + float(np.hypot(rate.high - rate.value, more - rate.value))),
     )
 
 

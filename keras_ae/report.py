@@ -13,7 +13,8 @@ TABLE_FPR = 1e-3
 
 def summary(run: Run) -> str:
     """Table of AUC by signal, if the run was evaluated, and the result of the validation."""
-    validation = read_json(run.validation_path) if run.validation_path.exists() else None
+    proved = run.validation_path.exists() and run.is_finished("convert")
+    validation = read_json(run.validation_path) if proved else None
     # Missing where validation ended behind its verdict.
     levels = (validation or {}).get("levels")
     evaluated = run.is_finished("evaluate") and run.metrics_path.exists()

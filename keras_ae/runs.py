@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,10 +113,24 @@ class Run:
     def is_finished(self, stage: str) -> bool:
         """Whether a stage and those before it were finished with the present experiment and data.
 
-        And what they wrote is still as it was.
+        And what they wrote is still as it was, and as the stages after them found it.
         """
+        upstream = self._before(stage)
+        if upstream and not self.is_finished(upstream):
+            return False
         entry = _finished(self.folder).get(stage, {})
-        return entry.get("digest") == self.digest(stage) and not self.changed_files(stage)
+        return self._holds(stage, entry) and not self.changed_files(stage)
+
+    def _holds(self, stage: str, entry: dict[str, Any]) -> bool:
+        """Whether an entry of the record is of the present experiment, data and stage before."""
+        return entry.get("digest") == self.digest(stage) and entry.get("before") == self._found(
+            stage
+        )
+
+    def _found(self, stage: str) -> dict[str, str]:
+        """What a stage finds that the one before has written."""
+        upstream = self._before(stage)
+        return dict(_finished(self.folder)[upstream]["outputs"]) if upstream else {}
 
     def changed_files(self, stage: str) -> list[str]:
         """Names of files of a stage and those before it that are gone or not as they were."""
@@ -159,16 +175,21 @@ class Run:
         work, and after a failure, the stage counts as not finished.
 
         Raises:
-            InputError: the stage before it is not finished with the present experiment and data.
+            InputError: the stage before it is not finished with the present experiment and data; or
+                another process is at work on the run.
         """
         upstream = self._before(name)
         if upstream:
             self.require(upstream)
-        digest = self.digest(name)
+        with self.locked():
+            return self._stage(name, outputs, work)
+
+    def _stage(self, name: str, outputs: tuple[Path, ...], work: Callable[[], None]) -> bool:
+        digest, before = self.digest(name), self._found(name)
         entry = _finished(self.folder).get(name, {})
         contents = entry.get("contents", {})
         if (
-            entry.get("digest") == digest
+            self._holds(name, entry)
             and entry.get("outputs") == self._fingerprint(outputs)
             and contents == self._fingerprint(self.folder / path for path in contents)
         ):
@@ -184,11 +205,28 @@ class Run:
             name,
             {
                 "digest": digest,
+                "before": before,
                 "outputs": self._fingerprint(outputs),
                 "contents": self._contents(outputs),
             },
         )
         return True
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing into the run.
+
+        Raises:
+            InputError: another one does.
+        """
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{self.folder} must have one command at a time, but another is at work"
+                ) from error
+            yield
 
     def forget_validation(self) -> None:
         """Remove what `validate` wrote."""

@@ -44,9 +44,13 @@ def test_auc_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 
 def test_auc_at_its_bounds() -> None:
-    background, signal = np.zeros(20), np.ones(20)
-    assert roc_auc(background, signal).low == 1.0
-    assert roc_auc(signal, background).high == 0.0
+    background, signal = np.zeros(20), np.ones(50)
+    # The rule of three: 3 / 20, a little less for few events.
+    best, worst = roc_auc(background, signal), roc_auc(signal, background)
+    assert (best.value, best.high) == (1.0, 1.0)
+    assert best.low == pytest.approx(1 - (1 - 0.05 ** (1 / 20))) and 0.85 < best.low < 0.87
+    assert (worst.low, worst.value) == (0.0, 0.0)
+    assert worst.high == pytest.approx(1 - best.low)
 
 
 def test_paired_difference_of_aucs() -> None:
@@ -114,6 +118,15 @@ def test_tpr_interval_of_no_event_is_wilsons() -> None:
     assert tpr is not None
     assert (tpr.value, tpr.error, tpr.low) == (0, 0, 0)
     assert tpr.high == rate_interval(signal > 0).high > 0.05
+
+
+@pytest.mark.parametrize(("n_signal", "n_above"), [(1000, 1), (30, 29), (30, 30), (30, 0)])
+def test_tpr_interval_is_one_of_fractions(n_signal: int, n_above: int) -> None:
+    background = np.arange(1000.0)
+    signal = np.repeat([2000.0, 985.5], [n_above, n_signal - n_above])
+    tpr = tpr_at_fpr(background, signal, 0.01)
+    assert tpr is not None and tpr.value == n_above / n_signal
+    assert 0 <= tpr.low <= tpr.value <= tpr.high <= 1
 
 
 def test_no_tpr_below_ten_background_events() -> None:

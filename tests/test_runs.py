@@ -93,6 +93,34 @@ def test_later_stages_do_not_outlive_a_change_before_them(run: Run) -> None:
     assert not other.is_finished("evaluate")
 
 
+def test_stage_that_is_repeated_is_another(run: Run) -> None:
+    content = iter("123456")
+
+    def write(name: str) -> bool:
+        path = run.folder / name
+        return run.stage(name, (path,), lambda: write_text(path, next(content)))
+
+    for stage in ("train", "quantize", "convert"):
+        assert write(stage)
+    # Made again with the same settings, but not the same bits.
+    (run.folder / "quantize").unlink()
+    assert write("quantize") and not write("train")
+    assert not run.is_finished("convert")
+    assert write("convert") and run.is_finished("convert")
+    (run.folder / "train").unlink()
+    assert write("train")
+    assert not run.is_finished("quantize") and not run.is_finished("convert")
+
+
+def test_one_process_at_a_time(run: Run) -> None:
+    def work() -> None:
+        with pytest.raises(InputError, match="one command at a time, but another is at work"):
+            run.stage("train", (), lambda: None)
+
+    assert run.stage("train", (), work)
+    assert run.is_finished("train")
+
+
 def test_experiment_is_read_back(run: Run) -> None:
     assert open_run(run.folder) == run
 
