@@ -7,6 +7,7 @@ those of the graph as a whole and of the settings. `convert` applies them all.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -16,12 +17,13 @@ from hls.layers import LookupTable
 from hls.operation import producers
 from hls.operations import exact_operation
 from hls.refusal import Refusal
-from hls.settings import FirmwareSettings
+from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, ScoringModel
+from keras_ae.objectives import STUDENT_SCORE
 from keras_ae.precision import is_quantizer, quantizer_format
 
 #: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
@@ -31,6 +33,87 @@ MAX_UNROLLED = 4096
 MAX_TABLE_ERROR = 2.0**-4
 
 _BUILD = "name it as build_autoencoder does"
+_OTHER = "choose another name"
+
+#: Of hls4ml's variables and types.
+_HLS4ML_NAMES = re.compile(
+    r"[wb]\d+|input\d*|inputs|outputs|result|model_default|(layer|config|relu_config)\d+\w*"
+)
+_CPP_KEYWORDS = frozenset(
+    [
+        "alignas",
+        "alignof",
+        "and",
+        "asm",
+        "auto",
+        "bool",
+        "break",
+        "case",
+        "catch",
+        "char",
+        "class",
+        "const",
+        "constexpr",
+        "continue",
+        "decltype",
+        "default",
+        "delete",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "explicit",
+        "export",
+        "extern",
+        "false",
+        "float",
+        "for",
+        "friend",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "mutable",
+        "namespace",
+        "new",
+        "noexcept",
+        "not",
+        "nullptr",
+        "operator",
+        "or",
+        "private",
+        "protected",
+        "public",
+        "register",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "template",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typedef",
+        "typename",
+        "union",
+        "unsigned",
+        "using",
+        "virtual",
+        "void",
+        "volatile",
+        "while",
+        "xor",
+        "main",
+        "std",
+        "nnet",
+        "hls",
+    ]
+)
 
 
 def check_model(
@@ -53,8 +136,9 @@ def check_model(
     """
     # Each builds on those before.
     for rules in (
+        (_shared_layers,),
         (_layers_without_exact_form, _missing_input_quantizers),
-        (_missing_names,),
+        (_missing_names, _taken_names),
         (_coarser_code,),
     ):
         found = [refusal for rule in rules for refusal in rule(model)]
@@ -82,6 +166,60 @@ def require_none(refusals: Sequence[Refusal]) -> None:
         raise refusals[0]
     if refusals:
         raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")
+
+
+def _shared_layers(model: ScoringModel) -> Iterator[Refusal]:
+    for network in model.networks:
+        yield from _called_twice(network)
+
+
+def _called_twice(network: keras.Model) -> Iterator[Refusal]:
+    """hls4ml asks for a layer for each call, and so does the reference."""
+    for layer in network.get_config()["layers"]:
+        n_calls = len(layer["inbound_nodes"])
+        if n_calls > 1:
+            yield Refusal(
+                layer["name"],
+                "a layer must be called once",
+                f"{n_calls} calls",
+                "make a layer for each",
+            )
+
+
+def _taken_names(model: ScoringModel) -> Iterator[Refusal]:
+    """Of what the trigger graph adds to the networks."""
+    scores = {*ERROR_SCORES, *LATENT_SCORES, STUDENT_SCORE}
+    taken = {"objects", "condition", "scale", "probability", "threshold", "trigger", *scores}
+    taken |= {f"{score}_table" for score in scores}
+    for network in model.networks:
+        for layer in network.layers:
+            if layer.name in taken:
+                yield Refusal(
+                    layer.name,
+                    "a layer must not be called like one of the trigger's",
+                    "one",
+                    _OTHER,
+                )
+
+
+def _cpp_names(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """Names become those of types and variables, beside hls4ml's own."""
+    seen: set[str] = set()
+    for layer in graph.layers:
+        name = layer.name
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in _CPP_KEYWORDS:
+            yield Refusal(name, "the name of a layer must be one of C++", f"'{name}'", _OTHER)
+        elif _HLS4ML_NAMES.fullmatch(name):
+            yield Refusal(name, "the name of a layer must not be hls4ml's own", f"'{name}'", _OTHER)
+        elif name.lower() in seen:
+            yield Refusal(
+                name, "names of layers must differ not in upper and lower case alone", "two", _OTHER
+            )
+        seen.add(name.lower())
+
+
+def _graph_called_twice(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
+    yield from _called_twice(graph)
 
 
 def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
@@ -262,6 +400,8 @@ def _sources(layer: keras.Layer) -> tuple[str, ...]:
 
 
 _GRAPH_RULES: tuple[Callable[[keras.Model, FirmwareSettings], Iterator[Refusal]], ...] = (
+    _graph_called_twice,
+    _cpp_names,
     _fused_quantizers,
     _unrolled_weights,
     _registered_arrays,

@@ -64,42 +64,49 @@ def check_copies(folder: Path) -> None:
 
 
 def altered_constants(folder: Path, graph: keras.Model) -> tuple[str, ...]:
-    """Names of the constants whose numbers are not those of the graph, in whichever order.
+    """Names of the constants whose numbers are not those of the graph.
 
-    Constants that hls4ml holds in another form, such as products unrolled to adders, are left to
-    the events.
+    Kernels in whichever order, because hls4ml transposes some. A kernel that hls4ml has unrolled to
+    adders is no constant any more, and is left to the events.
     """
-    expected = dict(_constants(graph))
+    found = {
+        name: _numbers(header, values)
+        for header in sorted(folder.glob("firmware/weights/*.h"))
+        for name, values in _CONSTANT.findall(_read(header))
+    }
+    types = set(re.findall(r"(\w+)_t;", _read(folder / "firmware" / "defines.h")))
     altered = []
-    for header in sorted(folder.glob("firmware/weights/*.h")):
-        for name, values in _CONSTANT.findall(_read(header)):
-            if name not in expected:
-                continue
-            numbers, step = expected[name]
-            found = _numbers(header, values)
-            # hls4ml writes them with as many digits as their type needs.
-            known, units = (np.sort(np.rint(part.ravel() / step)) for part in (numbers, found))
-            if len(known) == len(units) and not np.array_equal(known, units):
-                altered.append(name)
+    for name, numbers in _constants(graph):
+        if name not in found and name not in types:
+            continue
+        written = found.get(name, np.zeros(0))
+        if name.endswith("_weight"):
+            numbers, written = np.sort(numbers), np.sort(written)
+        if not np.array_equal(numbers, written):
+            altered.append(name)
     return tuple(altered)
 
 
-def _constants(graph: keras.Model) -> Iterator[tuple[str, tuple[np.ndarray, float]]]:
-    """Each constant of the graph by hls4ml's name: its numbers and their last bit."""
+def _constants(graph: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
+    """Each constant of the graph by hls4ml's name, as numbers in hls4ml's order."""
     for layer in graph.layers:
         if hasattr(layer, "kernel"):
             weights = QuantizedWeights.of(layer)
-            yield f"{layer.name}_weight", (weights.kernel, weights.kernel_step)
-            if layer.use_bias:
-                yield f"{layer.name}_bias", (weights.bias, weights.bias_step)
+            yield f"{layer.name}_weight", weights.kernel.ravel()
+            yield f"{layer.name}_bias", weights.bias
         elif isinstance(layer, LookupTable):
-            yield f"{layer.name}_table", (layer.entries, layer.output_format.step)
-        elif isinstance(layer, ScaleObjects):
-            yield f"{layer.name}_offsets", (np.array(layer.scaler.offset, np.float64), 1.0)
-            yield f"{layer.name}_factors", (layer.steps, float(np.min(layer.steps)))
-        elif isinstance(layer, AboveThreshold) and not layer.from_input:
             (form,) = layer.input_formats
-            yield f"{layer.name}_limit", (np.array([layer.threshold]), form.step)
+            # By the bits of the argument, of which those with the sign come last.
+            first = int(-form.low / form.step)
+            yield (
+                f"{layer.name}_table",
+                np.concatenate([layer.entries[first:], layer.entries[:first]]),
+            )
+        elif isinstance(layer, ScaleObjects):
+            yield f"{layer.name}_offsets", np.array(layer.scaler.offset, np.float64)
+            yield f"{layer.name}_factors", layer.steps
+        elif isinstance(layer, AboveThreshold) and not layer.from_input:
+            yield f"{layer.name}_limit", np.array([layer.threshold])
 
 
 def _both(header: Path, text: Path) -> Iterator[tuple[Path, str]]:
@@ -117,6 +124,8 @@ def _numbers(path: Path, text: str) -> np.ndarray:
 
 
 def _read(path: Path) -> str:
+    if not path.is_file():
+        raise ProofError(f"{path} must be there, got none: {_AGAIN}")
     return path.read_text(encoding="utf-8", errors="replace")
 
 

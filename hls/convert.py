@@ -18,19 +18,12 @@ from hls.backends import BACKENDS
 from hls.check import check_graph, require_none
 from hls.exact import ExactGraph
 from hls.handover import Origin, write_handover
-from hls.interface import Interface
+from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME, Interface
 from hls.layers import HardwareInput
 from hls.project import finish_project
 from hls.settings import FirmwareSettings
 from keras_ae.arrays import check_not_empty
 from keras_ae.files import whole_folder
-
-#: Name of the top function, of the project and of its files.
-PROJECT_NAME = "anomaly_trigger"
-
-#: In `tb_data`.
-BENCH_INPUTS = "tb_input_features.dat"
-BENCH_OUTPUTS = "tb_output_predictions.dat"
 
 
 def convert_trigger_graph(

@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from hls.constants import read_rows
-from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME
 from hls.exact import TriggerOutput
-from hls.interface import Interface, read_interface
+from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME, Interface, read_interface
 from keras_ae.errors import InputError, ProofError
 
 #: Calls hls4ml's bridge to the top function for each event of a binary file.
@@ -50,7 +49,8 @@ class Simulation:
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: no g++ on PATH, or a project that g++ does not compile.
+        InputError: no g++ on PATH.
+        ProofError: g++ does not compile the project.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -159,7 +159,7 @@ class Simulation:
             first_error = next(
                 (line for line in result.stderr.splitlines() if "error:" in line), "no message"
             )
-            raise InputError(f"project {self._folder} must compile with g++, got: {first_error}")
+            raise ProofError(f"project {self._folder} must compile with g++, got: {first_error}")
 
     def _run(self, number: int, events: np.ndarray) -> np.ndarray:
         """Results (events, n_outputs) of the program on events (events, n_inputs)."""
@@ -167,7 +167,13 @@ class Simulation:
         paths = [program.with_name(f"{kind}_{number}.bin") for kind in ("events", "results")]
         events.tofile(paths[0])
         _call([program, *paths], program.parent)
-        return np.fromfile(paths[1]).reshape(-1, self._interface.n_outputs)
+        results = np.fromfile(paths[1])
+        if len(results) != len(events) * self._interface.n_outputs:
+            raise ProofError(
+                f"project {self._folder} must give {self._interface.n_outputs} numbers for each of "
+                f"{len(events)} events, got {len(results)} in all"
+            )
+        return results.reshape(-1, self._interface.n_outputs)
 
     def _output(self, results: np.ndarray) -> TriggerOutput:
         """Of rows of the firmware's outputs."""

@@ -11,17 +11,16 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from hls.convert import PROJECT_NAME
 from hls.csim import Simulation
 from hls.exact import ExactGraph
-from hls.interface import read_interface
+from hls.interface import PROJECT_NAME
 from hls.operation import producers
 from keras_ae.batches import map_batches
 from keras_ae.fixed_point import FixedPointFormat
@@ -106,8 +105,7 @@ def trace_project(
         records.mkdir()
         shutil.copy(_HEADER, copy / "firmware" / _HEADER.name)
         top = copy / "firmware" / f"{PROJECT_NAME}.cpp"
-        inputs = [port.name for port in read_interface(folder).inputs]
-        text, layers = _with_records(top.read_text(encoding="utf-8"), shapes, inputs)
+        text, layers = _with_records(top.read_text(encoding="utf-8"), shapes)
         # The folder is known to this copy alone.
         place = '#include "parameters.h"\n'
         include = f'{place}#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
@@ -120,31 +118,27 @@ def trace_project(
         }
 
 
-def _with_records(
-    text: str, shapes: Mapping[str, tuple[int, ...]], inputs: Iterable[str]
-) -> tuple[str, list[str]]:
+def _with_records(text: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, list[str]]:
     """The top function with a record after the call of each layer, and their names in order."""
     declared = set(_DECLARATION.findall(text))
     for signature in _SIGNATURE.findall(text):
         declared |= set(re.findall(r"(\w+)(?:\[[^\]]*\])?(?: /\*.*?\*/)?(?=\s*(?:,|$))", signature))
-    # Inputs are there before the first call.
-    written = set(inputs)
     layers: list[str] = []
 
     def record(match: re.Match[str]) -> str:
         indent, function, kind, arguments, comment = match.groups()
-        outputs = [
-            argument
-            for argument in arguments.split(", ")
-            # Intel's outputs are members of one structure.
-            if (argument in declared or argument.startswith("outputs.")) and argument not in written
-        ]
-        written.update(outputs)
         layer = comment or kind
         if function in _COPIES or layer not in shapes:
             return match[0]
+        # Behind the output there are only weights, which are declared elsewhere. Intel's outputs
+        # are members of one structure.
+        output = [
+            argument
+            for argument in arguments.split(", ")
+            if argument in declared or argument.startswith("outputs.")
+        ][-1]
         layers.append(layer)
-        save = f'trace::save("{layer}", {outputs[0]}, {math.prod(shapes[layer])});'
+        save = f'trace::save("{layer}", {output}, {math.prod(shapes[layer])});'
         return f"{match[0]}\n{indent}{save}"
 
     return _CALL.sub(record, text), layers

@@ -1,10 +1,11 @@
-"""What goes into the firmware and comes out, as a file beside the project."""
+"""What goes into the firmware and comes out: names, formats, files of a project."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,18 @@ import numpy as np
 from hls.exact import ExactGraph
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import write_text
+from keras_ae.fixed_point import FixedPointFormat
 
 FILE_NAME = "interface.json"
+
+#: Name of the top function, of the project and of its files.
+PROJECT_NAME = "anomaly_trigger"
+
+#: Events of the test bench and their expected results, in `tb_data`.
+BENCH_INPUTS = "tb_input_features.dat"
+BENCH_OUTPUTS = "tb_output_predictions.dat"
+
+_AGAIN = "'keras-ae convert' writes the project again"
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,39 @@ def read_interface(folder: Path) -> Interface:
             side: tuple(Port(**port) for port in content[side]) for side in ("inputs", "outputs")
         }
     except (ValueError, TypeError, KeyError) as error:
-        raise ProofError(
-            f"{path} must hold the ports of the project: 'keras-ae convert' writes it again"
-        ) from error
+        raise ProofError(f"{path} must hold the ports of the project: {_AGAIN}") from error
     return Interface(**sides)
+
+
+def check_port_types(folder: Path, interface: Interface) -> None:
+    """Raise ProofError unless the project's C++ has ports of these names and formats.
+
+    Numbers alone do not tell: a port that is wider than its format gives the same ones.
+    """
+    code = [folder / "firmware" / file for file in (f"{PROJECT_NAME}.h", "defines.h")]
+    for path in code:
+        if not path.is_file():
+            raise ProofError(f"{path} must be there, got none: {_AGAIN}")
+    top, types = (path.read_text(encoding="utf-8", errors="replace") for path in code)
+    for port in (*interface.inputs, *interface.outputs):
+        declared = re.search(rf"(\w+)>?\s+&?{port.name}(?:_stream)?\s*[\[,)\n;]", top)
+        found = _format_of_type(types, declared[1]) if declared else None
+        form = FixedPointFormat.parse(port.format)
+        # One bit of ac_fixed is two bits to hls4ml, the last of which is always zero.
+        of_ac = str(replace(form, width=2)) if form.width == 1 else port.format
+        if found not in (port.format, of_ac):
+            raise ProofError(
+                f"{code[1]} must give port {port.name} the format {port.format}, got {found}: "
+                f"{_AGAIN}"
+            )
+
+
+def _format_of_type(types: str, name: str) -> str | None:
+    """`fixed<W,I>` of a typedef, also of an array of it; None if there is none."""
+    number = r"a[pc]_(u?)(fixed|int)<(\d+)(?:, ?(-?\d+))?(?:, ?(true|false))?"
+    found = re.search(rf"typedef (?:nnet::array<)?{number}[^;]*\b{name};", types)
+    if found is None:
+        return None
+    unsigned, kind, width, integer, signed = found.groups()
+    form = f"<{width},{width if kind == 'int' else integer}>"
+    return ("u" if unsigned or signed == "false" else "") + "fixed" + form

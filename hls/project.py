@@ -94,7 +94,9 @@ def _name_streams(folder: Path, name: str, interface: Interface) -> None:
     # Quartus declares the function twice.
     arguments = list(dict.fromkeys(streams))
     ports = (*interface.inputs, *interface.outputs)
-    for port, argument in zip(ports, arguments, strict=False):
+    if arguments and len(arguments) != len(ports):
+        raise ValueError(f"{name}.h of hls4ml must have {len(ports)} streams, got {arguments}")
+    for port, argument in zip(ports, arguments or [port.name for port in ports], strict=True):
         if argument == port.name:
             continue
         paths = [folder / "firmware" / f"{name}.{kind}" for kind in ("cpp", "h")]

@@ -10,10 +10,11 @@ import keras
 
 from hls.backends import BACKENDS
 from hls.check import check_model, require_none
-from hls.convert import PROJECT_NAME, convert_trigger_graph
+from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
+from hls.interface import PROJECT_NAME
 from hls.operation import producers
 from hls.page import render_page
 from hls.refusal import Refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,11 +12,10 @@ import keras
 import numpy as np
 
 from hls.constants import altered_constants, check_copies, read_rows
-from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.csim import Simulation
 from hls.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.exact import ExactGraph, TriggerOutput
-from hls.interface import Interface, read_interface
+from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, Interface, check_port_types, read_interface
 from hls.trigger import run_trigger_graph
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
@@ -49,7 +49,15 @@ class Comparison:
 def compare_outputs(
     expected: TriggerOutput, found: TriggerOutput, formats: Mapping[str, FixedPointFormat]
 ) -> Comparison:
-    """Count the events and the output bits, of scores in their formats and trigger, that differ."""
+    """Count the events and the output bits, of scores in their formats and trigger, that differ.
+
+    Raises:
+        ProofError: results of different numbers of events.
+    """
+    if len(expected.trigger) != len(found.trigger):
+        raise ProofError(
+            f"results must be of {len(expected.trigger)} events, got {len(found.trigger)}"
+        )
     different = expected.trigger != found.trigger
     bits = different.astype(np.int64)
     for name, form in formats.items():
@@ -139,34 +147,37 @@ def validate_project(
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: no g++, or a project that does not compile.
-        ProofError: simulation and synthesis would not see the same weights, the project has other
-            ports than the graph, or its test bench other expected results than the reference.
+        InputError: no g++.
+        ProofError: the project does not compile, has other ports than the graph, would show
+            synthesis other constants than simulation, or its test bench other expected results than
+            the reference.
     """
     check_copies(folder)
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
     if read_interface(folder) != interface:
         raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
+    check_port_types(folder, interface)
+    altered = altered_constants(folder, graph)
     formats = {port.name: FixedPointFormat.parse(port.format) for port in interface.outputs[:-1]}
-    tally = _Tally(graph, folder, formats)
+    tally = _Tally(formats)
+    # What is quick comes first.
+    expected = bench_reference(folder, interface, exact, graph)
     with Simulation(folder) as simulation:
+        bench = compare_outputs(expected, simulation.run_bench(), formats)
         for name, values in samples.items() if isinstance(samples, Mapping) else samples:
             reference = exact.evaluate(*values)
             firmware, in_keras = simulation.run(*values), run_trigger_graph(graph, *values)
             tally.add(name, values, reference, firmware, in_keras)
-        bench = compare_outputs(
-            bench_reference(folder, interface, exact, graph), simulation.run_bench(), formats
-        )
     return Validation(
         tally.firmware,
         bench,
         tally.keras,
         exact.inexact_in_float32,
-        altered_constants(folder, graph),
+        altered,
         {name: TriggerOutput.join(parts) for name, parts in tally.outputs.items()},
         {name: TriggerOutput.join(parts) for name, parts in tally.reference.items()},
-        tally.divergences,
+        _divergences(graph, folder, tally.first),
     )
 
 
@@ -174,14 +185,13 @@ def validate_project(
 class _Tally:
     """What has been compared so far, by sample."""
 
-    graph: keras.Model
-    folder: Path
     formats: Mapping[str, FixedPointFormat]
     firmware: dict[str, Comparison] = field(default_factory=dict)
     keras: dict[str, Comparison] = field(default_factory=dict)
     outputs: dict[str, list[TriggerOutput]] = field(default_factory=dict)
     reference: dict[str, list[TriggerOutput]] = field(default_factory=dict)
-    divergences: dict[str, tuple[str, Divergence]] = field(default_factory=dict)
+    #: Of firmware and Keras, the first event that differs: sample, number, values.
+    first: dict[str, tuple[str, int, HardwareValues]] = field(default_factory=dict)
 
     def add(
         self,
@@ -202,16 +212,29 @@ class _Tally:
             comparison = compare_outputs(reference, found, self.formats)
             comparisons[name] = before + comparison
             first = comparison.first_mismatching_event
-            if first is None or level in self.divergences:
-                continue
-            event, one = before.events + first, tuple(part[first : first + 1] for part in values)
+            if first is not None and level not in self.first:
+                one = tuple(part[first : first + 1] for part in values)
+                self.first[level] = name, before.events + first, one
+
+
+def _divergences(
+    graph: keras.Model, folder: Path, first: Mapping[str, tuple[str, int, HardwareValues]]
+) -> dict[str, tuple[str, Divergence]]:
+    """Where they part. What cannot be located is left out: that it differs is known."""
+    found = {}
+    for level, (sample, event, values) in first.items():
+        try:
             divergence = (
-                firmware_divergence(self.graph, self.folder, event, one)
+                firmware_divergence(graph, folder, event, values)
                 if level == "firmware"
-                else keras_divergence(self.graph, event, one)
+                else keras_divergence(graph, event, values)
             )
-            if divergence is not None:
-                self.divergences[level] = name, divergence
+        except (ProofError, OSError, LookupError, ValueError) as error:
+            warnings.warn(f"the first layer that differs was not found: {error}", stacklevel=2)
+            continue
+        if divergence is not None:
+            found[level] = sample, divergence
+    return found
 
 
 def bench_reference(

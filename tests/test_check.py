@@ -26,7 +26,7 @@ from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph, build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
@@ -241,6 +241,60 @@ def test_networks_made_by_hand() -> None:
     assert str(refusal).startswith("layer 'latent_mean': encoder and decoder must have layers of d")
     with pytest.raises(ValueError, match="unique"):
         build_score_graph(model, scores)
+
+
+@pytest.mark.parametrize("name", ["objects", "squared_error", "trigger", "kl_divergence_table"])
+def test_names_that_the_trigger_graph_takes(name: str) -> None:
+    model = hand_made(dense=name)
+    (refusal,) = check_model(model, ["squared_error"], FirmwareSettings())
+    assert str(refusal).startswith(f"layer '{name}': a layer must not be called like one of the t")
+    events = stress_events(FORMAT, (4,), 200, seed=1)
+    if name != "kl_divergence_table":  # with another score
+        with pytest.raises(ValueError, match="unique"):
+            build_trigger_graph(model, ["squared_error"], (events,), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("dense-1", "must be one of C++"),
+        ("1st", "must be one of C++"),
+        ("float", "must be one of C++"),
+        ("w2", "must not be hls4ml's own"),
+        ("layer3_out", "must not be hls4ml's own"),
+        ("config2", "must not be hls4ml's own"),
+        ("Last", "must differ not in upper and lower case alone"),
+    ],
+)
+def test_names_in_cpp(name: str, rule: str) -> None:
+    refusals = found(trigger(lambda x: dense(3, name)(x)))
+    assert len(refusals) == 1 and rule in refusals[0][1]
+    assert found(trigger(lambda x: dense(3, "fine_2")(x))) == []
+
+
+@pytest.mark.parametrize("name", ["dense-1", "float"])
+def test_names_that_do_not_compile(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+    graph, events = trigger(lambda x: dense(3, name)(x)), stress_events(FORMAT, (4,), 20, seed=1)
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events])
+    with pytest.raises(ProofError, match="must compile with"):
+        validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+
+
+def test_layer_that_is_called_twice() -> None:
+    def twice(x: Any) -> Any:
+        layer = dense(4, "d")
+        return layer(quantizer(8, 3, "q")(layer(x)))
+
+    graph = trigger(twice)
+    message = "layer 'd': a layer must be called once, got 2 calls; make a layer for each"
+    assert ("d", message) in found(graph)
+    # The reference knows the first call alone.
+    events = stress_events(FORMAT, (4,), 200, seed=1)
+    in_keras, exact = run_trigger_graph(graph, events), ExactGraph(graph).evaluate(events)
+    assert (in_keras.score != exact.score).any()
 
 
 def test_decoder_that_rounds_the_code_once_more() -> None:

@@ -19,9 +19,8 @@ import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
-from hls.convert import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.exact import ExactGraph
-from hls.interface import Interface
+from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, Interface
 from hls.validate import bench_reference
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat

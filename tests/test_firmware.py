@@ -449,7 +449,7 @@ class TestRefusals:
     ) -> None:
         shutil.copytree(project[1], tmp_path / "firmware")
         (tmp_path / "firmware" / "firmware" / "defines.h").write_text("broken")
-        with pytest.raises(InputError, match=r"must compile with g\+\+, got: .*defines.h"):
+        with pytest.raises(ProofError, match=r"must compile with g\+\+, got: .*defines.h"):
             Simulation(tmp_path / "firmware")
 
     def test_wrong_feature_count(self, project: tuple, module_events: np.ndarray) -> None:

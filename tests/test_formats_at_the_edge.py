@@ -12,6 +12,7 @@ from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.layers import AboveThreshold, HardwareInput, LookupTable
 from hls.overrides import fractional_bits
+from hls.quantized_weights import QuantizedWeights
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import stress_events, validate_project
@@ -124,6 +125,23 @@ def test_elements_of_different_bits_behind_one_quantizer(tmp_path: Path) -> None
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0
+    assert len(np.unique(validation.outputs["stress"].score)) > 10
+
+
+def test_weights_that_float32_does_not_hold(tmp_path: Path) -> None:
+    # The largest of fixed<28,1> has 27 bits; the next number of float32 is 1.
+    precision = FixedPoint(input="fixed<6,1>", weight="fixed<28,1>", bias="fixed<28,1>")
+    spec = ArchitectureSpec(input_dim=3, hidden_dims=(), latent_dim=2)
+    model = build_autoencoder("plain", spec, precision)
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        layer.set_weights([np.full(weights.shape, 7.0) for weights in layer.get_weights()])
+    events = stress_events(precision.input, (3,), 500, seed=1)
+    graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1)
+    kernel = QuantizedWeights.of(graph.get_layer("latent_mean")).kernel
+    assert set(kernel.ravel()) == {1 - 2.0**-27}
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+    assert validation.is_proved
     assert len(np.unique(validation.outputs["stress"].score)) > 10
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from conftest import made_once
 
-from hls.convert import PROJECT_NAME, convert_trigger_graph
+from hls.convert import convert_trigger_graph
 from hls.handover import Origin
-from hls.interface import read_interface
+from hls.interface import PROJECT_NAME, read_interface
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import stress_events
