@@ -27,6 +27,7 @@ from hls.score_layers import (
     SquaredNorm,
     Total,
 )
+from keras_ae.data.scaling import FEATURES
 from keras_ae.precision import quantizer_format
 
 
@@ -173,7 +174,8 @@ def _cpp(layer: LogicLayer) -> dict[str, Any]:
     if isinstance(layer, ScaleObjects):
         offsets = np.array(layer.scaler.offset, np.float64)
         constants = {"offsets": offsets, "factors": layer.steps}
-        return {"function": "scale_objects", "constants": constants}
+        config = {"slot_size": len(FEATURES)}
+        return {"function": "scale_objects", "constants": constants, "config": config}
     if isinstance(layer, LookupTable):
         (form,) = layer.input_formats
         # In the order of the argument's bits: those with the sign bit come last.

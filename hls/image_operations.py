@@ -67,8 +67,9 @@ def average_pooling(layer: keras.Layer) -> Operation:
 
     def grid(x: Grid) -> Grid:
         tiled = _tile_grid(x, pool)
-        largest = area * max(float(-tiled.low.min()), float(tiled.high.max()))
-        return replace(tiled, step=tiled.step / area, largest_sum=largest / area)
+        # In units of the mean's step, as large as the sum of the pixels in units of theirs.
+        largest = max(float(-tiled.low.min()), float(tiled.high.max()))
+        return replace(tiled, step=tiled.step / area, largest_sum=largest)
 
     return Operation(lambda x: x.reshape(_tiled(x.shape, pool)).mean(axis=(2, 4)), grid)
 

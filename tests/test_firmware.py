@@ -293,11 +293,9 @@ class TestTheProofCanFail:
         assert first is not None and first >= 0
         assert validation.keras["background"].mismatching_bits == 0
 
-    def test_swapped_layers(
-        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
-    ) -> None:
+    def test_another_score(self, copy: tuple[keras.Model, Path], module_events: np.ndarray) -> None:
         graph, folder = copy
-        # A score of the wrong tensor, of the same size.
+        # Of the same tensor, and of as many bits.
         top = folder / "firmware" / "anomaly_trigger.cpp"
         text = top.read_text()
         assert text.count("nnet::squared_norm") == 1
