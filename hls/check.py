@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 
 from hls.backends import BACKENDS
-from hls.layers import LookupTable
+from hls.layers import HardwareInput, LookupTable
 from hls.operation import producers
 from hls.operations import exact_operation
 from hls.refusal import Refusal
@@ -332,7 +332,17 @@ def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterato
     consumers = [name for layer in graph.layers for name in _sources(layer)]
     for layer in quantizers:
         (source,) = _sources(layer)
-        if source in producers(graph.outputs):
+        port = graph.get_layer(source)
+        form = quantizer_format(layer.activation)
+        if isinstance(port, HardwareInput) and port.input_format != form:
+            yield Refusal(
+                layer.name,
+                f"format behind the input '{source}' must be the input's, {port.input_format}, "
+                "because hls4ml makes it the port's",
+                form,
+                "give both the same",
+            )
+        elif source in producers(graph.outputs):
             yield Refusal(
                 layer.name,
                 f"a quantizer must not stand behind '{source}', an output of the graph",

@@ -378,6 +378,24 @@ class TestSynthesis:
 
 
 class TestQuantizers:
+    def test_another_format_behind_an_input(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inputs = HardwareInput((4,), "fixed<10,5>", name="objects").output
+        x = quantizer(8, 3, "input_format")(inputs)
+        score = SquaredNorm(input_formats=["fixed<8,4>"], name="score")(x)
+        decision = AboveThreshold(1.0, input_formats=["ufixed<30,20>"], name="trigger")(score)
+        graph = keras.Model([inputs], [score, decision])
+        ((name, message),) = found(graph)
+        assert name == "input_format"
+        assert "must be the input's, fixed<10,5>, because hls4ml makes it the port's" in message
+        # What is handed over would have other wires than its interface says.
+        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        events = stress_events(FORMAT, (4,), 20, seed=1)
+        convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events])
+        with pytest.raises(ProofError, match="port objects the format fixed<10,5>, got fixed<8,4>"):
+            validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+
     def test_behind_an_output(self) -> None:
         graph = trigger(lambda x: dense(3, "d")(x))
         tapped = keras.Model(graph.inputs, [graph.get_layer("d").output, *graph.outputs])

@@ -49,7 +49,7 @@ def convolution(**options: Any) -> keras.Layer:
 def graph_of(branches: dict[str, list[keras.Layer]]) -> keras.Model:
     """Each branch's layers on one image, the squared norm of what they give; a decision on one."""
     inputs = HardwareInput(SHAPE, str(INPUT), name="objects").output
-    image = quantizer(SIGNED)(inputs)
+    image = quantizer(INPUT)(inputs)
     scores = []
     for name, layers in branches.items():
         hidden = image
