@@ -39,80 +39,13 @@ _OTHER = "choose another name"
 _HLS4ML_NAMES = re.compile(
     r"[wb]\d+|input\d*|inputs|outputs|result|model_default|(layer|config|relu_config)\d+\w*"
 )
-_CPP_KEYWORDS = frozenset(
-    [
-        "alignas",
-        "alignof",
-        "and",
-        "asm",
-        "auto",
-        "bool",
-        "break",
-        "case",
-        "catch",
-        "char",
-        "class",
-        "const",
-        "constexpr",
-        "continue",
-        "decltype",
-        "default",
-        "delete",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "explicit",
-        "export",
-        "extern",
-        "false",
-        "float",
-        "for",
-        "friend",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "mutable",
-        "namespace",
-        "new",
-        "noexcept",
-        "not",
-        "nullptr",
-        "operator",
-        "or",
-        "private",
-        "protected",
-        "public",
-        "register",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "template",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typedef",
-        "typename",
-        "union",
-        "unsigned",
-        "using",
-        "virtual",
-        "void",
-        "volatile",
-        "while",
-        "xor",
-        "main",
-        "std",
-        "nnet",
-        "hls",
-    ]
+_CPP_KEYWORDS = re.compile(
+    r"alignas|alignof|and|asm|auto|bool|break|case|catch|char|class|const|constexpr|continue|"
+    r"decltype|default|delete|do|double|else|enum|explicit|export|extern|false|float|for|"
+    r"friend|goto|if|inline|int|long|mutable|namespace|new|noexcept|not|nullptr|operator|or|"
+    r"private|protected|public|register|return|short|signed|sizeof|static|struct|switch|"
+    r"template|this|throw|true|try|typedef|typename|union|unsigned|using|virtual|void|"
+    r"volatile|while|xor|main|std|nnet|hls"
 )
 
 
@@ -207,7 +140,7 @@ def _cpp_names(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refus
     seen: set[str] = set()
     for layer in graph.layers:
         name = layer.name
-        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in _CPP_KEYWORDS:
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or _CPP_KEYWORDS.fullmatch(name):
             yield Refusal(name, "the name of a layer must be one of C++", f"'{name}'", _OTHER)
         elif _HLS4ML_NAMES.fullmatch(name):
             yield Refusal(name, "the name of a layer must not be hls4ml's own", f"'{name}'", _OTHER)

@@ -13,14 +13,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from hls.interface import REMEDY, read_code
 from hls.layers import AboveThreshold, LookupTable, ScaleObjects
 from hls.quantized_weights import QuantizedWeights
 from keras_ae.errors import ProofError
 
 #: A constant in a header: its type, of which hls4ml makes the name from layer and role.
 _CONSTANT = re.compile(r"(\w+)_t \w+\[\d+\]\s*=\s*\{([^}]*)\}")
-
-_AGAIN = "'keras-ae convert' writes the project again"
 
 
 def read_rows(path: Path) -> np.ndarray:
@@ -29,15 +28,13 @@ def read_rows(path: Path) -> np.ndarray:
     Raises:
         ProofError: no file, something else than numbers, or lines of different lengths.
     """
-    if not path.is_file():
-        raise ProofError(f"{path} must be there, got none: {_AGAIN}")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_code(path).splitlines()
     try:
         rows = [[float(word) for word in line.split()] for line in lines]
         return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
     except ValueError as error:
         raise ProofError(
-            f"{path} must hold as many numbers in each line, got: {error}; {_AGAIN}"
+            f"{path} must hold as many numbers in each line, got: {error}; {REMEDY}"
         ) from error
 
 
@@ -52,14 +49,15 @@ def check_copies(folder: Path) -> None:
         return
     for header in headers:
         text = header.with_suffix(".txt")
-        if _CONSTANT.search(_read(header)) is None:
-            raise ProofError(f"{header} must hold an initializer, got none: {_AGAIN}")
+        initializer = _CONSTANT.search(read_code(header))
+        if initializer is None:
+            raise ProofError(f"{header} must hold an initializer, got none: {REMEDY}")
         if not text.is_file():
-            raise ProofError(f"{header} must have {text.name} beside it, got none: {_AGAIN}")
-        synthesized, simulated = (_numbers(path, part) for path, part in _both(header, text))
+            raise ProofError(f"{header} must have {text.name} beside it, got none: {REMEDY}")
+        synthesized, simulated = _numbers(header, initializer[2]), _numbers(text, read_code(text))
         if not np.array_equal(synthesized, simulated):
             raise ProofError(
-                f"{header} and {text.name} must hold the same weights, but differ: {_AGAIN}"
+                f"{header} and {text.name} must hold the same weights, but differ: {REMEDY}"
             )
 
 
@@ -72,9 +70,9 @@ def altered_constants(folder: Path, graph: keras.Model) -> tuple[str, ...]:
     found = {
         name: _numbers(header, values)
         for header in sorted(folder.glob("firmware/weights/*.h"))
-        for name, values in _CONSTANT.findall(_read(header))
+        for name, values in _CONSTANT.findall(read_code(header))
     }
-    types = set(re.findall(r"(\w+)_t;", _read(folder / "firmware" / "defines.h")))
+    types = set(re.findall(r"(\w+)_t;", read_code(folder / "firmware" / "defines.h")))
     altered = []
     for name, numbers in _constants(graph):
         if name not in found and name not in types:
@@ -109,26 +107,13 @@ def _constants(graph: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{layer.name}_limit", np.array([layer.threshold])
 
 
-def _both(header: Path, text: Path) -> Iterator[tuple[Path, str]]:
-    """Where the same numbers stand, and their text."""
-    found = _CONSTANT.search(_read(header))
-    yield header, found[2] if found else ""
-    yield text, _read(text)
-
-
 def _numbers(path: Path, text: str) -> np.ndarray:
     try:
         return np.array([float(value) for value in text.split(",") if value.strip()])
     except ValueError as error:
-        raise ProofError(f"{path} must hold numbers: {error}; {_AGAIN}") from error
-
-
-def _read(path: Path) -> str:
-    if not path.is_file():
-        raise ProofError(f"{path} must be there, got none: {_AGAIN}")
-    return path.read_text(encoding="utf-8", errors="replace")
+        raise ProofError(f"{path} must hold numbers: {error}; {REMEDY}") from error
 
 
 def _is_compiled(header: Path) -> bool:
     """Whether C-simulation takes the weights from the header, as synthesis does."""
-    return "#ifndef __SYNTHESIS__" not in _read(header)
+    return "#ifndef __SYNTHESIS__" not in read_code(header)

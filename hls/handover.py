@@ -75,11 +75,7 @@ def write_handover(
     text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
         version=__version__,
         facts="\n".join(
-            _row(*fact)
-            for fact in [
-                *_facts(graph, interface, settings, origin),
-                ("strategy", _strategy(settings, reuse_factors)),
-            ]
+            _row(*fact) for fact in _facts(graph, interface, settings, reuse_factors, origin)
         ),
         score=interface.outputs[0].name,
         ports="\n".join(_port_row(side, port) for side, port in sides),
@@ -113,7 +109,11 @@ def _row(*cells: str) -> str:
 
 
 def _facts(
-    graph: keras.Model, interface: Interface, settings: FirmwareSettings, origin: Origin | None
+    graph: keras.Model,
+    interface: Interface,
+    settings: FirmwareSettings,
+    reuse_factors: Mapping[str, int],
+    origin: Origin | None,
 ) -> list[tuple[str, str]]:
     """What the project is, in pairs of a name and a value."""
     decision = graph.get_layer(producers(graph.outputs)[-1])
@@ -135,6 +135,7 @@ def _facts(
         ("backend", f"{settings.backend}, {settings.io_type}"),
         ("part", settings.part),
         ("clock", f"{settings.clock_ns:g} ns"),
+        ("strategy", _strategy(settings, reuse_factors)),
     ]
 
 

@@ -24,7 +24,8 @@ PROJECT_NAME = "anomaly_trigger"
 BENCH_INPUTS = "tb_input_features.dat"
 BENCH_OUTPUTS = "tb_output_predictions.dat"
 
-_AGAIN = "'keras-ae convert' writes the project again"
+#: What to do about a project that was changed or damaged.
+REMEDY = "'keras-ae convert' writes the project again"
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,19 @@ def read_interface(folder: Path) -> Interface:
             side: tuple(Port(**port) for port in content[side]) for side in ("inputs", "outputs")
         }
     except (ValueError, TypeError, KeyError) as error:
-        raise ProofError(f"{path} must hold the ports of the project: {_AGAIN}") from error
+        raise ProofError(f"{path} must hold the ports of the project: {REMEDY}") from error
     return Interface(**sides)
+
+
+def read_code(path: Path) -> str:
+    """Text of a file of a project.
+
+    Raises:
+        ProofError: there is none.
+    """
+    if not path.is_file():
+        raise ProofError(f"{path} must be there, got none: {REMEDY}")
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def check_port_types(folder: Path, interface: Interface) -> None:
@@ -109,10 +121,7 @@ def check_port_types(folder: Path, interface: Interface) -> None:
     Numbers alone do not tell: a port that is wider than its format gives the same ones.
     """
     code = [folder / "firmware" / file for file in (f"{PROJECT_NAME}.h", "defines.h")]
-    for path in code:
-        if not path.is_file():
-            raise ProofError(f"{path} must be there, got none: {_AGAIN}")
-    top, types = (path.read_text(encoding="utf-8", errors="replace") for path in code)
+    top, types = map(read_code, code)
     for port in (*interface.inputs, *interface.outputs):
         declared = re.search(rf"(\w+)>?\s+&?{port.name}(?:_stream)?\s*[\[,)\n;]", top)
         found = _format_of_type(types, declared[1]) if declared else None
@@ -122,7 +131,7 @@ def check_port_types(folder: Path, interface: Interface) -> None:
         if found not in (port.format, of_ac):
             raise ProofError(
                 f"{code[1]} must give port {port.name} the format {port.format}, got {found}: "
-                f"{_AGAIN}"
+                f"{REMEDY}"
             )
 
 

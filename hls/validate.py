@@ -15,7 +15,14 @@ from hls.constants import altered_constants, check_copies, read_rows
 from hls.csim import Simulation
 from hls.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.exact import ExactGraph, TriggerOutput
-from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, Interface, check_port_types, read_interface
+from hls.interface import (
+    BENCH_INPUTS,
+    BENCH_OUTPUTS,
+    REMEDY,
+    Interface,
+    check_port_types,
+    read_interface,
+)
 from hls.trigger import run_trigger_graph
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
@@ -253,7 +260,7 @@ def bench_reference(
         if not len(inputs) or rows.shape != (len(inputs), n_columns):
             raise ProofError(
                 f"{path} must hold {len(inputs) or 'some'} events of {n_columns} numbers, got "
-                f"{len(rows)} of {rows.shape[1]}: 'keras-ae convert' writes the project again"
+                f"{len(rows)} of {rows.shape[1]}: {REMEDY}"
             )
     parts = np.split(inputs, np.cumsum([port.n_values for port in interface.inputs])[:-1], axis=1)
     shapes = [tensor.shape[1:] for tensor in graph.inputs]
@@ -264,8 +271,7 @@ def bench_reference(
         first = int(np.flatnonzero(different)[0])
         raise ProofError(
             f"{paths[1]} must hold the results of the reference, got others for "
-            f"{int(different.sum())} events, first in line {first + 1}: "
-            "'keras-ae convert' writes the project again"
+            f"{int(different.sum())} events, first in line {first + 1}: {REMEDY}"
         )
     return TriggerOutput.of(outputs)
 

@@ -119,7 +119,7 @@ class Run:
         if upstream and not self.is_finished(upstream):
             return False
         entry = _finished(self.folder).get(stage, {})
-        return self._holds(stage, entry) and not self.changed_files(stage)
+        return self._holds(stage, entry) and not self._changed(stage)
 
     def _holds(self, stage: str, entry: dict[str, Any]) -> bool:
         """Whether an entry of the record is of the present experiment, data and stage before."""
@@ -135,10 +135,13 @@ class Run:
     def changed_files(self, stage: str) -> list[str]:
         """Names of files of a stage and those before it that are gone or not as they were."""
         upstream = self._before(stage)
+        return (self.changed_files(upstream) if upstream else []) + self._changed(stage)
+
+    def _changed(self, stage: str) -> list[str]:
+        """Of the stage itself."""
         written = _finished(self.folder).get(stage, {}).get("outputs", {})
         found = self._fingerprint(self.folder / name for name in written)
-        changed = [name for name, content in written.items() if found.get(name) != content]
-        return (self.changed_files(upstream) if upstream else []) + changed
+        return [name for name, content in written.items() if found.get(name) != content]
 
     def _fingerprint(self, outputs: Iterable[Path]) -> dict[str, str]:
         """What the files hold; of a folder, only that it is there: `validate` looks into it."""
