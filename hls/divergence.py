@@ -22,7 +22,7 @@ from hls.csim import Simulation
 from hls.exact import ExactGraph
 from hls.interface import PROJECT_NAME
 from hls.operation import producers
-from keras_ae.batches import map_batches
+from hls.rounding import trace_keras
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import is_quantizer
 
@@ -83,9 +83,8 @@ def keras_divergence(
     """Where Keras first differs from the reference: it rounds there, see `firmware_divergence`."""
     exact = ExactGraph(graph)
     expected = exact.trace(*values)
-    probe = keras.Model(graph.inputs, [graph.get_layer(name).output for name in expected])
-    outputs = map_batches(lambda *parts: probe(list(parts)), *values, dtype=np.float64)
-    pairs = {name: (expected[name], y) for name, y in zip(expected, outputs, strict=True)}
+    found = trace_keras(graph, expected, values)
+    pairs = {name: (expected[name], found[name]) for name in expected}
     return _first(exact, {name: name for name in expected}, event, pairs)
 
 

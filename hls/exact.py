@@ -89,13 +89,27 @@ class ExactGraph:
             self._operations.append(replace(operation, dtype=np.float32) if narrow else operation)
 
     @property
+    def float32_bounds(self) -> dict[str, float]:
+        """By layer, how far Keras' float32 can be from the output that the exact input gives.
+
+        Zero where float32 is exact. Elsewhere n terms are added, each rounded as a factor, as a
+        product and in the sum: at most n + 4 times half the last of float32's 24 bits of the
+        largest sum (N. Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A
+        layer has as many terms as inputs, at most.
+        """
+        bounds = {}
+        for operation in self._operations:
+            grid = self.grids[operation.name]
+            n_terms = sum(int(np.prod(self.grids[name].shape)) for name in operation.inputs)
+            largest = grid.units * float(np.min(grid.step))
+            rounds = operation.in_float32 and grid.units > EXACT_FLOAT32
+            bounds[operation.name] = (n_terms + 4) * largest / EXACT_FLOAT32 if rounds else 0.0
+        return bounds
+
+    @property
     def inexact_in_float32(self) -> tuple[str, ...]:
         """Layers whose numbers, or sums on the way to them, Keras' float32 may round."""
-        return tuple(
-            operation.name
-            for operation in self._operations
-            if operation.in_float32 and self.grids[operation.name].units > EXACT_FLOAT32
-        )
+        return tuple(name for name, bound in self.float32_bounds.items() if bound)
 
     def evaluate(self, *inputs: np.ndarray, n_threads: int | None = None) -> TriggerOutput:
         """Scores and trigger bits of values of the graph's inputs, (events, ...) each.

@@ -297,11 +297,12 @@ def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> 
 def _what_differs(validation: Validation, run: Run) -> str:
     """Where firmware and reference part, and what to do."""
     found = ["firmware and quantized model must be the same function, but differ"]
-    if "firmware" in validation.divergences:
-        sample, first = validation.divergences["firmware"]
+    for level, (sample, first) in validation.divergences.items():
+        if level == "keras" and not validation.keras_is_off:
+            continue
         found.append(
-            f"first in layer {first.layer}, element {first.element}, event {first.event} of "
-            f"{sample}: expected {first.expected_bits}, got {first.found_bits} in {first.format}"
+            f"{level} first in layer {first.layer}, element {first.element}, event {first.event} "
+            f"of {sample}: expected {first.expected_bits}, got {first.found_bits} in {first.format}"
         )
     if validation.altered:
         found.append(f"constants that are not the model's: {', '.join(validation.altered)}")

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hls.check import check_model
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph, TriggerOutput
+from hls.rounding import beyond_rounding
 from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import HardwareValues, stress_events, validate_project
@@ -209,6 +210,8 @@ def check_keras(graph: keras.Model, values: HardwareValues, design: Design) -> N
     expected, found = exact.evaluate(*values), run_trigger_graph(graph, *values)
     if not exact.inexact_in_float32:
         assert_equal(expected, found, f"Keras differs from the reference: {design}")
+    else:
+        assert not beyond_rounding(graph, exact, values).any(), design
 
 
 def assert_equal(expected: TriggerOutput, found: TriggerOutput, message: str) -> None:

@@ -1,0 +1,107 @@
+"""Keras' float32 rounding is told from errors of Keras: nothing else excuses a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import hls.validate
+from hls.convert import convert_trigger_graph
+from hls.exact import ExactGraph, TriggerOutput
+from hls.quantized_weights import QuantizedWeights
+from hls.rounding import beyond_rounding
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph, run_trigger_graph
+from hls.validate import HardwareValues, stress_events, validate_project
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.models import build_autoencoder
+from keras_ae.precision import FixedPoint
+
+#: The first layer is exact in float32, the second is not.
+PRECISION = FixedPoint(
+    input="fixed<10,4>", weight="fixed<12,3>", activation="ufixed<22,6>", latent="fixed<20,5>"
+)
+
+
+@pytest.fixture(scope="module")
+def wide() -> tuple[keras.Model, HardwareValues]:
+    keras.utils.set_random_seed(1)
+    spec = ArchitectureSpec(input_dim=20, hidden_dims=(16,))
+    values = (stress_events(PRECISION.input, (20,), 2000, seed=1),)
+    model = build_autoencoder("plain", spec, PRECISION)
+    return build_trigger_graph(model, ["squared_latent_norm"], values, 0.1), values
+
+
+def altered(graph: keras.Model, layer: str, by: float) -> keras.Model:
+    """A copy in which all weights of a layer are larger."""
+    twin = keras.Model.from_config(graph.get_config())
+    twin.set_weights(graph.get_weights())
+    kernel, bias = twin.get_layer(layer).get_weights()
+    twin.get_layer(layer).set_weights([kernel + by, bias])
+    return twin
+
+
+def test_float32_explains_every_difference(wide: tuple[keras.Model, HardwareValues]) -> None:
+    graph, values = wide
+    exact = ExactGraph(graph)
+    bounds = exact.float32_bounds
+    assert bounds["encoder_dense_1"] == 0 < bounds["latent_mean"]
+    # 16 terms and the bias, which is zero, in the largest sum that inputs in their range can have.
+    kernel = np.abs(QuantizedWeights.of(graph.get_layer("latent_mean")).kernel)
+    largest = (exact.grids["encoder_relu_1"].high @ kernel).max()
+    assert bounds["latent_mean"] == pytest.approx(20 * largest / 2**24)
+    expected, found = exact.evaluate(*values), run_trigger_graph(graph, *values)
+    assert (expected.score != found.score).any()
+    assert not beyond_rounding(graph, exact, values).any()
+
+
+def test_an_error_in_an_exact_layer(wide: tuple[keras.Model, HardwareValues]) -> None:
+    graph, values = wide
+    twin = altered(graph, "encoder_dense_1", by=PRECISION.weight.step)
+    beyond = beyond_rounding(twin, ExactGraph(graph), values)
+    # But where the inputs add up to zero.
+    np.testing.assert_array_equal(beyond, values[0].sum(axis=1) != 0)
+
+
+def test_a_large_error_in_a_layer_that_rounds(wide: tuple[keras.Model, HardwareValues]) -> None:
+    graph, values = wide
+    twin = altered(graph, "latent_mean", by=PRECISION.weight.step)
+    assert beyond_rounding(twin, ExactGraph(graph), values).mean() > 0.5
+
+
+def test_results_that_are_no_numbers(
+    wide: tuple[keras.Model, HardwareValues], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, values = wide
+    twin = altered(graph, "latent_mean", by=np.nan)
+    assert beyond_rounding(twin, ExactGraph(graph), values).all()
+
+
+@pytest.mark.parametrize("weight", ["fixed<8,3>", "fixed<20,3>"])
+def test_the_proof_fails(weight: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keras.utils.set_random_seed(1)
+    precision = FixedPoint(input="fixed<8,4>", weight=weight)
+    spec = ArchitectureSpec(input_dim=4, hidden_dims=(4,))
+    values = (stress_events(precision.input, (4,), 500, seed=1),)
+    model = build_autoencoder("plain", spec, precision)
+    graph = build_trigger_graph(model, ["squared_latent_norm"], values, 0.1)
+    twin = altered(graph, "encoder_dense_1", by=0.5)
+    convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [values[0][:20]])
+
+    def run(_: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
+        return run_trigger_graph(twin, *inputs)
+
+    def beyond(_: keras.Model, exact: ExactGraph, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        return beyond_rounding(twin, exact, tuple(inputs))
+
+    assert validate_project(graph, tmp_path / "firmware", {"stress": values}).is_proved
+    monkeypatch.setattr(hls.validate, "run_trigger_graph", run)
+    monkeypatch.setattr(hls.validate, "beyond_rounding", beyond)
+    validation = validate_project(graph, tmp_path / "firmware", {"stress": values})
+    assert validation.firmware["stress"].mismatching_bits == 0
+    assert validation.keras_is_off and not validation.is_proved
+    assert validation.mismatching_bits == validation.keras["stress"].mismatching_bits > 0
