@@ -149,7 +149,14 @@ def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "events checked: 60000   mismatching bits: 0" in out
 
 
-@pytest.mark.parametrize("moment", ["compiled", "simulated", "decided"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "compiled",
+        pytest.param("simulated", marks=pytest.mark.slow),
+        pytest.param("decided", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_validation_can_be_repeated(
     moment: str, run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

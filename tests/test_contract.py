@@ -34,8 +34,12 @@ LINEAR_OBJECTIVES = ("linear", "pca", "oja")
 WIDE = dict.fromkeys(FixedPoint.model_fields, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
 
 
-def combinations() -> list[tuple[str, str, str, str]]:
-    """Every combination that makes sense."""
+#: Of these, the normal suite tests every architecture in fixed point; of the others, one.
+THOROUGH = ("plain", "linear", "variational")
+
+
+def combinations() -> list[Any]:
+    """Every combination that makes sense; slow are those that take after others."""
     found = []
     for objective in OBJECTIVES:
         linear = objective in LINEAR_OBJECTIVES
@@ -47,7 +51,11 @@ def combinations() -> list[tuple[str, str, str, str]]:
                 continue
             # In fixed point there is no normalization, see test_batch_norm.
             precisions = ("float",) if architecture == "normalized" else ("float", "fixed")
-            found += [(objective, architecture, p, shape) for p in precisions]
+            for precision in precisions:
+                usual = objective in THOROUGH or architecture in ("deep", "linear")
+                usual |= precision == "float" and architecture != "transpose"
+                marks = () if usual else pytest.mark.slow
+                found.append(pytest.param(objective, architecture, precision, shape, marks=marks))
     return found
 
 

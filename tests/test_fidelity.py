@@ -43,7 +43,7 @@ def graph_and_images() -> tuple[keras.Model, np.ndarray]:
 @pytest.mark.parametrize(
     ("backend", "io_type"),
     [
-        ("Vitis", "io_parallel"),
+        pytest.param("Vitis", "io_parallel", marks=pytest.mark.slow),
         ("Vitis", "io_stream"),
         ("Quartus", "io_parallel"),
         pytest.param("Quartus", "io_stream", marks=pytest.mark.slow),

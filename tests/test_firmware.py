@@ -31,7 +31,10 @@ UNITS = HardwareUnits().format
 # With an offset, so that empty slots need their mask.
 QUANTILES = ScalingQuantiles(pt_offset=0.1)
 SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
-CASES = [*SCORES.items(), ("variational", "reconstruction_error")]
+CASES = [
+    *SCORES.items(),
+    pytest.param("variational", "reconstruction_error", marks=pytest.mark.slow),
+]
 ALL_SCORES = (
     "kl_divergence",
     "normalized_latent_norm",

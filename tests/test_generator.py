@@ -111,7 +111,7 @@ def test_missing_extra_names_the_install_command(
         generate_sample(tmp_path, 1, 1, SimulationSettings())
 
 
-@pytest.mark.parametrize("name", ["w_lnu", "qcd"])
+@pytest.mark.parametrize("name", ["w_lnu", pytest.param("qcd", marks=pytest.mark.slow)])
 def test_full_simulation_has_more_particles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras_ae.generator.collisions._BATCH_SIZE", 20)
     sizes = [

@@ -115,7 +115,10 @@ def test_every_step_in_one_call_is_a_masked_step(tmp_path: Path) -> None:
     assert n_zeros(found) == n_zeros(expected) == asked_for(found, 0.6)
 
 
-@pytest.mark.parametrize("epochs_before", [1, 2, 4])
+@pytest.mark.parametrize(
+    "epochs_before",
+    [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)],
+)
 def test_interrupted_training_ends_at_the_same_weights(
     tmp_path: Path, interrupted_fit: Callable[..., None], epochs_before: int
 ) -> None:
