@@ -36,7 +36,7 @@ def rows(run: Run) -> list[str]:
 
 if __name__ == "__main__":
     print(
-        "| | signal | AUC float | post-training | quantization-aware | firmware | "
+        "| | signal | AUC float | PTQ | QAT | firmware | "
         f"TPR in % at FPR {FPR}, float / firmware | mismatching bits |"
     )
     print("|---" * 8 + "|")

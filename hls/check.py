@@ -265,6 +265,9 @@ def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterato
     consumers = [name for layer in graph.layers for name in _sources(layer)]
     for layer in quantizers:
         (source,) = _sources(layer)
+        # hls4ml looks through what only renames values.
+        while isinstance(graph.get_layer(source), keras.layers.Flatten | keras.layers.Reshape):
+            (source,) = _sources(graph.get_layer(source))
         port = graph.get_layer(source)
         form = quantizer_format(layer.activation)
         if isinstance(port, HardwareInput) and port.input_format != form:

@@ -18,8 +18,8 @@ from keras_ae.runs import Run, read_json
 _LABELS = {
     "teacher": "teacher",
     "float": "float",
-    "post_training": "post-training",
-    "quantized": "quantization-aware",
+    "post_training": "PTQ",
+    "quantized": "QAT",
     "firmware": "firmware",
 }
 

@@ -51,7 +51,7 @@ def summary(run: Run) -> str:
 
 
 def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
-    """AUC in float, in fixed point before (PTQ) and after fine-tuning, in firmware; baselines.
+    """AUC in float, fixed point before (PTQ) and after fine-tuning (QAT), firmware; baselines.
 
     With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
     """
@@ -62,7 +62,7 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         for name, method in (
             ("student", "student"),
             ("PTQ", "post_training"),
-            ("quantized", "quantized"),
+            ("QAT", "quantized"),
         )
         if f"{method}/{deciding}" in methods
     }

@@ -402,6 +402,25 @@ class TestQuantizers:
         ((name, message),) = found(tapped)
         assert name == "last" and "must not stand behind 'd', an output of the graph" in message
 
+    def test_after_another_and_a_reshape(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def twice(x: Any) -> Any:
+            fine = quantizer(6, 3, "fine")(dense(4, "d")(x))
+            coarse = quantizer(4, 3, "coarse")(keras.layers.Reshape((2, 2), name="square")(fine))
+            return dense(2, "e")(keras.layers.Flatten(name="list")(coarse))
+
+        graph = trigger(twice)
+        ((name, message),) = found(graph)
+        assert name == "coarse" and "must not follow another, got 'fine' before it" in message
+        # hls4ml loses one of the two.
+        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        events = stress_events(FORMAT, (4,), 2000, seed=1)
+        with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
+            convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:10]])
+        validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
+        assert validation.firmware["stress"].mismatching_events > 0
+
     def test_after_another(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         graph = trigger(
             lambda x: quantizer(4, 3, "coarse")(quantizer(6, 3, "fine")(dense(3, "d")(x)))

@@ -99,7 +99,7 @@ def test_fidelity_report(finished_run: Path) -> None:
     page = read_page(finished_run / "fidelity.html")
     assert page.loaded == []
     assert "0 mismatching bits in " in page.text
-    for name in ("background/test", "encoder_relu_1", "quantization-aware", "A -> 4l"):
+    for name in ("background/test", "encoder_relu_1", "quantization-aware training", "A -> 4l"):
         assert name in page.text
 
 

@@ -82,7 +82,7 @@ def test_post_training_quantization_is_the_float_weights_rounded(evaluated: Run)
 def test_summary_shows_it_beside_fine_tuning(evaluated: Run) -> None:
     lines = summary(evaluated).splitlines()
     header = next(line for line in lines if line.startswith("signal"))
-    assert header.split()[:5] == ["signal", "AUC", "float", "PTQ", "quantized"]
+    assert header.split()[:5] == ["signal", "AUC", "float", "PTQ", "QAT"]
     methods = read_json(evaluated.metrics_path)["methods"]
     line = next(line for line in lines if line.startswith("A -> 4l"))
     expected = [

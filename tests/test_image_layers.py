@@ -90,6 +90,12 @@ def pooled() -> dict[str, list[keras.Layer]]:
         "rounded_mean_of_4x4": [average(4), quantizer(SIGNED)],
         "mean_of_sums": [convolution(padding="same"), average((1, 2)), quantizer(SIGNED)],
         "maximum_of_2x4": [keras.layers.MaxPooling2D((2, 4))],
+        "rounded_maximum": [keras.layers.MaxPooling2D(2), quantizer(SIGNED)],
+        "rounded_list": [
+            convolution(padding="same"),
+            keras.layers.Flatten(),
+            quantizer(UNSIGNED),
+        ],
     }
 
 

@@ -111,7 +111,7 @@ def test_summary_says_what_is_lost(
         next(line for line in out.splitlines() if line.startswith(start))
         for start in ("signal", "A -> 4l")
     )
-    titles = ["student", "PTQ", "quantized", "firmware", "lost"]
+    titles = ["student", "PTQ", "QAT", "firmware", "lost"]
     assert header.split()[3:8] == titles
     shown = dict(zip(titles, row.split("±")[1].split()[1:], strict=False))
     lost = read_json(finished.metrics_path)["methods"]["float/reconstruction_error"]["A -> 4l"]
