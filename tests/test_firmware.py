@@ -118,7 +118,11 @@ def test_every_bit_of_200_000_events(
 
 
 @pytest.mark.parametrize(
-    ("io_type", "threshold"), [("io_parallel", "constant"), ("io_stream", "input")]
+    ("io_type", "threshold"),
+    [
+        pytest.param("io_parallel", "constant", marks=pytest.mark.slow),
+        ("io_stream", "input"),
+    ],
 )
 def test_all_scores_at_once(
     io_type: str, threshold: str, module_events: np.ndarray, tmp_path: Path
@@ -141,7 +145,9 @@ def test_all_scores_at_once(
         assert 0 < output.trigger.mean() < 1, name
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
+)
 def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=6, hidden_dims=(8,), latent_dim=2, condition_dim=2)
@@ -158,7 +164,11 @@ def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("io_type", "likelihood"), [("io_parallel", "bernoulli"), ("io_stream", "gaussian")]
+    ("io_type", "likelihood"),
+    [
+        pytest.param("io_parallel", "gaussian", marks=pytest.mark.slow),
+        ("io_stream", "bernoulli"),
+    ],
 )
 def test_images(io_type: str, likelihood: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)

@@ -127,7 +127,9 @@ def test_every_bit(
     validate(graph_of(branches()), tmp_path / "firmware", io_type)
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
+)
 def test_autoencoder_with_average_pooling(io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     spec = ConvolutionalSpec(
