@@ -107,7 +107,7 @@ def test_the_proof_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_is_excused_where_float32_is_exact() -> None:
     precision = FixedPoint(input="fixed<8,4>", weight="fixed<8,3>")
-    values = (stress_events(precision.input, (4,), 10, seed=1),)
+    values = (stress_events(precision.input, (4,), 100, seed=1),)
     model = build_autoencoder("plain", ArchitectureSpec(input_dim=4, hidden_dims=()), precision)
     graph = build_trigger_graph(model, ["squared_latent_norm"], values, 0.1)
     assert ExactGraph(graph).inexact_in_float32 == ()
