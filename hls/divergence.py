@@ -21,8 +21,8 @@ import numpy as np
 from hls.csim import Simulation
 from hls.exact import ExactGraph
 from hls.interface import PROJECT_NAME
+from hls.keras_rounding import trace_keras
 from hls.operation import producers
-from hls.rounding import trace_keras
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import is_quantizer
 

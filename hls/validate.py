@@ -23,7 +23,7 @@ from hls.interface import (
     check_port_types,
     read_interface,
 )
-from hls.rounding import beyond_rounding
+from hls.keras_rounding import beyond_rounding
 from hls.trigger import run_trigger_graph
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat

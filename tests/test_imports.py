@@ -51,7 +51,7 @@ HLS_LAYERS = [
     {"score_layers", "logic", "image_operations"},
     {"operations"},
     {"exact"},
-    {"interface", "trigger", "rounding"},
+    {"interface", "trigger", "keras_rounding"},
     {"constants"},
     {"check", "project", "handover", "synthesis", "nodes", "csim"},
     {"handlers"},

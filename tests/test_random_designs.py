@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hls.check import check_model
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph, TriggerOutput
-from hls.rounding import beyond_rounding
+from hls.keras_rounding import beyond_rounding
 from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import HardwareValues, stress_events, validate_project

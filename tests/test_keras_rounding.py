@@ -12,8 +12,8 @@ import pytest
 import hls.validate
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph, TriggerOutput
+from hls.keras_rounding import beyond_rounding
 from hls.quantized_weights import QuantizedWeights
-from hls.rounding import beyond_rounding
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import HardwareValues, stress_events, validate_project

@@ -11,8 +11,8 @@ from hls.exact import ExactGraph
 from hls.operation import producers
 from keras_ae.batches import map_batches
 
-#: Numbers of the widest layers that are held at once.
-_CHUNK_EVENTS = 5000
+#: Events of which every layer is held at once.
+_CHUNK_EVENTS = 1000
 
 
 def trace_keras(
