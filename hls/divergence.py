@@ -21,7 +21,7 @@ import numpy as np
 from hls.csim import Simulation
 from hls.exact import ExactGraph
 from hls.interface import PROJECT_NAME
-from hls.keras_rounding import trace_keras
+from hls.keras_rounding import keras_tracer
 from hls.operation import producers
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import is_quantizer
@@ -83,7 +83,7 @@ def keras_divergence(
     """Where Keras first differs from the reference: it rounds there, see `firmware_divergence`."""
     exact = ExactGraph(graph)
     expected = exact.trace(*values)
-    found = trace_keras(graph, expected, values)
+    found = keras_tracer(graph, expected)(*values)
     pairs = {name: (expected[name], found[name]) for name in expected}
     return _first(exact, {name: name for name in expected}, event, pairs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
@@ -15,20 +15,21 @@ from keras_ae.batches import map_batches
 _CHUNK_EVENTS = 1000
 
 
-def trace_keras(
-    graph: keras.Model, layers: Iterable[str], values: tuple[np.ndarray, ...]
-) -> dict[str, np.ndarray]:
-    """What Keras gives for each of these layers: name -> (events, ...) float64.
+def keras_tracer(graph: keras.Model, layers: Iterable[str]) -> Callable[..., dict[str, np.ndarray]]:
+    """Of values (events, ...) of each input: what Keras gives for each of these layers, in float64.
 
     Args:
         graph: a trigger graph.
         layers: their names.
-        values: of each input, (events, ...).
     """
     names = list(layers)
     probe = keras.Model(graph.inputs, [graph.get_layer(name).output for name in names])
-    outputs = map_batches(lambda *parts: probe(list(parts)), *values, dtype=np.float64)
-    return dict(zip(names, outputs, strict=True))
+
+    def trace(*values: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = map_batches(lambda *parts: probe(list(parts)), *values, dtype=np.float64)
+        return dict(zip(names, outputs, strict=True))
+
+    return trace
 
 
 def beyond_rounding(
@@ -50,27 +51,20 @@ def beyond_rounding(
     """
     if not exact.inexact_in_float32:
         return np.ones(len(values[0]), bool)
-    found = [
-        _beyond_rounding(
-            graph, exact, tuple(part[first : first + _CHUNK_EVENTS] for part in values)
-        )
-        for first in range(0, len(values[0]), _CHUNK_EVENTS)
-    ]
-    return np.concatenate([np.zeros(0, bool), *found])
-
-
-def _beyond_rounding(
-    graph: keras.Model, exact: ExactGraph, values: tuple[np.ndarray, ...]
-) -> np.ndarray:
-    expected = exact.trace(*values)
-    errors = {
-        name: np.abs(found - expected[name]).reshape(len(found), -1).max(axis=1)
-        for name, found in trace_keras(graph, expected, values).items()
-    }
+    bounds = exact.float32_bounds
+    in_keras = keras_tracer(graph, bounds)
     beyond = np.zeros(len(values[0]), bool)
-    for name, bound in exact.float32_bounds.items():
-        # NaN is beyond every bound.
-        beyond |= _same_inputs(graph, name, errors) & ~(errors[name] <= bound)
+    for first in range(0, len(beyond), _CHUNK_EVENTS):
+        chunk = slice(first, first + _CHUNK_EVENTS)
+        parts = [part[chunk] for part in values]
+        expected = exact.trace(*parts)
+        errors = {
+            name: np.abs(found - expected[name]).reshape(len(found), -1).max(axis=1)
+            for name, found in in_keras(*parts).items()
+        }
+        for name, bound in bounds.items():
+            # NaN is beyond every bound.
+            beyond[chunk] |= _same_inputs(graph, name, errors) & ~(errors[name] <= bound)
     return beyond
 
 

@@ -73,9 +73,7 @@ def test_a_large_error_in_a_layer_that_rounds(wide: tuple[keras.Model, HardwareV
     assert beyond_rounding(twin, ExactGraph(graph), values).mean() > 0.5
 
 
-def test_results_that_are_no_numbers(
-    wide: tuple[keras.Model, HardwareValues], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_that_are_no_numbers(wide: tuple[keras.Model, HardwareValues]) -> None:
     graph, values = wide
     twin = altered(graph, "latent_mean", by=np.nan)
     assert beyond_rounding(twin, ExactGraph(graph), values).all()
