@@ -65,7 +65,7 @@ class ExactGraph:
 
     def __init__(self, graph: keras.Model) -> None:
         layers = [layer for layer in graph.layers if not isinstance(layer, keras.layers.InputLayer)]
-        self._operations: list[Operation] = []
+        self.operations: list[Operation] = []
         #: Names of the layers that give the graph's inputs and outputs.
         self.input_names = producers(graph.inputs)
         self.output_names = producers(graph.outputs)
@@ -86,7 +86,7 @@ class ExactGraph:
                 )
             self.grids[operation.name] = grid
             narrow = max(grid.units, *(x.units for x in inputs)) <= EXACT_FLOAT32
-            self._operations.append(replace(operation, dtype=np.float32) if narrow else operation)
+            self.operations.append(replace(operation, dtype=np.float32) if narrow else operation)
 
     @property
     def float32_bounds(self) -> dict[str, float]:
@@ -98,7 +98,7 @@ class ExactGraph:
         layer has as many terms as inputs, at most.
         """
         bounds = {}
-        for operation in self._operations:
+        for operation in self.operations:
             grid = self.grids[operation.name]
             n_terms = sum(int(np.prod(self.grids[name].shape)) for name in operation.inputs)
             largest = grid.units * float(np.min(grid.step))
@@ -127,7 +127,7 @@ class ExactGraph:
 
     def trace(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every layer by name, (events, ...) each."""
-        names = [operation.name for operation in self._operations]
+        names = [operation.name for operation in self.operations]
         return dict(zip(names, self._map(names, inputs, None), strict=True))
 
     def _map(
@@ -154,7 +154,7 @@ class ExactGraph:
 
     def _evaluate(self, names: Sequence[str], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         values = dict(zip(self.input_names, inputs, strict=True))
-        for operation in self._operations:
+        for operation in self.operations:
             arrays: list[np.ndarray] = [
                 np.asarray(values[name], operation.dtype) for name in operation.inputs
             ]

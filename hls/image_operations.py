@@ -5,7 +5,9 @@ Arrays are (events, rows, columns, channels).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,7 +45,17 @@ def convolution(layer: keras.Layer) -> Operation:
         n_taps = height * width
         return weights.sum_grid(x.step, np.tile(low, n_taps), np.tile(high, n_taps), shape)
 
-    return Operation(exact, grid)
+    def trace(x: Any) -> Any:
+        padded = np.pad(x, padding[1:])
+        patches = [
+            padded[i : i + height, j : j + width].ravel()
+            for i in range(rows)
+            for j in range(columns)
+        ]
+        matrix = weights.kernel.reshape(-1, n_filters)
+        return (np.stack(patches) @ matrix + weights.bias).reshape(shape)
+
+    return Operation(exact, grid, trace)
 
 
 def max_pooling(layer: keras.Layer) -> Operation:
@@ -51,6 +63,7 @@ def max_pooling(layer: keras.Layer) -> Operation:
     return Operation(
         lambda x: x.reshape(_tiled(x.shape, pool)).max(axis=(2, 4)),
         lambda x: _tile_grid(x, pool),
+        lambda x: functools.reduce(np.maximum, _places(x, pool)),
     )
 
 
@@ -71,16 +84,20 @@ def average_pooling(layer: keras.Layer) -> Operation:
         largest = max(float(-tiled.low.min()), float(tiled.high.max()))
         return replace(tiled, step=tiled.step / area, largest_sum=largest)
 
-    return Operation(lambda x: x.reshape(_tiled(x.shape, pool)).mean(axis=(2, 4)), grid)
+    return Operation(
+        lambda x: x.reshape(_tiled(x.shape, pool)).mean(axis=(2, 4)),
+        grid,
+        lambda x: sum(_places(x, pool)) * (1 / area),
+    )
 
 
 def upsampling(layer: keras.Layer) -> Operation:
     height, width = layer.size
 
-    def repeat(x: np.ndarray) -> np.ndarray:
-        return x.repeat(height, axis=-3).repeat(width, axis=-2)
+    def repeat(x: Any) -> Any:
+        return np.repeat(np.repeat(x, height, axis=-3), width, axis=-2)
 
-    return Operation(repeat, lambda x: x.map(repeat))
+    return Operation(repeat, lambda x: x.map(repeat), repeat)
 
 
 def zero_padding(layer: keras.Layer) -> Operation:
@@ -90,7 +107,7 @@ def zero_padding(layer: keras.Layer) -> Operation:
         step = np.pad(x.step, padding, constant_values=float(x.step.max()))
         return Grid(step, np.pad(x.low, padding), np.pad(x.high, padding), x.largest_sum)
 
-    return Operation(lambda x: np.pad(x, [(0, 0), *padding]), grid)
+    return Operation(lambda x: np.pad(x, [(0, 0), *padding]), grid, lambda x: np.pad(x, padding))
 
 
 def _pool(layer: keras.Layer) -> tuple[int, int]:
@@ -115,6 +132,12 @@ def _tiled(shape: tuple[int, ...], pool: tuple[int, int]) -> tuple[int, ...]:
     """(events, rows, columns, channels) with an axis for the place in the pool after each."""
     events, rows, columns, channels = shape
     return events, rows // pool[0], pool[0], columns // pool[1], pool[1], channels
+
+
+def _places(x: Any, pool: tuple[int, int]) -> list[Any]:
+    """Of one event, the pixels at each place of their pools."""
+    height, width = pool
+    return [x[i::height, j::width] for i in range(height) for j in range(width)]
 
 
 def _tile_grid(x: Grid, pool: tuple[int, int]) -> Grid:

@@ -4,9 +4,6 @@ Each computes the same function three times: in Keras (`call`); in NumPy, exactl
 is the reference that Keras and firmware are compared with; and on da4ml's symbolic fixed-point
 variables (`trace`), from which RTL is written. `grid` says which values can come out. The values
 are fixed-point numbers; what may need more bits than float32 has is computed in float64.
-
-In `trace`, comparisons are the sign of a variable minus a constant: da4ml 0.5.2 takes the sign of a
-*negated* variable for the opposite of the variable's sign, which is wrong at zero.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ from keras import ops
 
 from hls.grid import EXACT_FLOAT64, Grid
 from hls.refusal import Refusal
+from hls.symbolic import where_negative
 from keras_ae.data.scaling import FEATURES, L1Scaler
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -116,7 +114,7 @@ class ScaleObjects(LogicLayer):
             value = (integers[index] - offset) * 2.0**-shift
             if offset:
                 pt = integers[index - index % len(FEATURES)]
-                value = (pt - 1).msb_mux(0.0, value)
+                value = where_negative(pt - 1, 0.0, value)
             scaled.append(value)
         return type(integers)(np.array(scaled))
 
@@ -193,6 +191,20 @@ class LookupTable(LogicLayer):
         index: np.ndarray = (inputs[0] - form.low) / form.step
         return np.asarray(self.entries[index.astype(np.int64)])
 
+    def trace(self, *inputs: Any) -> Any:
+        (x,) = inputs
+        form = self.input_formats[0]
+
+        def look_up(variable: Any) -> Any:
+            # The part of the table that the variable can reach.
+            ends = [
+                round((float(end) - form.low) / form.step) for end in (variable.low, variable.high)
+            ]
+            stride = round(float(variable.step) / form.step) if ends[0] < ends[1] else 1
+            return variable.lookup(self.entries[ends[0] : ends[1] + 1 : stride])
+
+        return type(x)(np.array([look_up(variable) for variable in x]))
+
     def grid(self, *inputs: Grid) -> Grid:
         # Equal for each value: one table serves all.
         shape = inputs[0].shape
@@ -236,7 +248,8 @@ class AboveThreshold(LogicLayer):
         # Not above is below the next value of the score's grid.
         step = self.input_formats[0].step
         threshold = inputs[1][0] if self.from_input else self.threshold
-        return type(inputs[0])(np.array([(inputs[0][0] - (threshold + step)).msb_mux(0.0, 1.0)]))
+        above = where_negative(inputs[0][0] - (threshold + step), 0.0, 1.0)
+        return type(inputs[0])(np.array([above]))
 
     def get_config(self) -> dict[str, Any]:
         return {

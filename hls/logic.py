@@ -1,14 +1,18 @@
-"""Layers traced into combinational logic; the one room where da4ml traces."""
+"""Layers and graphs traced into combinational logic; the one room where da4ml traces."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import localcontext
 from typing import Any
 
+import keras
 import numpy as np
-from da4ml.trace import FixedVariableArray, comb_trace
+from da4ml.cmvm.types import minimal_kif
+from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 
+from hls.exact import ExactGraph
 from hls.layers import LogicLayer
 
 
@@ -25,3 +29,40 @@ def trace_logic(layer: LogicLayer, *shapes: Sequence[int]) -> Any:
     ends = np.cumsum(sizes)
     parts = [inputs[end - size : end] for end, size in zip(ends, sizes, strict=True)]
     return comb_trace(inputs, layer.trace(*parts))
+
+
+def trace_graph(graph: keras.Model, levels: int = -1) -> Any:
+    """A trigger graph as da4ml CombLogic, of the values of its inputs one after the other.
+
+    Args:
+        graph: a trigger graph.
+        levels: of logic between two registers, of which none may lie within an operation; -1
+            without registers.
+    """
+    # Scales of variables are powers of two, which decimals hold in as many digits.
+    with localcontext(prec=1000):
+        return _trace(graph, HWConfig(1, -1, levels))
+
+
+def _trace(graph: keras.Model, hardware: HWConfig) -> Any:
+    exact = ExactGraph(graph)
+    values = {}
+    for name in exact.input_names:
+        port = graph.get_layer(name)
+        bits = [np.full(port.output.shape[1:], number) for number in port.input_format.kif]
+        values[name] = FixedVariableArray.from_kif(*bits, hwconf=hardware)
+    inputs = [variable for name in exact.input_names for variable in values[name].ravel()]
+    for operation in exact.operations:
+        values[operation.name] = operation.trace(*(values[name] for name in operation.inputs))
+    outputs = [variable for name in exact.output_names for variable in values[name].ravel()]
+    return comb_trace(inputs, outputs, keep_dead_inputs=True)
+
+
+def width_of(interval: Any) -> int:
+    """Bits of a port of da4ml's logic; none where it is always zero."""
+    return int(sum(minimal_kif(interval)))
+
+
+def fractional_of(interval: Any) -> int:
+    """Bits behind the point of a port of da4ml's logic."""
+    return int(minimal_kif(interval).fractional)

@@ -1,4 +1,4 @@
-"""One layer of a trigger graph in exact arithmetic."""
+"""One layer of a trigger graph in exact arithmetic: on numbers, on their ranges, as logic."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from hls.grid import Grid
 
 @dataclass(frozen=True)
 class Operation:
-    """One layer in exact arithmetic: its function on arrays (events, ...), and on grids.
+    """One layer in exact arithmetic: its function on arrays (events, ...), on grids, and as logic.
 
+    `trace` takes and gives da4ml's symbolic arrays of one event, without the axis of events.
     `in_float32`: Keras computes it in float32. `dtype`: what `exact` is given here.
     """
 
     exact: Callable[..., np.ndarray]
     grid: Callable[..., Grid]
+    trace: Callable[..., Any]
     in_float32: bool = True
     name: str = ""
     inputs: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from hls.layers import LogicLayer
 from hls.operation import Operation, producers
 from hls.quantized_weights import QuantizedWeights, exact_format
 from hls.refusal import Refusal
+from hls.symbolic import rounded
 
 
 def exact_operation(layer: keras.Layer) -> Operation:
@@ -34,7 +36,9 @@ def exact_operation(layer: keras.Layer) -> Operation:
             found = repr(getattr(layer, option))
             raise Refusal(layer.name, f"{option} must be {expected!r}", found, "set it so")
     if isinstance(layer, LogicLayer):
-        operation = Operation(layer.exact, _declared_grid(layer), layer.in_float32)
+        operation = Operation(
+            layer.exact, _declared_grid(layer), _flat_trace(layer), layer.in_float32
+        )
     elif kind in _OPERATIONS:
         operation = _OPERATIONS[kind](layer)
     else:
@@ -55,6 +59,11 @@ def _declared_grid(layer: LogicLayer) -> Callable[..., Grid]:
     return grid
 
 
+def _flat_trace(layer: LogicLayer) -> Callable[..., Any]:
+    shape = tuple(layer.output.shape[1:])
+    return lambda *inputs: layer.trace(*(x.ravel() for x in inputs)).reshape(shape)
+
+
 def _dense(layer: keras.Layer) -> Operation:
     weights, shape = QuantizedWeights.of(layer), tuple(layer.output.shape[1:])
 
@@ -63,7 +72,11 @@ def _dense(layer: keras.Layer) -> Operation:
         y += weights.bias.astype(x.dtype)
         return y
 
-    return Operation(exact, lambda x: weights.sum_grid(x.step, x.low, x.high, shape))
+    return Operation(
+        exact,
+        lambda x: weights.sum_grid(x.step, x.low, x.high, shape),
+        lambda x: x @ weights.kernel + weights.bias,
+    )
 
 
 def _quantizer(layer: keras.Layer) -> Operation:
@@ -77,13 +90,18 @@ def _quantizer(layer: keras.Layer) -> Operation:
         y *= form.step
         return y
 
-    return Operation(exact, lambda x: x.take(form))
+    def trace(x: Any) -> Any:
+        return type(x)(np.array([rounded(v, form) for v in x.ravel()]).reshape(x.shape))
+
+    return Operation(exact, lambda x: x.take(form), trace)
 
 
 def _reshape(layer: keras.Layer) -> Operation:
     shape = tuple(layer.output.shape[1:])
     return Operation(
-        lambda x: x.reshape(len(x), *shape), lambda x: x.map(lambda part: part.reshape(shape))
+        lambda x: x.reshape(len(x), *shape),
+        lambda x: x.map(lambda part: part.reshape(shape)),
+        lambda x: x.reshape(shape),
     )
 
 
@@ -95,7 +113,10 @@ def _concatenate(layer: keras.Layer) -> Operation:
         )
         return Grid(step, low, high)
 
-    return Operation(lambda *parts: np.concatenate(parts, axis=-1), grid)
+    def join(*parts: Any) -> Any:
+        return np.concatenate(parts, axis=-1)
+
+    return Operation(join, grid, join)
 
 
 _OPERATIONS: dict[str, Callable[[keras.Layer], Operation]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import ops
 
 from hls.grid import Grid
 from hls.layers import LogicLayer
+from hls.symbolic import product, squared, where_negative
 
 
 class ScoreLayer(LogicLayer):
@@ -73,7 +75,7 @@ class SquaredNorm(ScoreLayer):
 
     def trace(self, *inputs: Any) -> Any:
         (x,) = inputs
-        return np.sum(x * x, keepdims=True)
+        return np.sum(_each(squared, x), keepdims=True)
 
 
 @keras.saving.register_keras_serializable("hls")
@@ -90,7 +92,7 @@ class NormalizedNorm(ScoreLayer):
 
     def trace(self, *inputs: Any) -> Any:
         x, w = inputs
-        return np.sum(x * x * w, keepdims=True)
+        return np.sum(_each(product, _each(squared, x), w), keepdims=True)
 
 
 @keras.saving.register_keras_serializable("hls")
@@ -107,7 +109,7 @@ class GaussianDivergence(ScoreLayer):
 
     def trace(self, *inputs: Any) -> Any:
         x, w = inputs
-        return np.sum((x * x + w) * 0.5, keepdims=True)
+        return np.sum((_each(squared, x) + w) * 0.5, keepdims=True)
 
 
 class _ErrorLayer(ScoreLayer):
@@ -131,7 +133,8 @@ class _ErrorLayer(ScoreLayer):
         for x, y in zip(*inputs, strict=True):
             difference = x - y
             if self.masked:
-                difference = x.msb_mux(difference, (x - step).msb_mux(0.0, difference))
+                positive = where_negative(x - step, 0.0, difference)
+                difference = where_negative(x, difference, positive)
             differences.append(difference)
         return differences
 
@@ -152,7 +155,7 @@ class SquaredError(_ErrorLayer):
         return step**2, largest**2
 
     def trace(self, *inputs: Any) -> Any:
-        squares = [difference * difference for difference in self._differences(*inputs)]
+        squares = list(map(squared, self._differences(*inputs)))
         return np.sum(type(inputs[0])(np.array(squares)), keepdims=True)
 
 
@@ -169,10 +172,15 @@ class AbsoluteError(_ErrorLayer):
 
     def trace(self, *inputs: Any) -> Any:
         absolutes = [
-            difference.msb_mux(0 - difference, difference)
+            where_negative(difference, 0 - difference, difference)
             for difference in self._differences(*inputs)
         ]
         return np.sum(type(inputs[0])(np.array(absolutes)), keepdims=True)
+
+
+def _each(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Of each symbolic variable."""
+    return type(arrays[0])(np.array([function(*values) for values in zip(*arrays, strict=True)]))
 
 
 def _last_bit(step: np.ndarray) -> np.ndarray:

@@ -1,0 +1,143 @@
+"""Trigger graph -> pipelined Verilog and VHDL by distributed arithmetic.
+
+da4ml writes the core: stages of logic with registers between. The top module around it has a port
+for each of the graph's, in the port's own format, and a valid bit beside the data.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import da4ml.codegen.rtl
+import jinja2
+import keras
+from da4ml.codegen.rtl.verilog import pipeline_logic_gen as verilog_of
+from da4ml.codegen.rtl.verilog.comb import table_mem_gen
+from da4ml.codegen.rtl.vhdl import pipeline_logic_gen as vhdl_of
+from da4ml.trace import to_pipeline
+
+from hls.exact import ExactGraph
+from hls.interface import PROJECT_NAME, Interface, Port
+from hls.logic import fractional_of, trace_graph, width_of
+from keras_ae.errors import InputError
+from keras_ae.files import whole_folder, write_text
+from keras_ae.fixed_point import FixedPointFormat
+
+_TEMPLATES = Path(__file__).parent / "templates" / "rtl"
+_CORE = f"{PROJECT_NAME}_core"
+#: Folder of each language, the ending of its files, and da4ml's writer of it.
+LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
+
+
+@dataclass(frozen=True)
+class RtlDesign:
+    """A pipeline that takes an event in every cycle.
+
+    `latency_cycles` from an event to its result; `estimated_lut` and `register_bits` are da4ml's
+    estimates, before synthesis.
+    """
+
+    latency_cycles: int
+    estimated_lut: float
+    register_bits: int
+
+
+def write_rtl_project(graph: keras.Model, folder: Path, levels: int) -> RtlDesign:
+    """Write the RTL project of a trigger graph into `folder`, replacing what is there.
+
+    Args:
+        graph: made by `build_trigger_graph`.
+        folder: of the project.
+        levels: of logic (adders, multiplexers) between two registers, at most.
+
+    Raises:
+        Refusal: a layer without an exact form.
+        InputError: an operation with more levels than these.
+    """
+    interface = Interface.of(ExactGraph(graph))
+    logic = trace_graph(graph, levels)
+    pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)
+    # Registers before each stage, and behind the last.
+    design = RtlDesign(len(pipeline.solutions) + 1, float(logic.cost), int(pipeline.reg_bits))
+    with whole_folder(folder) as temporary:
+        for language in LANGUAGES:
+            _write_language(temporary / language, language, interface, pipeline, design)
+        interface.write(temporary)
+    return design
+
+
+def _write_language(
+    folder: Path, language: str, interface: Interface, pipeline: Any, design: RtlDesign
+) -> None:
+    suffix, generate = LANGUAGES[language]
+    folder.mkdir()
+    for name, text in generate(pipeline, _CORE).items():
+        write_text(folder / f"{name}.{suffix}", text)
+    write_text(folder / f"{PROJECT_NAME}.{suffix}", _top(suffix, interface, pipeline, design))
+    # da4ml's elements, under its licence.
+    for path in Path(da4ml.codegen.rtl.__file__).parent.glob(f"{language}/source/*.{suffix}"):
+        shutil.copy(path, folder)
+    for stage in pipeline.solutions:
+        for name, text in table_mem_gen(stage).items():
+            write_text(folder / name, text)
+
+
+def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) -> str:
+    """The module around the core."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined
+    )
+    inputs = [_port(port) for port in interface.inputs]
+    n_input_bits = sum(map(width_of, pipeline.inp_qint))
+    if n_input_bits != sum(port["width"] for port in inputs):
+        raise InputError(f"inputs of the core must have the bits of the ports, got {n_input_bits}")
+    return environment.get_template(f"top.{suffix}").render(
+        project=PROJECT_NAME,
+        core=_CORE,
+        latency=design.latency_cycles,
+        inputs=inputs,
+        outputs=list(_outputs(interface, pipeline)),
+        n_input_bits=n_input_bits,
+        n_output_bits=sum(map(width_of, pipeline.out_qint)),
+    )
+
+
+def _port(port: Port) -> dict[str, Any]:
+    width = port.n_values * FixedPointFormat.parse(port.format).width
+    return {
+        "name": port.name,
+        "format": port.format,
+        "n_values": port.n_values,
+        "width": width,
+    }
+
+
+def _outputs(interface: Interface, pipeline: Any) -> Iterator[dict[str, Any]]:
+    """Ports with the expressions of their bits: da4ml leaves out those that are always the same."""
+    first = 0
+    for port, interval in zip(interface.outputs, pipeline.out_qint, strict=True):
+        form, given = FixedPointFormat.parse(port.format), width_of(interval)
+        zeros = form.fractional - fractional_of(interval) if given else form.width
+        kept = min(given, form.width - zeros)
+        # Above what is given, the sign.
+        missing = form.width - zeros - kept
+        last = first + kept - 1
+        sign = f"results[{last}]" if interval.min < 0 else "1'b0"
+        parts = [
+            f"{{{missing}{{{sign}}}}}" if missing else "",
+            f"results[{last}:{first}]" if kept else "",
+            f"{zeros}'b0" if zeros else "",
+        ]
+        verilog = "{" + ", ".join(filter(None, parts)) + "}"
+        sign = f"results({last})" if interval.min < 0 else "'0'"
+        parts = [
+            f"({missing - 1} downto 0 => {sign})" if missing else "",
+            f"results({last} downto {first})" if kept else "",
+            f"({zeros - 1} downto 0 => '0')" if zeros else "",
+        ]
+        yield {**_port(port), "verilog": verilog, "vhdl": " & ".join(filter(None, parts))}
+        first += given
