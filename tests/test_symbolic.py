@@ -1,0 +1,78 @@
+"""Arithmetic on symbolic variables == the same on numbers, for every value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from da4ml.trace import FixedVariableArray, comb_trace
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hls.symbolic import product, rounded, squared, where_negative
+from keras_ae.fixed_point import FixedPointFormat
+
+FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())
+#: Negated variables and constants added: da4ml keeps both as factors of what it has.
+FACTORS = st.sampled_from([1.0, -1.0, 4.0, -0.125])
+SETTINGS = settings(deadline=None, max_examples=60)
+
+
+def all_values(form: FixedPointFormat) -> np.ndarray:
+    return np.arange(round(form.low / form.step), round(form.high / form.step) + 1) * form.step
+
+
+def computed(function: Callable[..., Any], *columns: tuple[FixedPointFormat, np.ndarray]) -> Any:
+    """(values,) of the logic of a function of variables of these formats."""
+    bits = [np.array(parts) for parts in zip(*(form.kif for form, _ in columns), strict=True)]
+    inputs = FixedVariableArray.from_kif(*bits)
+    logic = comb_trace(inputs, [function(*inputs)], keep_dead_inputs=True)
+    return logic.predict(np.stack([values for _, values in columns], axis=1).astype(float))[:, 0]
+
+
+@SETTINGS
+@given(FORMATS, FORMATS, FACTORS, st.sampled_from([0.0, 0.375, -2.0]))
+def test_rounded(
+    form: FixedPointFormat, to: FixedPointFormat, factor: float, offset: float
+) -> None:
+    x = all_values(form)
+    found = computed(lambda v: rounded(v * factor + offset, to), (form, x))
+    np.testing.assert_array_equal(found, to.quantize(x * factor + offset))
+
+
+@SETTINGS
+@given(FORMATS, FACTORS)
+def test_squared(form: FixedPointFormat, factor: float) -> None:
+    x = all_values(form)
+    found = computed(lambda v: squared(v * factor), (form, x))
+    np.testing.assert_array_equal(found, (x * factor) ** 2)
+
+
+@SETTINGS
+@given(FORMATS, FORMATS, FACTORS, st.integers(0, 100))
+def test_product(x: FixedPointFormat, y: FixedPointFormat, factor: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = (rng.choice(all_values(form), 500) for form in (x, y))
+    a[:4], b[:4] = [x.low, x.low, x.high, x.high], [y.low, y.high, y.low, y.high]
+    found = computed(lambda v, w: product(v * factor, w), (x, a), (y, b))
+    np.testing.assert_array_equal(found, a * factor * b)
+
+
+@SETTINGS
+@given(FORMATS, FACTORS, st.sampled_from([0.0, 0.5, -1.0, -4.0]))
+def test_where_negative(form: FixedPointFormat, factor: float, offset: float) -> None:
+    x = all_values(form)
+    found = computed(lambda v: where_negative(v * factor + offset, 1.0, 3.5 + 0 * v), (form, x))
+    np.testing.assert_array_equal(found, np.where(x * factor + offset < 0, 1.0, 3.5))
+
+
+def test_constants() -> None:
+    form = FixedPointFormat(4, 2)
+    x = all_values(form)
+    for value in (-2.0, 0.0, 1.25, -0.3125):
+        for to in (FixedPointFormat(3, 2), FixedPointFormat(2, 1, signed=False)):
+            found = computed(lambda v, c=value, f=to: rounded(0 * v + c, f) + v, (form, x))
+            np.testing.assert_array_equal(found, to.quantize(np.array(value)) + x)
+        found = computed(lambda v, c=value: squared(0 * v + c) + v, (form, x))
+        np.testing.assert_array_equal(found, value**2 + x)
