@@ -170,14 +170,14 @@ def find_verilator() -> tuple[str, Path]:
     if program is None:
         raise InputError(f"Verilator must be installed for RTL simulation, found none: {remedy}")
     text = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
-    version, root = (
-        re.search(r"Verilator (\d+)\.(\d+)", text),
-        re.search(r"VERILATOR_ROOT\s*=\s*(\S+)", text),
-    )
-    if version is None or root is None or (int(version[1]), int(version[2])) < _OLDEST:
-        wanted = ".".join(map(str, _OLDEST))
-        raise InputError(f"Verilator must be >= {wanted}, got {text.splitlines()[:1]}: {remedy}")
-    return program, Path(root[1])
+    version = re.search(r"Verilator (\d+)\.(\d+)", text)
+    folder = re.search(r"VERILATOR_ROOT\s*=\s*(\S+)", text)
+    if version is None or folder is None or (int(version[1]), int(version[2])) < _OLDEST:
+        oldest = f"{_OLDEST[0]}.{_OLDEST[1]:03d}"
+        raise InputError(
+            f"Verilator must be >= {oldest}, got {version[0] if version else 'none'}: {remedy}"
+        )
+    return program, Path(folder[1])
 
 
 def _n_words(port: Port) -> int:
