@@ -6,9 +6,10 @@ for each of the graph's, in the port's own format, and a valid bit beside the da
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from da4ml.trace import to_pipeline
 from hls.exact import ExactGraph
 from hls.interface import PROJECT_NAME, Interface, Port
 from hls.logic import fractional_of, trace_graph, width_of
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.fixed_point import FixedPointFormat
 
 _TEMPLATES = Path(__file__).parent / "templates" / "rtl"
 _CORE = f"{PROJECT_NAME}_core"
+_DESIGN = "design.json"
 #: Folder of each language, the ending of its files, and da4ml's writer of it.
 LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
 
@@ -67,7 +69,26 @@ def write_rtl_project(graph: keras.Model, folder: Path, levels: int) -> RtlDesig
         for language in LANGUAGES:
             _write_language(temporary / language, language, interface, pipeline, design)
         interface.write(temporary)
+        write_text(temporary / _DESIGN, json.dumps(asdict(design), indent=2) + "\n")
     return design
+
+
+def read_design(folder: Path) -> RtlDesign:
+    """Of the project in `folder`.
+
+    Raises:
+        FileNotFoundError: the folder holds no project.
+        ProofError: its file is damaged.
+    """
+    path = folder / _DESIGN
+    if not path.is_file():
+        raise FileNotFoundError(f"RTL project not found: {folder} must hold {_DESIGN}")
+    try:
+        return RtlDesign(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ProofError(
+            f"{path} must say what the RTL is: 'keras-ae rtl' writes it again"
+        ) from error
 
 
 def _write_language(

@@ -58,7 +58,7 @@ def check(
     Raises:
         InputError: settings that no firmware can have, or `firmware: null`.
     """
-    settings = _firmware_settings(experiment, subject)
+    settings = firmware_settings(experiment, subject)
     if run and run.is_finished("quantize"):
         model, scaler = load_model(run, "quantized"), _scaler(run)
     else:
@@ -72,7 +72,7 @@ def check(
 
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = _firmware_settings(run.experiment, str(run.folder))
+    settings = firmware_settings(run.experiment, str(run.folder))
 
     def work() -> None:
         score, trigger = run.experiment.deciding_score, run.experiment.trigger
@@ -127,7 +127,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         InputError: event files for an experiment without trigger events or with a condition; or
             another process is at work on the run.
     """
-    settings = _firmware_settings(run.experiment, str(run.folder))
+    settings = firmware_settings(run.experiment, str(run.folder))
     run.require("convert")
     if event_files and (
         not isinstance(run.experiment.data, L1Data) or run.experiment.architecture.condition_dim
@@ -140,7 +140,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     with run.locked():
         # Whatever happens next, an earlier proof no longer holds.
         run.forget_validation()
-        samples = _samples(run, data, graph, event_files, n_events)
+        samples = compared_samples(run, data, graph, event_files, n_events)
         validation = validate_project(graph, run.firmware_folder, samples)
         report: dict[str, Any] = {
             "events": validation.events,
@@ -160,8 +160,12 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     return validation
 
 
-def _samples(
-    run: Run, data: Dataset, graph: keras.Model, event_files: Sequence[Path], n_events: int
+def compared_samples(
+    run: Run,
+    data: Dataset,
+    graph: keras.Model,
+    event_files: Sequence[Path] = (),
+    n_events: int = 0,
 ) -> Iterator[tuple[str, HardwareValues]]:
     """What is compared, by name and in parts that fit in memory."""
     of_data = {
@@ -195,7 +199,7 @@ def synthesize(run: Run) -> ResourceReport | None:
         InputError: the run is not converted, or the tool fails.
     """
     run.require("convert")
-    settings = _firmware_settings(run.experiment, str(run.folder))
+    settings = firmware_settings(run.experiment, str(run.folder))
     run.synthesis_path.unlink(missing_ok=True)
     backend = BACKENDS[settings.backend]
     report = synthesize_project(run.firmware_folder, PROJECT_NAME, backend)
@@ -215,7 +219,12 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
 
 
-def _firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
+def firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
+    """Of an experiment that has them.
+
+    Raises:
+        InputError: `firmware: null`, or a fault in them.
+    """
     settings = load_firmware_settings(experiment, subject)
     if settings is None:
         raise InputError(f"{subject}: section firmware must be given for firmware, got null")

@@ -157,6 +157,42 @@ def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> 
     _validate(_open_run(run_folder), event_files, n_events)
 
 
+@cli.command()
+@_run_folder
+@click.option(
+    "--n-events",
+    type=click.IntRange(min=0),
+    default=100_000,
+    show_default=True,
+    help="Simulate stress events up to this number in all.",
+)
+def rtl(run_folder: Path, n_events: int) -> None:
+    """Write Verilog and VHDL of RUN, and simulate every event cycle by cycle.
+
+    Exit code 1 unless all bits are equal, and each result comes in the stated cycle.
+    """
+    opened = _open_run(run_folder)
+    _start_stage("rtl")
+    from hls.rtl_stages import simulate_rtl, write_rtl
+
+    if not write_rtl(opened):
+        click.echo("   already done, inputs unchanged")
+    click.echo(f"RTL: {opened.rtl_folder}")
+    report = simulate_rtl(opened, n_events)
+    cycles = ", ".join(map(str, report.latency_cycles))
+    click.echo(
+        f"events simulated: {report.events}   mismatching bits: {report.mismatching_bits}   "
+        f"latency: {cycles} cycles, an event in each"
+    )
+    if not report.is_proved:
+        error = ProofError(
+            "RTL and quantized model must be the same function, with a latency of "
+            f"{report.stated_latency_cycles} cycles, but differ; see {opened.rtl_path}"
+        )
+        click.echo(f"error: {_one_line(error)}", err=True)
+        sys.exit(1)
+
+
 cli.add_command(generate)
 cli.add_command(generate_jets)
 

@@ -25,6 +25,7 @@ _STAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "quantize": ("distill", ("precision", "quantization")),
     "evaluate": ("quantize", ("trigger",)),
     "convert": ("quantize", ("trigger", "firmware")),
+    "rtl": ("convert", ("firmware",)),
 }
 
 #: Raised when the meaning of a run directory's files changes.
@@ -42,6 +43,7 @@ class Run:
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
+    rtl/, rtl.json
     """
 
     folder: Path
@@ -89,6 +91,14 @@ class Run:
     @property
     def synthesis_path(self) -> Path:
         return self.folder / "synthesis.json"
+
+    @property
+    def rtl_folder(self) -> Path:
+        return self.folder / "rtl"
+
+    @property
+    def rtl_path(self) -> Path:
+        return self.folder / "rtl.json"
 
     @property
     def _record_path(self) -> Path:
@@ -199,7 +209,7 @@ class Run:
             return False
         self._record(name, None)
         remove_unfinished(self.folder)
-        if name != "evaluate":
+        if name not in ("evaluate", "rtl"):
             # What was found of the firmware before does not hold any more.
             self.forget_validation()
             self.synthesis_path.unlink(missing_ok=True)

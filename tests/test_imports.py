@@ -59,6 +59,7 @@ HLS_LAYERS = [
     {"divergence", "fidelity"},
     {"validate", "page"},
     {"stages"},
+    {"rtl_stages"},
 ]
 
 
