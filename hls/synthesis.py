@@ -28,7 +28,8 @@ class ResourceReport:
     """What a design takes and how fast it is; None for what the report does not say.
 
     `tool` made the report. `lut`: look-up tables, ALUTs on Intel; `ff`: registers; `dsp`: blocks;
-    `bram`: of 18 kbit, of 20 kbit on Intel; `uram`: blocks. Latency and initiation interval are in
+    `bram`: of 18 kbit, of 20 kbit on Intel; `uram`: blocks; `carry`: blocks of a carry chain;
+    `longest_path_cells`: between two registers. Latency and initiation interval are in
     clock cycles; `clock_ns` is the period asked for, `clock_estimate_ns` what the tool expects to
     reach. `cosim`: how the RTL simulation ended, as the tool says it.
     """
@@ -38,6 +39,8 @@ class ResourceReport:
     ff: int | None = None
     dsp: int | None = None
     bram: int | None = None
+    carry: int | None = None
+    longest_path_cells: int | None = None
     uram: int | None = None
     latency_cycles_min: int | None = None
     latency_cycles_max: int | None = None
