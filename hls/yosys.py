@@ -22,8 +22,12 @@ from keras_ae.errors import InputError
 #: Families, as yosys calls them, and what it maps to there.
 FAMILIES = {"xcup": "UltraScale+", "xc7": "7 series"}
 
+# A wish for distributed ROM is what Vivado needs; yosys makes logic of tables by itself, and has no
+# mapping of that name.
 _SCRIPT = """
 read_verilog -defer -sv {sources}
+hierarchy -top {project}
+setattr -unset rom_style */m:*
 synth_xilinx -family {family} -top {project} -flatten -noiopad
 tee -q -o {folder}/stat.json stat -json
 tee -q -o {folder}/path.txt ltp -noff
