@@ -61,16 +61,27 @@ def write_rtl_project(graph: keras.Model, folder: Path, levels: int) -> RtlDesig
         InputError: an operation with more levels than these.
     """
     interface = Interface.of(ExactGraph(graph))
-    logic = trace_graph(graph, levels)
-    pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)
-    # Registers before each stage, and behind the last.
-    design = RtlDesign(len(pipeline.solutions) + 1, float(logic.cost), int(pipeline.reg_bits))
+    pipeline, design = _plan(graph, levels)
     with whole_folder(folder) as temporary:
         for language in LANGUAGES:
             _write_language(temporary / language, language, interface, pipeline, design)
         interface.write(temporary)
         write_text(temporary / _DESIGN, json.dumps(asdict(design), indent=2) + "\n")
     return design
+
+
+def plan_rtl(graph: keras.Model, levels: int) -> RtlDesign:
+    """What `write_rtl_project` would write, in seconds."""
+    return _plan(graph, levels)[1]
+
+
+def _plan(graph: keras.Model, levels: int) -> tuple[Any, RtlDesign]:
+    """The pipeline of a trigger graph."""
+    logic = trace_graph(graph, levels)
+    pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)
+    # Registers before each stage, and behind the last.
+    design = RtlDesign(len(pipeline.solutions) + 1, float(logic.cost), int(pipeline.reg_bits))
+    return pipeline, design
 
 
 def read_design(folder: Path) -> RtlDesign:
