@@ -75,12 +75,12 @@ def write_handover(
     text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
         version=__version__,
         facts="\n".join(
-            _row(*fact) for fact in _facts(graph, interface, settings, reuse_factors, origin)
+            table_row(*fact) for fact in _facts(graph, interface, settings, reuse_factors, origin)
         ),
         score=interface.outputs[0].name,
         ports="\n".join(_port_row(side, port) for side, port in sides),
         notes="".join(_notes(settings, graph)),
-        order="\n".join(_order(graph, origin.units if origin else None)),
+        order="\n".join(order_of_values(graph, origin.units if origin else None)),
         n_events=str(n_events),
         backend=settings.backend,
         commands="\n\nor\n\n".join(f"    {shlex.join(tool.command)}" for tool in tools),
@@ -104,7 +104,8 @@ def _notes(settings: FirmwareSettings, graph: keras.Model) -> Iterator[str]:
         yield _ONE_BIT
 
 
-def _row(*cells: str) -> str:
+def table_row(*cells: str) -> str:
+    """Of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -116,6 +117,19 @@ def _facts(
     origin: Origin | None,
 ) -> list[tuple[str, str]]:
     """What the project is, in pairs of a name and a value."""
+    return [
+        *decision_facts(graph, interface, origin),
+        ("backend", f"{settings.backend}, {settings.io_type}"),
+        ("part", settings.part),
+        ("clock", f"{settings.clock_ns:g} ns"),
+        ("strategy", _strategy(settings, reuse_factors)),
+    ]
+
+
+def decision_facts(
+    graph: keras.Model, interface: Interface, origin: Origin | None
+) -> list[tuple[str, str]]:
+    """What decides, in pairs of a name and a value."""
     decision = graph.get_layer(producers(graph.outputs)[-1])
     scores = [f"`{port.name}`" for port in interface.outputs[:-1]]
     threshold = f"{decision.threshold!r}"
@@ -132,10 +146,6 @@ def _facts(
         ("score that decides", scores[0]),
         *([("further scores", ", ".join(scores[1:]))] if scores[1:] else []),
         ("threshold", threshold),
-        ("backend", f"{settings.backend}, {settings.io_type}"),
-        ("part", settings.part),
-        ("clock", f"{settings.clock_ns:g} ns"),
-        ("strategy", _strategy(settings, reuse_factors)),
     ]
 
 
@@ -151,10 +161,10 @@ def _strategy(settings: FirmwareSettings, reuse_factors: Mapping[str, int]) -> s
 def _port_row(side: str, port: Port) -> str:
     form = FixedPointFormat.parse(port.format)
     last_bit = f"2^{-form.fractional}" if form.fractional else "1"
-    return _row(side, f"`{port.name}`", f"`{port.format}`", last_bit, str(port.n_values))
+    return table_row(side, f"`{port.name}`", f"`{port.format}`", last_bit, str(port.n_values))
 
 
-def _order(graph: keras.Model, units: HardwareUnits | None) -> list[str]:
+def order_of_values(graph: keras.Model, units: HardwareUnits | None) -> list[str]:
     """Lines that say which value of an input is what."""
     lines = []
     if any(isinstance(layer, ScaleObjects) for layer in graph.layers):
@@ -180,7 +190,7 @@ def _order_of_objects(units: HardwareUnits | None) -> list[str]:
     for kind in OBJECT_CLASSES:
         first, end = kind.slots.start * n_features, kind.slots.stop * n_features
         names = kind.name if kind.n_slots == 1 else f"{kind.name} 1 to {kind.n_slots}"
-        lines.append(_row(f"{first} to {end - 1}", names, ", ".join(FEATURES)))
+        lines.append(table_row(f"{first} to {end - 1}", names, ", ".join(FEATURES)))
     if units:
         lines += [
             "",

@@ -97,7 +97,10 @@ def read_interface(folder: Path) -> Interface:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         sides = {
-            side: tuple(Port(**port) for port in content[side]) for side in ("inputs", "outputs")
+            side: tuple(
+                Port(port["name"], port["format"], port["n_values"]) for port in content[side]
+            )
+            for side in ("inputs", "outputs")
         }
     except (ValueError, TypeError, KeyError) as error:
         raise ProofError(f"{path} must hold the ports of the project: {REMEDY}") from error

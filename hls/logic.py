@@ -31,17 +31,11 @@ def trace_logic(layer: LogicLayer, *shapes: Sequence[int]) -> Any:
     return comb_trace(inputs, layer.trace(*parts))
 
 
-def trace_graph(graph: keras.Model, levels: int = -1) -> Any:
-    """A trigger graph as da4ml CombLogic, of the values of its inputs one after the other.
-
-    Args:
-        graph: a trigger graph.
-        levels: of logic between two registers, of which none may lie within an operation; -1
-            without registers.
-    """
+def trace_graph(graph: keras.Model) -> Any:
+    """A trigger graph as da4ml CombLogic, of the values of its inputs one after the other."""
     # Scales of variables are powers of two, which decimals hold in as many digits.
     with localcontext(prec=1000):
-        return _trace(graph, HWConfig(1, -1, levels))
+        return _trace(graph, HWConfig(1, -1, -1))
 
 
 def _trace(graph: keras.Model, hardware: HWConfig) -> Any:

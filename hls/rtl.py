@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,19 @@ from typing import Any
 import da4ml.codegen.rtl
 import jinja2
 import keras
+import numpy as np
 from da4ml.codegen.rtl.verilog import pipeline_logic_gen as verilog_of
 from da4ml.codegen.rtl.verilog.comb import table_mem_gen
 from da4ml.codegen.rtl.vhdl import pipeline_logic_gen as vhdl_of
 from da4ml.trace import to_pipeline
 
 from hls.exact import ExactGraph
+from hls.handover import Origin
 from hls.interface import PROJECT_NAME, Interface, Port
+from hls.levels import timed
 from hls.logic import fractional_of, trace_graph, width_of
+from hls.rtl_handover import write_rtl_handover
+from hls.settings import FirmwareSettings
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.fixed_point import FixedPointFormat
@@ -47,25 +52,45 @@ class RtlDesign:
     estimated_lut: float
     register_bits: int
 
+    @property
+    def timing(self) -> dict[str, Any]:
+        """Latency and initiation interval, as a `ResourceReport` has them."""
+        cycles = self.latency_cycles
+        return {
+            "latency_cycles_min": cycles,
+            "latency_cycles_max": cycles,
+            "interval_min": 1,
+            "interval_max": 1,
+        }
 
-def write_rtl_project(graph: keras.Model, folder: Path, levels: int) -> RtlDesign:
+
+def write_rtl_project(
+    graph: keras.Model,
+    folder: Path,
+    settings: FirmwareSettings,
+    bench_inputs: Sequence[np.ndarray],
+    origin: Origin | None = None,
+) -> RtlDesign:
     """Write the RTL project of a trigger graph into `folder`, replacing what is there.
 
     Args:
         graph: made by `build_trigger_graph`.
         folder: of the project.
-        levels: of logic (adders, multiplexers) between two registers, at most.
+        settings: with the delay target `levels_per_stage`; part and clock go into scripts.
+        bench_inputs: events of its test bench, (events, ...) of each input.
+        origin: of the graph, for the README.
 
     Raises:
         Refusal: a layer without an exact form.
         InputError: an operation with more levels than these.
     """
     interface = Interface.of(ExactGraph(graph))
-    pipeline, design = _plan(graph, levels)
+    pipeline, design = _plan(graph, settings.levels_per_stage)
     with whole_folder(folder) as temporary:
         for language in LANGUAGES:
             _write_language(temporary / language, language, interface, pipeline, design)
-        interface.write(temporary)
+        cycles = design.latency_cycles
+        write_rtl_handover(temporary, graph, settings, cycles, bench_inputs, origin)
         write_text(temporary / _DESIGN, json.dumps(asdict(design), indent=2) + "\n")
     return design
 
@@ -77,7 +102,7 @@ def plan_rtl(graph: keras.Model, levels: int) -> RtlDesign:
 
 def _plan(graph: keras.Model, levels: int) -> tuple[Any, RtlDesign]:
     """The pipeline of a trigger graph."""
-    logic = trace_graph(graph, levels)
+    logic = timed(trace_graph(graph), levels)
     pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)
     # Registers before each stage, and behind the last.
     design = RtlDesign(len(pipeline.solutions) + 1, float(logic.cost), int(pipeline.reg_bits))

@@ -9,7 +9,7 @@ import numpy as np
 from hls.exact import ExactGraph
 from hls.rtl import read_design, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
-from hls.stages import compared_samples, firmware_settings
+from hls.stages import bench_inputs, compared_samples, firmware_settings, origin_of
 from hls.validate import Comparison, compare_outputs
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model
@@ -50,7 +50,7 @@ def write_rtl(run: Run) -> bool:
     def work() -> None:
         run.rtl_path.unlink(missing_ok=True)
         graph = load_keras_model(run.trigger_graph_path)
-        write_rtl_project(graph, run.rtl_folder, settings.levels_per_stage)
+        write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
     return run.stage("rtl", (run.rtl_folder,), work)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from hls.backends import BACKENDS
 from hls.check import check_model, require_none
@@ -93,8 +94,8 @@ def convert(run: Run) -> bool:
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
         inputs = with_threshold(graph, background)
-        bench_inputs = [part[:N_BENCH_EVENTS] for part in inputs]
-        convert_trigger_graph(graph, run.firmware_folder, settings, bench_inputs, _origin(run))
+        events = [part[:N_BENCH_EVENTS] for part in inputs]
+        convert_trigger_graph(graph, run.firmware_folder, settings, events, origin_of(run))
         exact = ExactGraph(graph)
         write_json(
             run.trigger_path,
@@ -219,6 +220,12 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
 
 
+def bench_inputs(run: Run, graph: keras.Model) -> list[np.ndarray]:
+    """Of the background, events of a test bench: (events, ...) of each input."""
+    background = hardware_values(run, load_data(run).validation)
+    return [part[:N_BENCH_EVENTS] for part in with_threshold(graph, background)]
+
+
 def firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
     """Of an experiment that has them.
 
@@ -241,7 +248,7 @@ def _units(experiment: Experiment) -> FixedPointFormat | None:
     return experiment.scaling.units.format if is_l1 else None
 
 
-def _origin(run: Run) -> Origin:
+def origin_of(run: Run) -> Origin:
     """Where the project of a run comes from."""
     experiment = run.experiment
     units = experiment.scaling.units if isinstance(experiment.data, L1Data) else None

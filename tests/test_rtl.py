@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from test_random_designs import Request, draw_designs, graph_of, merged
 from hls import rtl_simulation
 from hls.check import check_model
 from hls.exact import ExactGraph
-from hls.rtl import RtlDesign, write_rtl_project
+from hls.rtl import RtlDesign, plan_rtl, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
@@ -27,14 +28,14 @@ from keras_ae.precision import FixedPoint
 PRECISION = FixedPoint(
     input="fixed<6,3>", weight="fixed<5,2>", activation="ufixed<6,3>", latent="fixed<7,3>"
 )
+SPEC = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
 
 
 @pytest.fixture(scope="module")
 def graph() -> keras.Model:
     """With a table, a score of an encoder and one of a decoder."""
     keras.utils.set_random_seed(1)
-    spec = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
-    model = build_autoencoder("variational", spec, PRECISION)
+    model = build_autoencoder("variational", SPEC, PRECISION)
     events = stress_events(PRECISION.input, (6,), 500, seed=1)
     return build_trigger_graph(model, ["kl_divergence", "squared_error"], (events,), 0.1)
 
@@ -42,7 +43,14 @@ def graph() -> keras.Model:
 @pytest.fixture(scope="module")
 def project(graph: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RtlDesign]:
     folder = tmp_path_factory.mktemp("rtl") / "rtl"
-    return folder, write_rtl_project(graph, folder, levels=4)
+    return folder, written(graph, folder, 4)
+
+
+def written(graph: keras.Model, folder: Path, levels: int) -> RtlDesign:
+    settings = FirmwareSettings(levels_per_stage=levels)
+    ports = [graph.get_layer(name) for name in ExactGraph(graph).input_names]
+    events = [stress_events(port.input_format, port.output.shape[1:], 20, seed=3) for port in ports]
+    return write_rtl_project(graph, folder, settings, events)
 
 
 def assert_equal(graph: keras.Model, folder: Path, design: RtlDesign, *values: np.ndarray) -> None:
@@ -68,8 +76,17 @@ def test_every_bit_and_the_latency(graph: keras.Model, project: tuple[Path, RtlD
 def test_fewer_levels_are_more_cycles(
     graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
 ) -> None:
-    shallow = write_rtl_project(graph, tmp_path / "rtl", levels=2)
+    shallow = written(graph, tmp_path / "rtl", 2)
     assert shallow.latency_cycles > project[1].latency_cycles
+
+
+def test_a_stage_too_short_for_an_operation() -> None:
+    rule = "levels_per_stage must be >= 2 for the slowest operation, a multiplexer of 9 bits, got 1"
+    model = build_autoencoder("variational", SPEC, PRECISION)
+    events = stress_events(PRECISION.input, (6,), 500, seed=1)
+    graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
+    with pytest.raises(InputError, match=rule):
+        plan_rtl(graph, 1)
 
 
 def check_random_designs(n: int, folder: Path, derandomize: bool) -> None:
@@ -83,7 +100,7 @@ def check_random_designs(n: int, folder: Path, derandomize: bool) -> None:
             graphs.append(graph)
             values += events
     whole = merged(graphs)
-    design = write_rtl_project(whole, folder, levels=3)
+    design = written(whole, folder, 5)
     assert_equal(whole, folder, design, *values)
 
 
@@ -105,7 +122,11 @@ class TestItCanFail:
         copy = Path(shutil.copytree(folder, tmp_path / "copy"))
         path = copy / "verilog" / "anomaly_trigger_core_stage1.v"
         lines = path.read_text().splitlines()
-        place = next(i for i, line in enumerate(lines) if ", 0) op_" in line)
+        adders = [i for i, line in enumerate(lines) if ", 0) op_" in line]
+        # Of the widest numbers: not one that only puts them one behind the other.
+        place = max(
+            adders, key=lambda i: min(map(int, re.findall(r"#\((\d+), (\d+)", lines[i])[0]))
+        )
         # An adder subtracts.
         lines[place] = lines[place].replace(", 0) op_", ", 1) op_")
         path.write_text("\n".join(lines))

@@ -1,0 +1,87 @@
+"""When each operation of traced logic is done, in levels of logic, so that a pipeline can be cut.
+
+A level is what a delay target is counted in: an adder, a multiplexer, a table of up to 256 entries.
+da4ml counts adders alone: its constants, negations and tables take no time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from da4ml.cmvm.types import CombLogic, Op, minimal_kif
+
+from keras_ae.errors import InputError
+
+#: Opcodes of da4ml, and what they are; a rectifier is part of the adder behind it.
+_LEVELS = {0: 1, 1: 1, -2: 1, -3: 1, 4: 1, 6: 1, -6: 2}
+_ADD, _MUX, _MULTIPLY, _TABLE = 0, (6, -6), 7, 8
+_NAMES = {0: "an adder", 1: "an adder", 4: "an adder", -2: "a negation", -3: "a negation"}
+#: Address bits of a table that is one level: four LUTs of six, and the multiplexers behind them.
+_ONE_LEVEL_BITS = 8
+
+
+def timed(logic: CombLogic, levels: int) -> CombLogic:
+    """The same logic, each operation with the level at which it is done.
+
+    None begins in one stage of `levels` and ends in the next. Numbers that are put one behind the
+    other take neither time nor cost.
+
+    Raises:
+        InputError: an operation has more levels than a stage.
+    """
+    slowest = max(logic.ops, key=lambda op: _n_levels(op, logic.ops))
+    if _n_levels(slowest, logic.ops) > levels:
+        raise InputError(
+            f"levels_per_stage must be >= {_n_levels(slowest, logic.ops)} for the slowest "
+            f"operation, {_name(slowest, logic.ops)}, got {levels}"
+        )
+    ops: list[Op] = []
+    for op in logic.ops:
+        n_levels = _n_levels(op, logic.ops)
+        start = max((ops[number].latency for number in _operands(op)), default=0.0)
+        if start % levels + n_levels > levels:
+            start = math.ceil(start / levels) * levels
+        cost = 0.0 if _is_concatenation(op, logic.ops) else op.cost
+        ops.append(op._replace(latency=float(start + n_levels), cost=cost))
+    return logic._replace(ops=ops)
+
+
+def _operands(op: Op) -> list[int]:
+    """Numbers of the operations whose results one takes; of an input, none."""
+    if op.opcode == -1:
+        return []
+    # A multiplexer has its key in the lower half.
+    key = [op.data & 0xFFFFFFFF] if op.opcode in _MUX else []
+    return [number for number in (op.id0, op.id1, *key) if number >= 0]
+
+
+def _n_levels(op: Op, ops: Sequence[Op]) -> int:
+    if op.opcode == _TABLE:
+        # Each LUT of six is a multiplexer of four.
+        return 1 + max(0, -(-(_width(ops[op.id0]) - _ONE_LEVEL_BITS) // 2))
+    if op.opcode == _MULTIPLY:
+        return max(_width(ops[op.id0]), _width(ops[op.id1]))
+    return 0 if _is_concatenation(op, ops) else _LEVELS.get(op.opcode, 0)
+
+
+def _name(op: Op, ops: Sequence[Op]) -> str:
+    if op.opcode == _TABLE:
+        return f"a table of {2 ** _width(ops[op.id0])} entries"
+    if op.opcode == _MULTIPLY:
+        return f"a multiplier of {_width(ops[op.id0])} x {_width(ops[op.id1])} bits"
+    return f"{_NAMES.get(op.opcode, 'a multiplexer')} of {_width(op)} bits"
+
+
+def _width(op: Op) -> int:
+    return int(sum(minimal_kif(op.qint)))
+
+
+def _is_concatenation(op: Op, ops: Sequence[Op]) -> bool:
+    """Whether it adds a number without sign to one that has zeros where the other has bits."""
+    if op.opcode != _ADD:
+        return False
+    (low, high, step), other = ops[op.id0].qint, ops[op.id1].qint
+    scale = 2.0**op.data
+    other_low, other_high, other_step = (value * scale for value in other)
+    return (other_low >= 0 and other_high < step) or (low >= 0 and high < other_step)
