@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,7 @@ class Simulation:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._interface = read_interface(folder)
+        self._n_events, self._seconds = 0, 0.0
         self._temporary = tempfile.TemporaryDirectory()
         try:
             self._compile(Path(self._temporary.name))
@@ -84,9 +86,17 @@ class Simulation:
         n_processes = n_processes or os.cpu_count() or 1
         # One at least, so that the results of no events have their shape.
         parts = np.array_split(events, max(1, min(n_processes, len(events))))
+        start = time.monotonic()
         with ThreadPoolExecutor(n_processes) as pool:
             results = list(pool.map(self._run, range(len(parts)), parts))
+        self._seconds += time.monotonic() - start
+        self._n_events += len(events)
         return self._output(np.concatenate(results))
+
+    @property
+    def events_per_second(self) -> float:
+        """Of all events so far, in as many processes as they were run in."""
+        return self._n_events / self._seconds if self._seconds else 0.0
 
     def run_bench(self) -> TriggerOutput:
         """What the project's own test bench gives for its own events, in `tb_data`.

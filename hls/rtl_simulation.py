@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class RtlSimulation:
     def __init__(self, folder: Path) -> None:
         self._sources = (folder / "verilog").resolve()
         self._interface = read_interface(folder)
+        self._n_events, self._seconds = 0, 0.0
         self._temporary = tempfile.TemporaryDirectory()
         try:
             self._compile(Path(self._temporary.name))
@@ -85,7 +87,10 @@ class RtlSimulation:
         cycles = rng.integers(0, 2**32, (len(valid), 1 + words.shape[1]), dtype=np.uint32)
         cycles[:, 0] = valid
         cycles[valid, 1:] = words
+        start = time.monotonic()
         results = self._run(cycles)
+        self._seconds += time.monotonic() - start
+        self._n_events += n_events
         done = results[:, 0] == 1
         if done.sum() != n_events:
             raise ProofError(
@@ -93,6 +98,11 @@ class RtlSimulation:
             )
         latency = np.flatnonzero(done) - np.flatnonzero(valid)
         return RtlOutput(self._output(results[done, 1:]), latency)
+
+    @property
+    def events_per_second(self) -> float:
+        """Of all events so far, in one process, gaps included."""
+        return self._n_events / self._seconds if self._seconds else 0.0
 
     def _compile(self, build: Path) -> None:
         program, root = find_verilator()

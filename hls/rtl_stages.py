@@ -1,16 +1,22 @@
-"""Stages of a run that make RTL of its trigger graph, and simulate it."""
+"""Stages of a run that make RTL of its trigger graph, simulate and synthesize it."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from hls.exact import ExactGraph
+from hls.implementations import implementations, update_page
+from hls.nextpnr import place_and_route
 from hls.rtl import read_design, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
+from hls.rtl_synthesis import synthesize_by_vendors
 from hls.stages import bench_inputs, compared_samples, firmware_settings, origin_of
+from hls.synthesis import ResourceReport
 from hls.validate import Comparison, compare_outputs
+from hls.yosys import FAMILIES, count_cells
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model
 
@@ -49,6 +55,7 @@ def write_rtl(run: Run) -> bool:
 
     def work() -> None:
         run.rtl_path.unlink(missing_ok=True)
+        run.resources_path.unlink(missing_ok=True)
         graph = load_keras_model(run.trigger_graph_path)
         write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
@@ -89,7 +96,41 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
                 "mismatching_bits": report.mismatching_bits,
                 "comparisons": {name: asdict(found) for name, found in comparisons.items()},
                 "latency_cycles": list(report.latency_cycles),
+                "events_per_second": simulation.events_per_second,
                 "design": asdict(design),
             },
         )
+        _update_page(run)
     return report
+
+
+def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
+    """Resources and timing of the RTL of a run into `resources.json`, by all tools that are there.
+
+    Args:
+        run: with its RTL written.
+        place: also place and route.
+
+    Raises:
+        InputError: no RTL, no yosys or nextpnr, or a vendor's tool fails.
+        ProofError: a tool does not take the RTL.
+    """
+    settings = firmware_settings(run.experiment, str(run.folder))
+    run.require("rtl")
+    folder, clock_ns = run.rtl_folder, settings.clock_ns
+    with run.locked(), ThreadPoolExecutor() as pool:
+        run.resources_path.unlink(missing_ok=True)
+        # Each is a process of its own.
+        work = [pool.submit(count_cells, folder, family) for family in FAMILIES]
+        if place:
+            work.append(pool.submit(place_and_route, folder, clock_ns))
+        reports = [done.result() for done in work] + synthesize_by_vendors(folder, clock_ns)
+        content = {"reports": [report.as_dict() for report in reports]}
+        write_json(run.resources_path, content)
+        _update_page(run)
+    return reports
+
+
+def _update_page(run: Run) -> None:
+    settings = firmware_settings(run.experiment, str(run.folder))
+    update_page(run.fidelity_page_path, implementations(run, settings))

@@ -15,6 +15,7 @@ from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
+from hls.implementations import implementations, update_page
 from hls.interface import PROJECT_NAME
 from hls.operation import producers
 from hls.page import render_page
@@ -146,6 +147,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         report: dict[str, Any] = {
             "events": validation.events,
             "mismatching_bits": validation.mismatching_bits,
+            "events_per_second": validation.events_per_second,
             "comparisons": validation.as_dict(),
         }
         # Whatever becomes of the rest.
@@ -158,6 +160,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
+        update_page(run.fidelity_page_path, implementations(run, settings))
     return validation
 
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,23 @@ def synthesize_project(folder: Path, name: str, backend: Backend) -> ResourceRep
     pattern = pattern.format(name=name)
     # What an earlier run left would be taken for the result of this one.
     shutil.rmtree(folder / pattern.split("/")[0], ignore_errors=True)
+    log = run_tool(tool.command, folder)
+    reports = sorted(folder.glob(pattern))
+    if not reports:
+        raise InputError(f"{tool.program} must write {folder / pattern}, found none; see {log}")
+    return ResourceReport(tool.program, **read(reports[-1]))
+
+
+def run_tool(command: Sequence[str], folder: Path) -> Path:
+    """Run a vendor's tool in `folder`; returns the log, of what it says.
+
+    Raises:
+        InputError: it fails.
+    """
     log = folder / LOG_NAME
     with log.open("w", encoding="utf-8") as output:
         result = subprocess.run(
-            tool.command,
+            command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -123,13 +136,10 @@ def synthesize_project(folder: Path, name: str, backend: Backend) -> ResourceRep
     if result.returncode != 0:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise InputError(
-            f"{tool.program} must end with 0, got {result.returncode}: "
+            f"{command[0]} must end with 0, got {result.returncode}: "
             f"{said[-1] if said else 'it said nothing'} (all of it is in {log})"
         )
-    reports = sorted(folder.glob(pattern))
-    if not reports:
-        raise InputError(f"{tool.program} must write {folder / pattern}, found none; see {log}")
-    return ResourceReport(tool.program, **read(reports[-1]))
+    return log
 
 
 def _read_amd(path: Path) -> dict[str, Any]:
@@ -204,16 +214,28 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _read_catapult(path: Path) -> dict[str, Any]:
-    """Of the logic synthesis behind Catapult: rows such as `| CLB LUTs | 1234 | ...`."""
+def read_utilization(path: Path) -> dict[str, Any]:
+    """Of Vivado, also behind Catapult: rows such as `| CLB LUTs | 1234 | ...`."""
     rows: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) > 3:
             rows.setdefault(cells[1].rstrip("*"), cells[2])
-    names = {"lut": "CLB LUTs", "ff": "CLB Registers", "dsp": "DSPs", "bram": "RAMB18"}
-    found = {field: _integer(rows.get(name)) for field, name in names.items()}
-    return {**found, "uram": _integer(rows.get("URAM"))}
+    names = {
+        "lut": ("CLB LUTs", "Slice LUTs"),
+        "ff": ("CLB Registers", "Slice Registers"),
+        "carry": ("CARRY8", "CARRY4"),
+        "dsp": ("DSPs",),
+        "uram": ("URAM",),
+    }
+    found = {
+        field: next((_integer(rows[name]) for name in choices if name in rows), None)
+        for field, choices in names.items()
+    }
+    # Of 18 kbit; the others are two of them.
+    halves, wholes = (_integer(rows.get(name)) for name in ("RAMB18", "RAMB36/FIFO"))
+    known = [count for count in (halves, 2 * wholes if wholes else wholes) if count is not None]
+    return {**found, "bram": sum(known) if known else None}
 
 
 #: Backend -> the report, below the project `name`, and its reader.
@@ -221,7 +243,7 @@ _READERS: dict[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {
     "Vitis": ("{name}_prj/solution1/syn/report/{name}_csynth.xml", _read_amd),
     "Vivado": ("{name}_prj/solution1/syn/report/{name}_csynth.xml", _read_amd),
     "Quartus": ("{name}-fpga.prj/reports/lib/report_data.js", _read_intel),
-    "Catapult": ("{name}_prj/{name}.v*/vivado_concat_v/utilization_synth.rpt", _read_catapult),
+    "Catapult": ("{name}_prj/{name}.v*/vivado_concat_v/utilization_synth.rpt", read_utilization),
 }
 
 

@@ -95,7 +95,8 @@ class Validation:
     of `keras` that this does not explain. `outputs` are the firmware's, by sample, `reference`
     those of the exact reference. `altered`: constants of the project that are not the graph's,
     whether an event shows it or not. `divergences`: of the firmware and of Keras, where the first
-    event that differs first does; the sample's name comes first.
+    event that differs first does; the sample's name comes first. `events_per_second` of
+    C-simulation.
     """
 
     firmware: Mapping[str, Comparison]
@@ -107,6 +108,7 @@ class Validation:
     outputs: Mapping[str, TriggerOutput]
     reference: Mapping[str, TriggerOutput]
     divergences: Mapping[str, tuple[str, Divergence]]
+    events_per_second: float
 
     @property
     def events(self) -> int:
@@ -184,6 +186,7 @@ def validate_project(
             reference = exact.evaluate(*values)
             firmware, in_keras = simulation.run(*values), run_trigger_graph(graph, *values)
             tally.add(name, values, reference, firmware, in_keras)
+        speed = simulation.events_per_second
     return Validation(
         tally.firmware,
         bench,
@@ -194,6 +197,7 @@ def validate_project(
         {name: TriggerOutput.join(parts) for name, parts in tally.outputs.items()},
         {name: TriggerOutput.join(parts) for name, parts in tally.reference.items()},
         _divergences(graph, folder, tally.first),
+        speed,
     )
 
 

@@ -184,6 +184,7 @@ def rtl(run_folder: Path, n_events: int) -> None:
         f"events simulated: {report.events}   mismatching bits: {report.mismatching_bits}   "
         f"latency: {cycles} cycles, an event in each"
     )
+    _show_implementations(opened)
     if not report.is_proved:
         error = ProofError(
             "RTL and quantized model must be the same function, with a latency of "
@@ -191,6 +192,23 @@ def rtl(run_folder: Path, n_events: int) -> None:
         )
         click.echo(f"error: {_one_line(error)}", err=True)
         sys.exit(1)
+
+
+@cli.command()
+@_run_folder
+@click.option("--no-place", is_flag=True, help="Count cells only: no place and route.")
+def synthesize(run_folder: Path, no_place: bool) -> None:
+    """Resources and clock of the RTL of RUN by yosys and nextpnr, and vendors' tools on PATH.
+
+    yosys maps to AMD's families; nextpnr places and routes in an ECP5, an open family, whose clock
+    says nothing of AMD's. Into resources.json and the fidelity report.
+    """
+    opened = _open_run(run_folder)
+    _start_stage("synthesize")
+    from hls.rtl_stages import synthesize_rtl
+
+    synthesize_rtl(opened, place=not no_place)
+    _show_implementations(opened)
 
 
 cli.add_command(generate)
@@ -315,6 +333,13 @@ def _synthesize(run: Run) -> None:
     tools = BACKENDS[settings.backend].tools if settings else ()
     names = " or ".join(tool.program for tool in tools)
     click.echo(f"no vendor tool on PATH, nothing was synthesized: looked for {names}")
+
+
+def _show_implementations(run: Run) -> None:
+    from hls.implementations import as_text, implementations
+    from hls.stages import firmware_settings
+
+    click.echo(as_text(implementations(run, firmware_settings(run.experiment, str(run.folder)))))
 
 
 def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:

@@ -43,7 +43,7 @@ class Run:
     metrics.json, plots/
     trigger.keras, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
-    rtl/, rtl.json
+    rtl/, rtl.json, resources.json
     """
 
     folder: Path
@@ -99,6 +99,10 @@ class Run:
     @property
     def rtl_path(self) -> Path:
         return self.folder / "rtl.json"
+
+    @property
+    def resources_path(self) -> Path:
+        return self.folder / "resources.json"
 
     @property
     def _record_path(self) -> Path:

