@@ -15,10 +15,12 @@ from keras_ae.errors import InputError
 
 #: Opcodes of da4ml, and what they are; a rectifier is part of the adder behind it.
 _LEVELS = {0: 1, 1: 1, -2: 1, -3: 1, 4: 1, 6: 1, -6: 2}
-_ADD, _MUX, _MULTIPLY, _TABLE = 0, (6, -6), 7, 8
+_ADD, _ADDERS, _MUX, _MULTIPLY, _TABLE = 0, (0, 1, 4), (6, -6), 7, 8
 _NAMES = {0: "an adder", 1: "an adder", 4: "an adder", -2: "a negation", -3: "a negation"}
 #: Address bits of a table that is one level: four LUTs of six, and the multiplexers behind them.
 _ONE_LEVEL_BITS = 8
+#: da4ml counts steps in 64-bit integers.
+MAX_BITS = 62
 
 
 def timed(logic: CombLogic, levels: int) -> CombLogic:
@@ -28,8 +30,17 @@ def timed(logic: CombLogic, levels: int) -> CombLogic:
     other take neither time nor cost.
 
     Raises:
-        InputError: an operation has more levels than a stage.
+        InputError: an operation has more levels than a stage, or a number more than `MAX_BITS`.
     """
+    widest = max(
+        (float(op.qint.max - op.qint.min) / op.qint.step for op in logic.ops if op.qint.step),
+        default=1.0,
+    )
+    if widest >= 2.0**MAX_BITS:
+        raise InputError(
+            f"numbers inside the RTL must have at most {MAX_BITS} bits, got "
+            f"{math.floor(math.log2(widest)) + 1}: use fewer bits"
+        )
     slowest = max(logic.ops, key=lambda op: _n_levels(op, logic.ops))
     if _n_levels(slowest, logic.ops) > levels:
         raise InputError(
@@ -45,6 +56,15 @@ def timed(logic: CombLogic, levels: int) -> CombLogic:
         cost = 0.0 if _is_concatenation(op, logic.ops) else op.cost
         ops.append(op._replace(latency=float(start + n_levels), cost=cost))
     return logic._replace(ops=ops)
+
+
+def adder_widths(logic: CombLogic) -> list[int]:
+    """Bits of each adder and subtracter, those of constants among them."""
+    return [
+        _width(op)
+        for op in logic.ops
+        if op.opcode in _ADDERS and not _is_concatenation(op, logic.ops)
+    ]
 
 
 def _operands(op: Op) -> list[int]:

@@ -25,7 +25,7 @@ from da4ml.trace import to_pipeline
 from hls.exact import ExactGraph
 from hls.handover import Origin
 from hls.interface import PROJECT_NAME, Interface, Port
-from hls.levels import timed
+from hls.levels import adder_widths, timed
 from hls.logic import fractional_of, trace_graph, width_of
 from hls.rtl_handover import write_rtl_handover
 from hls.settings import FirmwareSettings
@@ -45,12 +45,15 @@ class RtlDesign:
     """A pipeline that takes an event in every cycle.
 
     `latency_cycles` from an event to its result; `estimated_lut` and `register_bits` are da4ml's
-    estimates, before synthesis.
+    estimates, before synthesis. `adder_bits` are the widths of all `n_adders`, constants and
+    subtracters among them.
     """
 
     latency_cycles: int
     estimated_lut: float
     register_bits: int
+    n_adders: int
+    adder_bits: int
 
     @property
     def timing(self) -> dict[str, Any]:
@@ -105,7 +108,14 @@ def _plan(graph: keras.Model, levels: int) -> tuple[Any, RtlDesign]:
     logic = timed(trace_graph(graph), levels)
     pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)
     # Registers before each stage, and behind the last.
-    design = RtlDesign(len(pipeline.solutions) + 1, float(logic.cost), int(pipeline.reg_bits))
+    widths = adder_widths(logic)
+    design = RtlDesign(
+        len(pipeline.solutions) + 1,
+        float(logic.cost),
+        int(pipeline.reg_bits),
+        len(widths),
+        sum(widths),
+    )
     return pipeline, design
 
 

@@ -178,8 +178,14 @@ def squared(variable: Any) -> Any:
 
 
 def product(x: Any, y: Any) -> Any:
-    """x y of squares: ((x + y)^2 - (x - y)^2) / 4."""
-    result = (squared(x + y) - squared(x - y)) * 0.25
+    """x y of squares: ((x + y)^2 - (x - y)^2) / 4, in units of the last bit of each.
+
+    In other units the sum has as many bits as lie between the first of one and the last of the
+    other.
+    """
+    units = [2.0 ** variable.kif[2] for variable in (x, y)]
+    a, b = x * units[0], y * units[1]
+    result = (squared(a + b) - squared(a - b)) * (0.25 / (units[0] * units[1]))
     corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
     result.low, result.high = min(corners), max(corners)
     return result
