@@ -39,7 +39,7 @@ def timed(logic: CombLogic, levels: int) -> CombLogic:
     if widest >= 2.0**MAX_BITS:
         raise InputError(
             f"numbers inside the RTL must have at most {MAX_BITS} bits, got "
-            f"{math.floor(math.log2(widest)) + 1}: use fewer bits"
+            f"{math.ceil(math.log2(widest + 1))}: use fewer bits"
         )
     slowest = max(logic.ops, key=lambda op: _n_levels(op, logic.ops))
     if _n_levels(slowest, logic.ops) > levels:

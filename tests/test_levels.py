@@ -54,7 +54,7 @@ def test_tables(bits: int, levels: int) -> None:
 
 
 def test_no_operation_lies_in_two_stages() -> None:
-    table = np.arange(2.0**10) % 7
+    table = np.arange(1023.0) % 7
     logic = timed(logic_of(lambda a, b: (a + b).lookup(table), (0, 9, 0), (0, 9, 0)), 2)
     # An adder, and a table of two levels that begins in the next stage.
     assert [op.latency for op in logic.ops][-2:] == [1, 4]

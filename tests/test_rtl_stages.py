@@ -1,0 +1,115 @@
+"""`keras-ae rtl` and `keras-ae synthesize` on a run: what they write, show and refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hls import nextpnr, rtl_stages, yosys
+from hls.implementations import as_text
+from hls.synthesis import ResourceReport
+from keras_ae import cli
+from keras_ae.runs import Run, open_run
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(caught.value.code or 0), out, err
+
+
+@pytest.fixture
+def run(run_copy: Path) -> Run:
+    return open_run(run_copy)
+
+
+def test_before_convert(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((run.folder / "run.json").read_text())
+    del record["stages"]["convert"]
+    (run.folder / "run.json").write_text(json.dumps(record))
+    code, _, err = command(capsys, "rtl", str(run.folder))
+    assert code == 2 and "must have finished the stage 'convert' first" in err
+
+
+def test_synthesize_before_rtl(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = command(capsys, "synthesize", str(run.folder))
+    assert code == 2 and "must have finished the stage 'rtl' first" in err
+    assert not run.resources_path.exists()
+
+
+def test_rtl_and_its_resources(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = command(capsys, "rtl", str(run.folder), "--n-events", "30000")
+    assert (code, err) == (0, "")
+    found = json.loads(run.rtl_path.read_text())
+    assert found["mismatching_bits"] == 0 and found["events"] >= 30000
+    assert found["latency_cycles"] == [found["design"]["latency_cycles"]]
+    assert f"events simulated: {found['events']}   mismatching bits: 0" in out
+    assert "HLS project (Vitis): C-simulation" in out and "RTL: Verilator" in out
+    page = run.fidelity_page_path.read_text()
+    assert page.count("<h2>Implementations</h2>") == 1 and "RTL: Verilator" in page
+    # What tools say is shown beside; nothing is synthesized here.
+    report = ResourceReport("yosys 0.70, UltraScale+", lut=1234, dsp=0)
+    monkeypatch.setattr(rtl_stages, "count_cells", lambda folder, family: report)
+    monkeypatch.setattr(rtl_stages, "place_and_route", lambda folder, clock_ns: report)
+    code, out, err = command(capsys, "synthesize", str(run.folder), "--no-place")
+    assert (code, err) == (0, "")
+    assert out.count("yosys 0.70, UltraScale+") == 2 and "1,234" in out
+    assert run.fidelity_page_path.read_text().count("1,234") == 2
+    # It belongs to this RTL.
+    (run.rtl_folder / "verilog" / "anomaly_trigger.v").unlink()
+    code, out, _ = command(capsys, "rtl", str(run.folder), "--n-events", "30000")
+    assert code == 0 and "already done" not in out and "yosys" not in out
+    assert not run.resources_path.exists()
+
+
+def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(capsys, "rtl", str(run.folder), "--n-events", "1")[0] == 0
+    path = run.rtl_folder / "verilog" / "anomaly_trigger.v"
+    before, after = "assign trigger = {results[", "assign trigger = {~results["
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+    record = json.loads((run.folder / "run.json").read_text())
+    # The stage would write it again.
+    record["stages"]["rtl"]["contents"] = {}
+    (run.folder / "run.json").write_text(json.dumps(record))
+    code, out, err = command(capsys, "rtl", str(run.folder), "--n-events", "1")
+    assert code == 1 and "mismatching bits: 0" not in out
+    assert "error: RTL and quantized model must be the same function" in err
+    assert json.loads(run.rtl_path.read_text())["mismatching_bits"] > 0
+
+
+@pytest.mark.parametrize(("module", "tool"), [(yosys, "YOSYS"), (nextpnr, "NEXTPNR")])
+def test_a_missing_tool_names_its_command(
+    module: object, tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hls import open_tools
+    from keras_ae.errors import InputError
+
+    monkeypatch.setattr(open_tools.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    rule = r"must be installed for synthesis, found none: pip install 'keras-ae\[rtl\]'"
+    with pytest.raises(InputError, match=rule):
+        getattr(module, tool).find()
+    # A newer one on PATH is taken.
+    program = tmp_path / getattr(module, tool).program
+    program.write_text("#!/bin/sh\necho 'Yosys 99.1 (git sha1 x)'\n")
+    program.chmod(0o755)
+    assert getattr(module, tool).find() == ([str(program)], "99.1")
+
+
+def test_what_is_missing_is_empty_not_zero() -> None:
+    rows = [
+        {"name": "first", "lut": 12345, "dsp": 0, "clock_estimate_ns": 4.5312, "bram": None},
+        {"name": "second", "lut": None, "dsp": None, "clock_estimate_ns": None, "bram": None},
+    ]
+    assert as_text(rows).splitlines() == [
+        "           LUT  DSP  clock reached",
+        "first   12,345    0          4.531",
+        "second",
+    ]
