@@ -32,10 +32,9 @@ from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file, write_text
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.precision import FixedPoint
 from keras_ae.runs import Run, read_json, write_json
 from keras_ae.training import (
-    build_deployed_model,
+    build_fixed_point_model,
     load_data,
     load_keras_model,
     load_model,
@@ -64,7 +63,7 @@ def check(
     if run and run.is_finished("quantize"):
         model, scaler = load_model(run, "quantized"), _scaler(run)
     else:
-        model = build_deployed_model(experiment, FixedPoint(**dict(experiment.precision)))
+        model = build_fixed_point_model(experiment)
         # Any will do: behind it stands the network's input format.
         some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
         scaler = some if isinstance(experiment.data, L1Data) else None

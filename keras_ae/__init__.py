@@ -23,6 +23,7 @@
     generator      collision events and jets from Pythia 8 and FastJet (extra: physics)
     pipeline       batches for training
     pruning        small weights to zero while training
+    resources      what weights cost in logic, as a penalty while training
     fitting        fit with early stopping, best weights, continuation
     training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate

@@ -162,13 +162,8 @@ class Experiment(Section):
                     f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
                     f"got '{section.optimizer}'"
                 )
-        has_gradient = self.student is not None or self.objective.kind not in ("pca", "oja")
-        if self.quantization.pruning is not None and not has_gradient:
-            raise InputError(
-                f"quantization.pruning must be null for objective.kind '{self.objective.kind}', "
-                "whose weights are not learned by gradient, got "
-                f"sparsity {self.quantization.pruning.sparsity:g}"
-            )
+        if self.student is None and self.objective.kind in ("pca", "oja"):
+            self._check_not_by_gradient(self.quantization)
         if self.trigger.score not in self.objective.scores:
             raise InputError(
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
@@ -177,6 +172,20 @@ class Experiment(Section):
         if self.student is not None:
             self._check_student(self.student)
         return self
+
+    def _check_not_by_gradient(self, settings: QuantizationSettings) -> None:
+        """Raise InputError where fine-tuning is asked for what only gradients do."""
+        pruning, penalty = settings.pruning, settings.resource_penalty
+        for name, none, found in (
+            ("pruning", "null", pruning and f"sparsity {pruning.sparsity:g}"),
+            ("resource_penalty", "0", penalty and f"{penalty:g}"),
+        ):
+            if found:
+                raise InputError(
+                    f"quantization.{name} must be {none} for objective.kind "
+                    f"'{self.objective.kind}', whose weights are not learned by gradient, got "
+                    f"{found}"
+                )
 
     def _check_student(self, student: StudentSettings) -> None:
         """Raise InputError where the student cannot learn from the teacher."""

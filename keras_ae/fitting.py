@@ -19,6 +19,7 @@ from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.pipeline import Batches, steps_per_execution
 from keras_ae.pruning import Pruning
+from keras_ae.resources import ResourcePenalty
 from keras_ae.runs import read_json, write_json
 
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
@@ -38,7 +39,8 @@ def fit(
 ) -> dict[str, list[float]]:
     """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
 
-    With pruning, none of these looks at an epoch before the last weight is pruned.
+    With pruning, none of these looks at an epoch before the last weight is pruned. With a resource
+    penalty all of them look at the loss with it, see `resources.ResourcePenalty`.
 
     Args:
         model: changed in place.
@@ -72,7 +74,9 @@ def fit(
         jit_compile=settings.jit_compile,
         steps_per_execution=steps_per_execution(batches, validation_batches),
     )
-    pruning = settings.pruning if isinstance(settings, QuantizationSettings) else None
+    quantization = settings if isinstance(settings, QuantizationSettings) else None
+    pruning = quantization.pruning if quantization else None
+    penalty = quantization.resource_penalty if quantization else 0.0
     start = pruning.n_epochs if pruning else 0
     stopping = keras.callbacks.EarlyStopping(
         patience=settings.early_stopping_patience, start_from_epoch=start
@@ -80,6 +84,9 @@ def fit(
     plateau = _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor)
     state = _TrainingState(checkpoint, key, start, (stopping, plateau))
     callbacks = [batches, stopping, plateau, state, *callbacks]
+    if penalty:
+        # Before the one that writes the history.
+        callbacks.insert(0, ResourcePenalty(model, penalty))
     if pruning:
         callbacks.append(Pruning(model, pruning))
     if settings.tensorboard and tensorboard is not None:

@@ -17,6 +17,8 @@ _PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*>")
 MAX_WIDTH = 63
 #: Of numbers that QKeras rounds, in float32.
 MAX_QUANTIZER_WIDTH = 32
+#: Of numbers that have a format each.
+KINDS = ("input", "weight", "bias", "activation", "latent", "reconstruction")
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,38 @@ class FixedPointFormat:
         )
 
 
+class LayerFormats(BaseModel):
+    """Formats of one layer's own; None where it has those of all layers.
+
+    `weight` and `bias` are of a layer with weights, `activation` of a ReLU.
+
+    Raises:
+        ValueError: a format that QKeras or the firmware cannot represent exactly.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: FixedPointFormat | None = None
+    bias: FixedPointFormat | None = None
+    activation: FixedPointFormat | None = None
+
+    @model_validator(mode="after")
+    def _check_formats(self) -> Self:
+        for name in self.given:
+            _check_format(name, getattr(self, name))
+        return self
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of those that are not None."""
+        return tuple(name for name in LayerFormats.model_fields if getattr(self, name) is not None)
+
+
 class FixedPointFormats(BaseModel):
     """Format of each kind of number in a quantized autoencoder.
+
+    `layers` are formats of single layers by the layer's name, in place of those of all. Inputs,
+    codes and reconstructions, where networks meet each other and the score, have one format each.
 
     Raises:
         ValueError: a format that QKeras or the firmware cannot represent exactly.
@@ -111,19 +143,29 @@ class FixedPointFormats(BaseModel):
     activation: FixedPointFormat = FixedPointFormat(8, 4, signed=False)
     latent: FixedPointFormat = FixedPointFormat(8, 4)
     reconstruction: FixedPointFormat = FixedPointFormat(8, 4)
+    layers: dict[str, LayerFormats] = {}
 
     @model_validator(mode="after")
     def _check_formats(self) -> Self:
-        for name in FixedPointFormats.model_fields:
-            chosen: FixedPointFormat = getattr(self, name)
-            if chosen.signed == (name == "activation"):
-                kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
-                raise InputError(f"format of {name} must be {kind}, got {chosen}")
-            if chosen.width > MAX_QUANTIZER_WIDTH:
-                raise InputError(
-                    f"format of {name} must have at most {MAX_QUANTIZER_WIDTH} bits, got {chosen}"
-                )
-            if chosen.signed and chosen.width < 2:
-                # QKeras takes one bit with a sign for -1 or 1.
-                raise InputError(f"format of {name} must have at least 2 bits, got {chosen}")
+        for name in KINDS:
+            _check_format(name, getattr(self, name))
         return self
+
+    def of_layer(self, layer: str, name: str) -> FixedPointFormat:
+        """The format `name`, one of those of `LayerFormats`, of the layer of that name."""
+        own: FixedPointFormat | None = getattr(self.layers.get(layer), name, None)
+        chosen: FixedPointFormat = getattr(self, name)
+        return chosen if own is None else own
+
+
+def _check_format(name: str, chosen: FixedPointFormat) -> None:
+    if chosen.signed == (name == "activation"):
+        kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
+        raise InputError(f"format of {name} must be {kind}, got {chosen}")
+    if chosen.width > MAX_QUANTIZER_WIDTH:
+        raise InputError(
+            f"format of {name} must have at most {MAX_QUANTIZER_WIDTH} bits, got {chosen}"
+        )
+    if chosen.signed and chosen.width < 2:
+        # QKeras takes one bit with a sign for -1 or 1.
+        raise InputError(f"format of {name} must have at least 2 bits, got {chosen}")

@@ -43,9 +43,14 @@ class PruningSettings(Section):
 
 
 class QuantizationSettings(TrainingSettings):
-    """Fine-tuning in fixed point; with `pruning` also with fewer weights."""
+    """Fine-tuning in fixed point; with `pruning` also with fewer weights.
+
+    With `resource_penalty` > 0 also with fewer bits in them: what a bit operation costs, in nats,
+    see `resources.ResourcePenalty`.
+    """
 
     pruning: PruningSettings | None = None
+    resource_penalty: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
     def _check_pruning(self) -> QuantizationSettings:

@@ -44,6 +44,9 @@ class Precision(Protocol):
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         """Activation of the code, in the format of the latent."""
 
+    def check_layers(self, *networks: keras.Model) -> None:
+        """Raise InputError where layers are named that the networks, all of a model, have not."""
+
 
 class Float:
     """Floating point: stock Keras layers."""
@@ -80,21 +83,25 @@ class Float:
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         return keras.layers.Activation(activation, name=name)
 
+    def check_layers(self, *networks: keras.Model) -> None:
+        # There is nothing to name.
+        pass
+
 
 class FixedPoint(FixedPointFormats):
     """Fixed point: QKeras layers, quantized in the forward pass, straight-through gradients."""
 
     def dense(self, units: int, name: str) -> keras.Layer:
-        return qkeras.QDense(units, name=name, **self._weight_options())
+        return qkeras.QDense(units, name=name, **self._weight_options(name))
 
     def conv2d(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
-        return qkeras.QConv2D(
-            filters, kernel_size, padding="same", name=name, **self._weight_options()
-        )
+        options = self._weight_options(name)
+        return qkeras.QConv2D(filters, kernel_size, padding="same", name=name, **options)
 
     def conv2d_transpose(self, filters: int, kernel_size: int, name: str) -> keras.Layer:
+        options = self._weight_options(name)
         return qkeras.QConv2DTranspose(
-            filters, kernel_size, strides=2, padding="same", name=name, **self._weight_options()
+            filters, kernel_size, strides=2, padding="same", name=name, **options
         )
 
     def batch_norm(self, name: str) -> keras.Layer | None:
@@ -102,7 +109,7 @@ class FixedPoint(FixedPointFormats):
         return None
 
     def relu(self, name: str) -> keras.Layer:
-        chosen = self.activation
+        chosen = self.of_layer(name, "activation")
         return qkeras.QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
 
     def identity(self, role: Role, name: str) -> keras.Layer:
@@ -120,12 +127,50 @@ class FixedPoint(FixedPointFormats):
             quantizer = _signed_quantizer(chosen)
         return qkeras.QActivation(quantizer, name=name)
 
-    def _weight_options(self) -> dict[str, object]:
+    def check_layers(self, *networks: keras.Model) -> None:
+        """Whether `layers` are those of a model's networks, and have use for what is given.
+
+        Raises:
+            InputError: a name that no layer with a format of its own has, or a format that the
+                layer has no use for.
+        """
+        choices = {
+            name: kinds for network in networks for name, kinds in _own_formats(network).items()
+        }
+        for name, formats in self.layers.items():
+            if name not in choices:
+                raise InputError(
+                    f"precision.layers must name one of {', '.join(choices)}, got {name!r}"
+                )
+            for kind in formats.given:
+                if kind not in choices[name]:
+                    raise InputError(
+                        f"precision.layers.{name} must have formats of "
+                        f"{' and '.join(choices[name])} alone, got {kind} "
+                        f"{getattr(formats, kind)}"
+                    )
+
+    def _weight_options(self, name: str) -> dict[str, object]:
         return {
             "kernel_initializer": "he_normal",
-            "kernel_quantizer": _signed_quantizer(self.weight),
-            "bias_quantizer": _signed_quantizer(self.bias),
+            "kernel_quantizer": _signed_quantizer(self.of_layer(name, "weight")),
+            "bias_quantizer": _signed_quantizer(self.of_layer(name, "bias")),
         }
+
+
+def _own_formats(network: keras.Model) -> dict[str, tuple[str, ...]]:
+    """Names of the layers that `FixedPointFormats.layers` may name, and of their formats."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            found[layer.name] = ("weight", "bias")
+        # A code that is rectified is in the format of the latent.
+        elif (
+            isinstance(getattr(layer, "activation", None), qkeras.quantized_relu)
+            and layer.name not in network.output_names
+        ):
+            found[layer.name] = ("activation",)
+    return found
 
 
 def _signed_quantizer(chosen: FixedPointFormat) -> object:
@@ -176,6 +221,16 @@ def quantizer_format(quantizer: Any) -> FixedPointFormat:
     ):
         raise InputError(f"quantizer must be {EXACT_QUANTIZERS}, got {quantizer}")
     return FixedPointFormat(int(quantizer.bits), int(quantizer.integer) + signed, signed)
+
+
+def weight_formats(layer: keras.Layer) -> tuple[FixedPointFormat, FixedPointFormat]:
+    """Of kernel and bias of a layer in fixed point.
+
+    Raises:
+        InputError: a quantizer without an exact form.
+    """
+    kernel, bias = layer.kernel_quantizer_internal, layer.bias_quantizer_internal
+    return quantizer_format(kernel), quantizer_format(bias)
 
 
 def keeps_unit_interval(layer: keras.Layer) -> bool:

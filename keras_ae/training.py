@@ -32,7 +32,8 @@ from keras_ae.models import (
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.objectives import ConstantSettings
 from keras_ae.pipeline import n_whole_batches
-from keras_ae.precision import FixedPoint, Float, Precision
+from keras_ae.precision import FixedPoint, Float, Precision, weight_formats
+from keras_ae.pruning import kernel_layers
 from keras_ae.runs import Run, write_json
 
 
@@ -74,14 +75,22 @@ def build_deployed_model(experiment: Experiment, precision: Precision) -> Any:
     return build_student(experiment.student.architecture, precision, experiment.seed)
 
 
+def build_fixed_point_model(experiment: Experiment) -> Any:
+    """What goes into firmware, untrained and in the formats of the experiment.
+
+    Raises:
+        InputError: formats of layers that are not there.
+    """
+    return build_deployed_model(experiment, FixedPoint(**dict(experiment.precision)))
+
+
 def quantize_model(model: ScoringModel, experiment: Experiment) -> ScoringModel:
     """The same autoencoder or student in fixed point, with weights and state of `model`."""
-    precision = FixedPoint(**dict(experiment.precision))
-    quantized = build_deployed_model(experiment, precision)
+    quantized = build_fixed_point_model(experiment)
     quantized.copy_from(model)
     # What saturates is what is left after folding a batch normalization.
-    for network in quantized.networks:
-        _warn_of_saturated_weights(network, precision)
+    for layer in kernel_layers(quantized):
+        _warn_of_saturated_weights(layer)
     return quantized
 
 
@@ -91,19 +100,16 @@ def _student_settings(experiment: Experiment) -> StudentSettings:
     return experiment.student
 
 
-def _warn_of_saturated_weights(network: keras.Model, precision: FixedPoint) -> None:
+def _warn_of_saturated_weights(layer: keras.Layer) -> None:
     """A weight outside its format would change the model without a word."""
-    for layer in network.layers:
-        for values, form in zip(
-            layer.get_weights(), (precision.weight, precision.bias), strict=False
-        ):
-            n_outside = int(((values < form.low) | (values > form.high)).sum())
-            if n_outside:
-                warnings.warn(
-                    f"{n_outside} of {values.size} weights of layer '{layer.name}' saturate in "
-                    f"{form}, the largest is {np.abs(values).max():.3g}: use more integer bits",
-                    stacklevel=2,
-                )
+    for values, form in zip(layer.get_weights(), weight_formats(layer), strict=True):
+        n_outside = int(((values < form.low) | (values > form.high)).sum())
+        if n_outside:
+            warnings.warn(
+                f"{n_outside} of {values.size} weights of layer '{layer.name}' saturate in "
+                f"{form}, the largest is {np.abs(values).max():.3g}: use more integer bits",
+                stacklevel=2,
+            )
 
 
 def load_model(run: Run, precision: str) -> Any:
@@ -142,8 +148,9 @@ def train(run: Run, progress: bool = True) -> bool:
     experiment = run.experiment
 
     def work() -> None:
-        data = load_data(run)
         # Now, not after an hour of training.
+        build_fixed_point_model(experiment)
+        data = load_data(run)
         check_rate(
             len(data.validation),
             experiment.trigger.fpr,

@@ -13,7 +13,7 @@ from keras_ae import fitting
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.config import TrainingSettings, validate_settings
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormats
+from keras_ae.fixed_point import KINDS, FixedPointFormats
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float
 from keras_ae.training import quantize_model
@@ -36,7 +36,7 @@ IMAGES = {
         batch_norm=True,
     ),
 }
-WIDE = dict.fromkeys(FixedPoint.model_fields, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
+WIDE = dict.fromkeys(KINDS, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
 
 
 def normalizations(model: Autoencoder) -> list[keras.layers.BatchNormalization]:

@@ -15,6 +15,7 @@ import pytest
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.build import copy_weights
 from keras_ae.errors import InputError
+from keras_ae.fixed_point import KINDS
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.objectives import OBJECTIVES
 from keras_ae.precision import FixedPoint, Float
@@ -31,7 +32,7 @@ ARCHITECTURES = {
     "transpose": {"filters": (3,), "latent_dim": 2, "upsampling": "transpose"},
 }
 LINEAR_OBJECTIVES = ("linear", "pca", "oja")
-WIDE = dict.fromkeys(FixedPoint.model_fields, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
+WIDE = dict.fromkeys(KINDS, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
 
 
 #: Of these, the normal suite tests every architecture in fixed point; of the others, one.

@@ -40,6 +40,7 @@ LAYERS = [
     {"build", "runs"},
     {"models"},
     {"pipeline", "pruning"},
+    {"resources"},
     {"fitting", "detector"},
     {"training"},
     {"evaluation", "report", "generator"},

@@ -19,6 +19,7 @@ from scipy.stats import norm
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.errors import InputError
+from keras_ae.fixed_point import KINDS
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
 from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
 from keras_ae.objectives import OBJECTIVES, SparseObjective
@@ -164,7 +165,7 @@ def test_inference_is_deterministic_and_batches_do_not_matter(x: np.ndarray, kin
 
 def test_wide_fixed_point_equals_float(x: np.ndarray, kind: str) -> None:
     wide = FixedPoint(
-        **{name: "fixed<30,8>" for name in FixedPoint.model_fields if name != "activation"},
+        **{name: "fixed<30,8>" for name in KINDS if name != "activation"},
         activation="ufixed<30,8>",
     )
     model, fixed = make_model(kind), make_model(kind, wide)

@@ -28,9 +28,9 @@ from hls.trigger import build_trigger_graph, run_trigger_graph
 from hls.validate import HardwareValues, stress_events, validate_project
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.fixed_point import KINDS, FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
-from keras_ae.precision import FixedPoint
+from keras_ae.precision import FixedPoint, weight_formats
 
 N_EVENTS = 300
 DESIGNS_AT_ONCE = 15
@@ -51,7 +51,7 @@ class Design:
     spec: ArchitectureSpec | ConvolutionalSpec
     objective: str
     likelihood: str
-    formats: dict[str, str]
+    formats: dict[str, Any]
     scores: tuple[str, ...]
     threshold_input: bool
     table_error: float
@@ -65,14 +65,23 @@ class Design:
 
 
 @st.composite
-def formats(draw: st.DrawFn, widest: dict[str, int]) -> dict[str, str]:
+def formats(draw: st.DrawFn, widest: dict[str, int], names: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in FixedPoint.model_fields:
+    for name in names:
         width = draw(st.integers(2, widest.get(name, 18)))
         fractional = draw(st.integers(-2, width + 3))
         unsigned = "u" if name == "activation" else ""
         found[name] = f"{unsigned}fixed<{width},{width - fractional}>"
     return found
+
+
+@st.composite
+def layer_formats(draw: st.DrawFn, spec: ArchitectureSpec | ConvolutionalSpec) -> dict[str, Any]:
+    """Of some of the layers that every such network has."""
+    kinds = {"latent_mean": ["weight", "bias"], "reconstruction": ["weight", "bias"]}
+    if spec.hidden_dims:
+        kinds |= {"encoder_dense_1": ["weight"], "encoder_relu_1": ["activation"]}
+    return {name: draw(formats({}, given)) for name, given in kinds.items() if draw(st.booleans())}
 
 
 @st.composite
@@ -118,7 +127,8 @@ def designs(draw: st.DrawFn) -> Design:
         spec=spec,
         objective=objective,
         likelihood=likelihood,
-        formats=draw(formats(narrow if draw(st.integers(0, 9)) else {})),
+        formats=draw(formats(narrow if draw(st.integers(0, 9)) else {}, KINDS))
+        | {"layers": draw(layer_formats(spec))},
         scores=tuple(scores),
         threshold_input=draw(st.booleans()),
         table_error=2.0 ** -draw(st.integers(4, 8)),
@@ -135,11 +145,10 @@ def model_of(design: Design, precision: FixedPoint) -> Autoencoder:
     rng = np.random.default_rng(design.seed)
     for layer in (*model.encoder.layers, *model.decoder.layers):
         if layer.weights:
-            largest = precision.weight.high, precision.bias.high
             layer.set_weights(
                 [
-                    rng.normal(0, design.weight_scale * high, part.shape)
-                    for part, high in zip(layer.get_weights(), largest, strict=True)
+                    rng.normal(0, design.weight_scale * form.high, part.shape)
+                    for part, form in zip(layer.get_weights(), weight_formats(layer), strict=True)
                 ]
             )
     return model

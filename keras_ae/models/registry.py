@@ -58,7 +58,8 @@ def build_autoencoder(
 
     Raises:
         InputError: an unknown objective, one that cannot work on the architecture, an option that
-            it has not or of a wrong value, or a schedule without steps_per_epoch.
+            it has not or of a wrong value, a schedule without steps_per_epoch, or a format of a
+            layer that is not there.
     """
     if isinstance(objective, str):
         if objective not in OBJECTIVES:
@@ -76,6 +77,7 @@ def build_autoencoder(
     with seeded_initializers(seed):
         encoder = build_encoder(spec, precision, objective.variational)
         decoder = build_decoder(spec, precision)
+    precision.check_layers(encoder, decoder)
     family = LIKELIHOODS[objective.likelihood]
     arguments = {
         name: _argument(getattr(objective, name), steps_per_epoch)

@@ -191,12 +191,15 @@ def build_student(
         seed: of the weights.
 
     Raises:
-        InputError: another latent_dim.
+        InputError: another latent_dim, or a format of a layer that is not there.
     """
     if spec.latent_dim != 1:
         raise InputError(f"latent_dim of a student must be 1, got {spec.latent_dim}")
+    precision = precision or Float()
     with seeded_initializers(seed):
-        return Student(build_encoder(spec, precision or Float()))
+        encoder = build_encoder(spec, precision)
+    precision.check_layers(encoder)
+    return Student(encoder)
 
 
 def _check_scores(scores: Any, subject: str) -> np.ndarray:
