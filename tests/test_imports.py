@@ -17,7 +17,7 @@ FILES = sorted([*ROOT.glob("keras_ae/**/*.py"), *ROOT.glob("hls/**/*.py")])
 SINGLE_IMPORTERS = {
     "qkeras": {"keras_ae.precision"},
     "hls4ml": {"hls.nodes", "hls.handlers", "hls.overrides", "hls.convert"},
-    "da4ml": {"hls.logic", "hls.rtl"},
+    "da4ml": {"hls.levels", "hls.logic", "hls.rtl"},
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {
@@ -26,7 +26,7 @@ SINGLE_IMPORTERS = {
     "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.config"},
     "click": {"keras_ae.cli", "keras_ae.generator.cli"},
-    "jinja2": {"hls.page", "hls.rtl", "hls.rtl_simulation"},
+    "jinja2": {"hls.page", "hls.rtl", "hls.rtl_handover", "hls.rtl_simulation"},
 }
 
 #: From the bottom up: a module imports only modules of lower layers of its package.
@@ -47,16 +47,18 @@ LAYERS = [
     {"cli"},
 ]
 HLS_LAYERS = [
-    {"backends", "refusal", "grid", "overrides", "symbolic"},
+    {"backends", "refusal", "grid", "overrides", "symbolic", "levels", "open_tools"},
     {"settings", "layers", "operation", "quantized_weights"},
     {"score_layers", "image_operations"},
     {"operations"},
     {"exact"},
     {"interface", "trigger", "keras_rounding", "logic"},
-    {"constants", "rtl", "rtl_simulation"},
+    {"constants", "rtl_simulation"},
     {"check", "project", "handover", "synthesis", "nodes", "csim"},
-    {"handlers"},
-    {"convert"},
+    {"handlers", "rtl_handover"},
+    {"convert", "rtl"},
+    {"yosys", "rtl_synthesis"},
+    {"nextpnr", "implementations"},
     {"divergence", "fidelity"},
     {"validate", "page"},
     {"stages"},
