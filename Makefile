@@ -38,7 +38,7 @@ sample: $(READY)
 
 lock: $(READY)
 	$(BIN)/pip install uv
-	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra rtl --extra dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra rtl --extra scan --extra dev --universal \
 	    --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 	    --upgrade -o requirements.lock
 

@@ -9,7 +9,8 @@ import numpy as np
 from hls.exact import ExactGraph
 from hls.rtl import read_design, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
-from hls.stages import compared_samples, firmware_settings
+from hls.settings import firmware_settings
+from hls.stages import compared_samples
 from hls.validate import Comparison, compare_outputs
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model
