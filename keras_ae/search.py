@@ -215,7 +215,10 @@ def with_values(experiment: Experiment, values: Mapping[str, Any], subject: str)
         for number, section in enumerate(sections):
             child = node.get(section)
             if isinstance(child, str) and number == len(sections) - 1:
-                node[section] = str(replace(FixedPointFormat.parse(child), **{last: value}))
+                try:
+                    node[section] = str(replace(FixedPointFormat.parse(child), **{last: value}))
+                except InputError as error:
+                    raise InputError(f"{subject}: {'.'.join(sections)}: {error}") from error
                 break
             if child is None:
                 child = node[section] = {}

@@ -12,22 +12,16 @@ import numpy as np
 import pytest
 from test_search import load
 
-from hls.scan import measure as measuring
 from hls.scan import run as running
-from hls.scan import trial as trial_module
 from hls.scan.results import front_table
 from hls.scan.run import check_scan, run_scan
 from hls.scan.study import Study
 from hls.scan.workers import Workers, dask_workers, local_workers
 from keras_ae.config import load_experiment
-from keras_ae.data.dataset import halves, load_dataset
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.search import Objectives, Scan
 
 Result = dict[str, Any]
-
-WIDE = FixedPointFormat(32, 5)
 
 
 def made_up(number: int, experiment: Any) -> Result:
@@ -305,123 +299,6 @@ def test_what_spoils_every_trial_is_found_before_the_first(
             check_scan(load(tmp_path, experiment_content, **sections), "scan.yaml")
 
 
-class TestMeasurement:
-    """With models."""
-
-    @pytest.fixture
-    def tiny(self, experiment_content: dict[str, Any], tmp_path: Path) -> Scan:
-        formats = {"input": "fixed<6,5>", "weight": "fixed<4,2>", "bias": "fixed<4,2>"}
-        formats |= {"activation": "ufixed<5,4>", "latent": "fixed<6,4>"}
-        return load(
-            tmp_path,
-            experiment_content,
-            search={"precision.weight.width": {"low": 3, "high": 6}},
-            fixed={
-                **{f"precision.{name}": text for name, text in formats.items() if name != "weight"},
-                **{"architecture.hidden_dims": [4], "trigger.score": "squared_latent_norm"},
-            },
-            n_trials=2,
-        )
-
-    def test_float_model_is_trained_once(
-        self, monkeypatch: pytest.MonkeyPatch, tiny: Scan, tmp_path: Path
-    ) -> None:
-        folder = tmp_path / "s"
-        with local_workers(1) as workers:
-            study = run_scan(tiny, folder, workers, lambda line: None)
-        assert [trial.state for trial in study.trials] == ["measured", "measured"]
-        assert len([path for path in (folder / "float").iterdir() if path.is_dir()]) == 1
-        models = [(folder / "trials" / f"{n:04d}" / "float.keras").read_bytes() for n in (0, 1)]
-        assert models[0] == models[1]
-        first, second = (trial.measurement for trial in study.trials)
-        assert first is not None and second is not None
-        assert first.float_model == second.float_model
-        assert first.lut != second.lut
-        assert 0.4 < first.search.value < 0.9 and first.search != first.test
-        # Nothing is trained again where it is: neither by the scan, nor for a point of its front.
-        monkeypatch.setattr(measuring, "train", None)
-        from hls.stages import trigger_graph
-        from keras_ae import training
-        from keras_ae.runs import create_run
-
-        trial = study.front[0]
-        experiment = load_experiment(folder / "pareto" / f"{trial.number:04d}.yaml")
-        run = create_run(folder / "trials" / f"{trial.number:04d}", experiment)
-        assert not training.train(run) and not training.quantize(run)
-        assert trigger_graph(run, measuring.hardware_values(run, training.load_data(run).test))
-
-    def test_on_a_dask_cluster(self, tiny: Scan, tmp_path: Path) -> None:
-        distributed = pytest.importorskip("distributed", reason="needs the extra dask")
-        cluster = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        )
-        with cluster, dask_workers(cluster.scheduler_address) as workers:
-            assert workers.count() == 2
-            study = run_scan(tiny, tmp_path / "s", workers, lambda line: None)
-        assert [trial.state for trial in study.trials] == ["measured", "measured"]
-        assert len([path for path in (tmp_path / "s" / "float").iterdir() if path.is_dir()]) == 1
-
-    def test_what_is_refused_and_what_fails(
-        self, monkeypatch: pytest.MonkeyPatch, tiny: Scan, tmp_path: Path
-    ) -> None:
-        wanted = tiny.settings.objectives
-        experiment = tiny.experiment(0, {"precision.weight.width": 4})
-        missing = tmp_path / "none"
-        with pytest.raises(FileNotFoundError, match="none, which all workers must see under this"):
-            trial_module.run_trial(missing, 0, experiment, wanted)
-        too_wide = tiny.experiment(0, {"precision.weight.width": 32})
-        too_wide = too_wide.model_copy(
-            update={
-                "precision": type(too_wide.precision)(input="fixed<32,5>", weight="fixed<32,2>")
-            }
-        )
-        result = trial_module.run_trial(tmp_path, 0, too_wide, wanted)
-        assert "sums must stay within 2^53" in result["refused"]
-        assert not (tmp_path / "trials" / "0000").exists()
-
-        def fault(*arguments: object) -> None:
-            raise ZeroDivisionError("by nothing")
-
-        monkeypatch.setattr(measuring, "plan_rtl", fault)
-        result = trial_module.run_trial(tmp_path, 1, experiment, wanted)
-        assert result["failed"] == "ZeroDivisionError: by nothing"
-        assert "in fault" in (tmp_path / "trials" / "0001.error.txt").read_text()
-
-
-def test_the_test_has_no_event_of_the_search(scan: Scan) -> None:
-    base = scan.base
-    data = load_dataset(base.data, base.scaling.units, base.seed)
-    for_search, for_test = measuring.samples(data, base.seed)
-    assert set(for_search) == set(for_test) == {"background", *data.signals}
-    assert for_search["background"] is data.validation and for_test["background"] is data.test
-    for name, signal in data.signals.items():
-        one, other = for_search[name], for_test[name]
-        assert len(one) + len(other) == len(signal)
-        assert 0.45 < len(one) / len(signal) < 0.55
-        assert not set(one.parents) & set(other.parents)
-    assert len(halves(data.test, 1)[0]) != len(data.test)
-    with pytest.raises(InputError, match="at least 2 independent events, got 1"):
-        halves(data.test.take(np.array([0])), 1)
-
-
-def test_quality() -> None:
-    rng = np.random.default_rng(1)
-    scores = {"background": rng.normal(size=2000)}
-    scores |= {name: rng.normal(mean, size=500) for name, mean in (("a", 1.0), ("b", 2.0))}
-    found = {
-        signal: measuring.quality(scores, Objectives(signal=signal)) for signal in ("a", "b", None)
-    }
-    assert found[None].value == pytest.approx((found["a"].value + found["b"].value) / 2)
-    assert found["a"].value == pytest.approx(0.76, abs=0.03)
-    tpr = measuring.quality(scores, Objectives(maximize="tpr", fpr=0.1, signal="b"))
-    assert tpr.value == pytest.approx(0.76, abs=0.06)
-    coarse = {name: np.minimum(values, 0) for name, values in scores.items()}
-    with pytest.raises(
-        InputError, match="at least 10 background events above the threshold at FPR"
-    ):
-        measuring.quality(coarse, Objectives(maximize="tpr", fpr=0.1))
-
-
 def test_a_worker_that_dies_ends_the_scan(
     monkeypatch: pytest.MonkeyPatch, scan: Scan, tmp_path: Path
 ) -> None:
@@ -446,6 +323,7 @@ def test_workers_that_come_later(
 ) -> None:
     """More trials are begun as soon as there are more workers."""
     monkeypatch.setattr(running, "run_trial", lambda f, number, e, w: made_up(number, e))
+    monkeypatch.setattr(running, "write_figures", lambda study: None)
     with local_workers(1) as one:
         counts = iter([1, 1, 1, *[3] * 100])
         study = run_scan(
@@ -454,10 +332,48 @@ def test_workers_that_come_later(
     assert len(study.trials) == 12
 
 
-def test_no_scheduler() -> None:
-    pytest.importorskip("distributed", reason="needs the extra dask")
-    with (
-        pytest.raises(InputError, match="must be like tcp://HOST:8786, got 'nowhere://x'"),
-        dask_workers("nowhere://x"),
-    ):
-        pass
+class TestDask:
+    @pytest.fixture(autouse=True)
+    def needed(self) -> None:
+        pytest.importorskip("distributed", reason="needs the extra dask")
+
+    def test_trials_on_a_cluster(
+        self, monkeypatch: pytest.MonkeyPatch, scan: Scan, tmp_path: Path
+    ) -> None:
+        from distributed import LocalCluster
+
+        monkeypatch.setattr(running, "run_trial", made_up_elsewhere)
+        monkeypatch.setattr(running, "write_figures", lambda study: None)
+        cluster = LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        )
+        with cluster, dask_workers(cluster.scheduler_address) as workers:
+            assert workers.count() == 2
+            study = run_scan(scan, tmp_path / "s", workers, lambda line: None)
+        states = [trial.state for trial in study.trials if trial.state != "repeated"]
+        assert states == ["measured"] * 12
+
+    def test_no_scheduler(self) -> None:
+        with (
+            pytest.raises(InputError, match="must be like tcp://HOST:8786, got 'nowhere://x'"),
+            dask_workers("nowhere://x"),
+        ):
+            pass
+
+    def test_lost_worker(self, monkeypatch: pytest.MonkeyPatch, scan: Scan, tmp_path: Path) -> None:
+        from distributed import KilledWorker
+
+        def lost(*arguments: object) -> Result:
+            raise KilledWorker("trial", None, 3)
+
+        monkeypatch.setattr(running, "run_trial", lost)
+        with (
+            local_workers(1) as workers,
+            pytest.raises(ChildProcessError, match="a worker of the scan ended"),
+        ):
+            run_scan(scan, tmp_path / "s", workers, lambda line: None)
+
+
+def made_up_elsewhere(folder: Path, number: int, experiment: Any, wanted: Any) -> Result:
+    """For processes that know nothing of this one."""
+    return made_up(number, experiment)

@@ -136,7 +136,8 @@ class Study:
             if same is None:
                 return self._trial(self._frozen(number))
             self._set(number, state="repeated", reason=f"same values as trial {same}")
-            self._study.tell(number, state=TrialState.FAIL)
+            # Which tells the search to look elsewhere.
+            self._study.tell(number, state=TrialState.PRUNED)
         return None
 
     def resume(self, trial: Trial) -> Trial:
@@ -194,7 +195,8 @@ class Study:
         seed = int(np.random.SeedSequence((self.scan.settings.seed, number)).generate_state(1)[0])
         if at_random:
             return optuna.samplers.RandomSampler(seed)
-        return optuna.samplers.TPESampler(seed=seed)
+        # One key by itself, it proposes the same values again and again.
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True)
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As Optuna has them: a choice, which may be a list or a section, is its JSON."""

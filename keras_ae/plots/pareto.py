@@ -45,7 +45,9 @@ def pareto_front(
             xytext=(4, -9),
             fontsize=7,
         )
-    axes.axhline(reference, color="black", linestyle="--", linewidth=0.8, label="float model")
+    axes.axhline(
+        reference, color="black", linestyle="--", linewidth=0.8, label="float model, the best"
+    )
     axes.set(xscale="log", xlabel=axes_labels[0], ylabel=axes_labels[1])
     axes.legend(fontsize=8, loc="lower right")
     return figure
