@@ -38,9 +38,9 @@ sample: $(READY)
 
 lock: $(READY)
 	$(BIN)/pip install uv
-	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra rtl --extra dev --universal \
-	    --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
-	    --upgrade -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra rtl \
+	    --extra scan --extra dask --extra dev --universal --python-version 3.11 --no-header \
+	    --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -13,7 +13,8 @@ from hls.nextpnr import place_and_route
 from hls.rtl import read_design, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
 from hls.rtl_synthesis import synthesize_by_vendors
-from hls.stages import bench_inputs, compared_samples, firmware_settings, origin_of
+from hls.settings import firmware_settings
+from hls.stages import bench_inputs, compared_samples, origin_of
 from hls.synthesis import ResourceReport
 from hls.validate import Comparison, compare_outputs
 from hls.yosys import FAMILIES, count_cells

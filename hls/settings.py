@@ -30,6 +30,18 @@ def load_firmware_settings(experiment: Experiment, subject: str) -> FirmwareSett
     return settings
 
 
+def firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
+    """Of an experiment that has them.
+
+    Raises:
+        InputError: `firmware: null`, or a fault in them.
+    """
+    settings = load_firmware_settings(experiment, subject)
+    if settings is None:
+        raise InputError(f"{subject}: section firmware must be given for firmware, got null")
+    return settings
+
+
 def _check_deployable(experiment: Experiment, settings: FirmwareSettings, subject: str) -> None:
     """Before hours of training, not after them."""
     if experiment.student is not None:

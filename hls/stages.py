@@ -20,7 +20,7 @@ from hls.interface import PROJECT_NAME
 from hls.operation import producers
 from hls.page import render_page
 from hls.refusal import Refusal
-from hls.settings import FirmwareSettings, load_firmware_settings
+from hls.settings import firmware_settings
 from hls.synthesis import ResourceReport, synthesize_project
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
@@ -81,16 +81,7 @@ def convert(run: Run) -> bool:
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
-        graph = build_trigger_graph(
-            load_model(run, "quantized"),
-            (score, *settings.scores),
-            background,
-            trigger.fpr,
-            scaler=_scaler(run),
-            units=_units(run.experiment),
-            threshold_input=settings.threshold == "input",
-            table_error=settings.table_error,
-        )
+        graph = trigger_graph(run, background)
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
         inputs = with_threshold(graph, background)
@@ -112,6 +103,25 @@ def convert(run: Run) -> bool:
 
     outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
     return run.stage("convert", outputs, work)
+
+
+def trigger_graph(run: Run, background: HardwareValues) -> keras.Model:
+    """The trigger graph of a run's quantized model, its threshold set on `background`.
+
+    Raises:
+        InputError: see `build_trigger_graph`.
+    """
+    settings = firmware_settings(run.experiment, str(run.folder))
+    return build_trigger_graph(
+        load_model(run, "quantized"),
+        (run.experiment.deciding_score, *settings.scores),
+        background,
+        run.experiment.trigger.fpr,
+        scaler=_scaler(run),
+        units=_units(run.experiment),
+        threshold_input=settings.threshold == "input",
+        table_error=settings.table_error,
+    )
 
 
 def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> Validation:
@@ -226,18 +236,6 @@ def bench_inputs(run: Run, graph: keras.Model) -> list[np.ndarray]:
     """Of the background, events of a test bench: (events, ...) of each input."""
     background = hardware_values(run, load_data(run).validation)
     return [part[:N_BENCH_EVENTS] for part in with_threshold(graph, background)]
-
-
-def firmware_settings(experiment: Experiment, subject: str) -> FirmwareSettings:
-    """Of an experiment that has them.
-
-    Raises:
-        InputError: `firmware: null`, or a fault in them.
-    """
-    settings = load_firmware_settings(experiment, subject)
-    if settings is None:
-        raise InputError(f"{subject}: section firmware must be given for firmware, got null")
-    return settings
 
 
 def _scaler(run: Run) -> L1Scaler | None:

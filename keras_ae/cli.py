@@ -6,8 +6,6 @@ inside the commands, so that `--help` and mistakes answer at once.
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 import traceback
 import warnings
@@ -17,9 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hls.scan.cli import scan
 from keras_ae import __version__
 from keras_ae.errors import InputError, ProofError
 from keras_ae.generator.cli import generate, generate_jets
+from keras_ae.loading import load_tensorflow, set_environment
 
 if TYPE_CHECKING:
     from hls.validate import Validation
@@ -128,7 +128,7 @@ def check(path: Path) -> None:
 
     opened = _open_run(path) if path.is_dir() else None
     experiment = opened.experiment if opened else load_experiment(path)
-    _load_tensorflow()
+    load_tensorflow()
     from hls.stages import check as find_refusals
 
     refusals = find_refusals(experiment, str(path), opened)
@@ -211,16 +211,14 @@ def synthesize(run_folder: Path, no_place: bool) -> None:
     _show_implementations(opened)
 
 
+cli.add_command(scan)
 cli.add_command(generate)
 cli.add_command(generate_jets)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of the user's is one line and exit code 2."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Its order of summation depends on the processor: off, the same seed gives the same weights.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    set_environment()
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Before or behind the command.
@@ -265,7 +263,7 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     written = folder / "experiment.yaml"
     known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
     if experiment.firmware is not None and not known:
-        _load_tensorflow()
+        load_tensorflow()
         from hls.check import require_none
         from hls.stages import check as find_refusals
 
@@ -283,25 +281,9 @@ def _open_run(folder: Path) -> Run:
     return opened
 
 
-def _load_tensorflow() -> None:
-    """Import it without its greetings, which ignore every log level."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        import tensorflow  # noqa: F401
-
-        # It takes each epoch's new iterator for a retracing.
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
-
-
 def _start_stage(stage: str) -> None:
     click.echo(f"── {stage}")
-    _load_tensorflow()
+    load_tensorflow()
 
 
 def _do_stage(run: Run, stage: str) -> None:
@@ -337,7 +319,7 @@ def _synthesize(run: Run) -> None:
 
 def _show_implementations(run: Run) -> None:
     from hls.implementations import as_text, implementations
-    from hls.stages import firmware_settings
+    from hls.settings import firmware_settings
 
     click.echo(as_text(implementations(run, firmware_settings(run.experiment, str(run.folder)))))
 

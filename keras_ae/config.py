@@ -211,10 +211,21 @@ def load_experiment(path: Path) -> Experiment:
         FileNotFoundError: there is no such file.
         InputError: not YAML, an unknown key, a wrong type or value; with the dotted path.
     """
+    content = load_mapping(path, "experiment")
+    return validate_settings(Experiment, content, str(path))
+
+
+def load_mapping(path: Path, kind: str) -> dict[str, Any]:
+    """What a YAML file holds; `kind` is what the file is called where it is missing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: not YAML, a key that stands twice, or no mapping.
+    """
     if path.is_dir():
         raise InputError(f"{path} must be a YAML file, got a directory")
     if not path.is_file():
-        raise FileNotFoundError(f"experiment file not found: {path}")
+        raise FileNotFoundError(f"{kind} file not found: {path}")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
@@ -224,7 +235,7 @@ def load_experiment(path: Path) -> Experiment:
         raise InputError(f"{path} must be YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping of sections, got {type(content).__name__}")
-    return validate_settings(Experiment, content, str(path))
+    return content
 
 
 def dump_experiment(experiment: Experiment) -> str:
@@ -286,7 +297,7 @@ def _follow(
             continue
         keys.append(str(part))
         if section and part in section.model_fields:
-            sections = _sections_in(section.model_fields[part].annotation)
+            sections = sections_in(section.model_fields[part].annotation)
             section = sections[0] if len(sections) == 1 else None
             if section is Objective:
                 # Its settings are found by its kind.
@@ -300,7 +311,8 @@ def _follow(
     return keys, section
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field of this annotation can hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [section for part in get_args(annotation) for section in _sections_in(part)]
+    return [section for part in get_args(annotation) for section in sections_in(part)]

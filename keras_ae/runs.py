@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from keras_ae import __version__
 from keras_ae.config import Experiment, dump_experiment, load_experiment
 from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
-from keras_ae.files import remove_unfinished, write_text
+from keras_ae.files import locked, remove_unfinished, whole_file, write_text
 
 #: Stage -> the stage before it, and the sections of the experiment, or keys in them, that decide
 #: it. A run without a student leaves out `distill`.
@@ -229,6 +229,32 @@ class Run:
         )
         return True
 
+    def take_over(self, other: Run, stage: str) -> None:
+        """Copy a finished stage of another run, and those before it, unless it is finished here.
+
+        Raises:
+            InputError: the other run has not finished it, or with other inputs; or another process
+                is at work on this one.
+        """
+        if self.is_finished(stage):
+            return
+        other.require(stage)
+        if other.digest(stage) != self.digest(stage):
+            raise InputError(
+                f"{self.folder} must have the inputs of the stage '{stage}' of the run that it is "
+                f"taken from, {other.folder}, but they differ"
+            )
+        upstream = self._before(stage)
+        if upstream:
+            self.take_over(other, upstream)
+        entry = _finished(other.folder)[stage]
+        with self.locked():
+            self._record(stage, None)
+            for name in entry["outputs"]:
+                with whole_file(self.folder / name) as temporary:
+                    shutil.copyfile(other.folder / name, temporary)
+            self._record(stage, entry)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing into the run.
@@ -236,9 +262,9 @@ class Run:
         Raises:
             InputError: another one does.
         """
-        with (self.folder / ".lock").open("w") as lock:
+        with ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(locked(self.folder / ".lock"))
             except BlockingIOError as error:
                 raise InputError(
                     f"{self.folder} must have one command at a time, but another is at work"

@@ -21,23 +21,26 @@ SINGLE_IMPORTERS = {
     "pythia8mc": {"keras_ae.generator.collisions"},
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {
-        f"keras_ae.plots.{name}" for name in ("curves", "fidelity", "figure", "images", "latent")
+        f"keras_ae.plots.{name}"
+        for name in ("curves", "fidelity", "figure", "images", "latent", "pareto")
     },
     "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.config"},
-    "click": {"keras_ae.cli", "keras_ae.generator.cli"},
+    "click": {"keras_ae.cli", "keras_ae.generator.cli", "hls.scan.cli"},
+    "optuna": {"hls.scan.study"},
+    "distributed": {"hls.scan.workers"},
     "jinja2": {"hls.page", "hls.rtl", "hls.rtl_handover", "hls.rtl_simulation"},
 }
 
 #: From the bottom up: a module imports only modules of lower layers of its package.
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "loading"},
     {"arrays", "batches", "fixed_point", "architecture"},
     {"scores", "likelihoods", "corruptions", "schedules", "objectives", "metrics", "learning"},
     {"divergences", "compression", "clustering"},
     {"data"},
     {"config", "precision", "plots"},
-    {"build", "runs"},
+    {"build", "runs", "search"},
     {"models"},
     {"pipeline", "pruning"},
     {"resources"},
@@ -63,6 +66,7 @@ HLS_LAYERS = [
     {"validate", "page"},
     {"stages"},
     {"rtl_stages"},
+    {"scan"},
 ]
 
 

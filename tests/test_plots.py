@@ -119,3 +119,23 @@ def test_latent_map(latent_dim: int) -> None:
         assert "principal component" in axes.get_xlabel()
     with pytest.raises(InputError, match="codes must have shape"):
         plots.latent_map(codes, labels[:5])
+
+
+def test_pareto_front_shows_every_trial() -> None:
+    figure = plots.pareto_front(
+        [300.0, 100.0, 0.0, 200.0],
+        [0.9, 0.7, 0.5, 0.6],
+        [0.01, 0.02, 0.03, 0.04],
+        [0, 4, 5, 7],
+        {0, 4, 5},
+        reference=0.8,
+        axes_labels=("estimated LUT", "mean AUC"),
+    )
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("estimated LUT", "mean AUC")
+    # Of no LUT at all, at the edge; from the smallest on.
+    np.testing.assert_array_equal(axes.containers[0].lines[0].get_xdata(), [1, 100, 300])
+    np.testing.assert_array_equal(axes.containers[0].lines[0].get_ydata(), [0.5, 0.7, 0.9])
+    np.testing.assert_array_equal(axes.collections[0].get_offsets(), [[200, 0.6]])
+    assert [text.get_text() for text in axes.texts] == ["5", "4", "0"]

@@ -162,3 +162,37 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path)
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+class TestTakeOver:
+    @pytest.fixture
+    def finished(self, run: Run, tmp_path: Path) -> Run:
+        other = create_run(tmp_path / "other", run.experiment)
+        for stage, path in (("train", "float"), ("quantize", "quantized")):
+            written = other.model_path(path)
+            other.stage(stage, (written,), lambda w=written: write_text(w, w.stem))
+        return other
+
+    def test_what_is_finished_with_the_same_inputs(self, run: Run, finished: Run) -> None:
+        run.take_over(finished, "quantize")
+        assert run.is_finished("quantize")
+        assert run.model_path("float").read_text() == "float"
+        assert run.model_path("quantized").read_text() == "quantized"
+        # Another time there is nothing to do.
+        finished.model_path("float").unlink()
+        run.take_over(finished, "quantize")
+
+    def test_only_what_has_the_same_inputs(
+        self, experiment_content: dict[str, Any], finished: Run, tmp_path: Path
+    ) -> None:
+        experiment_content["quantization"]["epochs"] += 1
+        another = create_run(tmp_path / "c", Experiment.model_validate(experiment_content))
+        with pytest.raises(InputError, match="must have the inputs of the stage 'quantize' of the"):
+            another.take_over(finished, "quantize")
+        another.take_over(finished, "train")
+        assert another.is_finished("train") and not another.is_finished("quantize")
+
+    def test_only_what_is_finished(self, run: Run, finished: Run) -> None:
+        finished.model_path("quantized").unlink()
+        with pytest.raises(InputError, match="must have finished the stage 'quantize' first"):
+            run.take_over(finished, "quantize")

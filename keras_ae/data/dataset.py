@@ -77,6 +77,20 @@ def load_dataset(
     return Dataset(train, validation, test, signals)
 
 
+def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
+    """A sample in two of about the same size; events of one parent stay together.
+
+    Raises:
+        InputError: fewer than 2 independent events.
+    """
+    n_parents = len(np.unique(sample.parents))
+    if n_parents < 2:
+        raise InputError(f"sample must hold at least 2 independent events, got {n_parents}")
+    splitter = GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=seed)
+    first, second = next(splitter.split(sample.parents, groups=sample.parents))
+    return sample.take(first), sample.take(second)
+
+
 def _read(
     source: L1Data | JetData | DigitsData | MnistData, units: HardwareUnits
 ) -> tuple[Sample, dict[str, Sample]]:

@@ -166,6 +166,20 @@ def resolve_path(path: str) -> Path:
     return Path(path)
 
 
+def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData) -> None:
+    """For processes that have another working directory.
+
+    Raises:
+        InputError: a file of the data has a relative path.
+    """
+    for name in source.paths:
+        if not name.startswith(_PACKAGE_PREFIX) and not Path(name).is_absolute():
+            raise InputError(
+                "data must have absolute paths for workers on other machines, or be of the "
+                f"package, got {name}"
+            )
+
+
 def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData) -> dict[str, str]:
     """SHA-256 of every file, to see whether the inputs of a stage have changed.
 

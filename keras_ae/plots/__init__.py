@@ -4,6 +4,7 @@ curves    training curves, ROC, score distributions, rate and distortion, contri
 images    images beside their reconstructions, averages, strips
 latent    the latent space
 fidelity  what is lost from float to firmware
+pareto    physics against resources
 figure    writing a figure
 """
 
@@ -18,6 +19,7 @@ from keras_ae.plots.fidelity import layer_error_bars, roc_overlay, score_scatter
 from keras_ae.plots.figure import save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
+from keras_ae.plots.pareto import pareto_front
 
 __all__ = [
     "average_images",
@@ -26,6 +28,7 @@ __all__ = [
     "latent_grid",
     "latent_map",
     "layer_error_bars",
+    "pareto_front",
     "rate_distortion_curve",
     "reconstructions",
     "roc_curves",

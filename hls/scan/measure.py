@@ -1,0 +1,147 @@
+"""One point of a scan: train, quantize, build the trigger graph; what it is worth and costs."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from hls.check import require_none
+from hls.exact import ExactGraph
+from hls.rtl import plan_rtl
+from hls.scan.trial import Measurement, Quality
+from hls.settings import firmware_settings
+from hls.stages import check, hardware_values, trigger_graph
+from hls.trigger import with_threshold
+from keras_ae.config import Experiment
+from keras_ae.data.dataset import Dataset, Sample, halves
+from keras_ae.errors import InputError
+from keras_ae.files import locked, remove_unfinished
+from keras_ae.metrics import MIN_BACKGROUND_EVENTS, ScoresBySample, roc_auc, tpr_at_fpr
+from keras_ae.runs import Run, create_run
+from keras_ae.search import Objectives
+from keras_ae.training import (
+    distill,
+    load_data,
+    load_model,
+    network_inputs,
+    quantize,
+    sample_scores,
+    train,
+)
+
+
+def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectives) -> Measurement:
+    """Train, quantize and measure an experiment.
+
+    Args:
+        folder: of its run.
+        shared: where float models are, see `take_float_stages`.
+        experiment: with firmware.
+        wanted: the quality.
+
+    Raises:
+        InputError: an experiment that cannot be trained or put into firmware, or a score that is
+            too coarse for the false-positive rate.
+    """
+    settings = firmware_settings(experiment, experiment.name)
+    # Before the training, not after it.
+    require_none(check(experiment, experiment.name))
+    with locked(folder.with_suffix(".lock"), wait=True), warnings.catch_warnings():
+        # Which formats are too narrow for the weights is what the search is to find out.
+        warnings.simplefilter("ignore", UserWarning)
+        run = _open(folder, experiment)
+        take_float_stages(run, shared)
+        quantize(run, progress=False)
+        data = load_data(run)
+        graph = trigger_graph(run, hardware_values(run, data.validation))
+        design = plan_rtl(graph, settings.levels_per_stage)
+        exact = ExactGraph(graph)
+        trained = load_model(run, "float" if experiment.student is None else "student")
+
+        def in_firmware(sample: Sample) -> np.ndarray:
+            return exact.evaluate(*with_threshold(graph, hardware_values(run, sample))).score
+
+        def in_float(sample: Sample) -> np.ndarray:
+            scores = sample_scores(trained, network_inputs(run, "float", sample))
+            return scores[experiment.deciding_score]
+
+        for_search, for_test = samples(data, experiment.seed)
+        return Measurement(
+            quality({name: in_firmware(x) for name, x in for_search.items()}, wanted),
+            quality({name: in_firmware(x) for name, x in for_test.items()}, wanted),
+            quality({name: in_float(x) for name, x in for_search.items()}, wanted),
+            design.estimated_lut,
+            design.register_bits,
+            design.latency_cycles,
+        )
+
+
+def samples(data: Dataset, seed: int) -> tuple[dict[str, Sample], dict[str, Sample]]:
+    """Background and signals by which a search chooses, and those that say what it has found.
+
+    Chosen on the events that it is reported on, the best of many trials looks better than it is.
+    """
+    pairs = {name: halves(sample, seed) for name, sample in data.signals.items()}
+    return (
+        {"background": data.validation} | {name: pair[0] for name, pair in pairs.items()},
+        {"background": data.test} | {name: pair[1] for name, pair in pairs.items()},
+    )
+
+
+def quality(scores: ScoresBySample, wanted: Objectives) -> Quality:
+    """AUC or TPR, of one signal or as the mean of all.
+
+    The error of a mean is the mean of the errors: that is what it were if the signals, which share
+    a background, moved together, and it is not larger.
+
+    Raises:
+        InputError: fewer than 10 background events above the threshold of a TPR.
+    """
+    background = scores["background"]
+    estimates = []
+    for name, values in scores.items():
+        if name == "background" or wanted.signal not in (None, name):
+            continue
+        if wanted.fpr is None:
+            estimates.append(roc_auc(background, values))
+            continue
+        found = tpr_at_fpr(background, values, wanted.fpr)
+        if found is None:
+            raise InputError(
+                f"score must leave at least {MIN_BACKGROUND_EVENTS} background events above the "
+                f"threshold at FPR {wanted.fpr:g}, but is too coarse or the sample too small"
+            )
+        estimates.append(found)
+    return Quality(
+        float(np.mean([found.value for found in estimates])),
+        float(np.mean([found.error for found in estimates])),
+    )
+
+
+def take_float_stages(run: Run, shared: Path) -> None:
+    """Finish the stages before `quantize`, each of which is done once for all runs that share it.
+
+    The first process trains, in a run below `shared` that is named by the digest of the stage's
+    inputs; others wait for it, and copy.
+    """
+    shared.mkdir(exist_ok=True)
+    stages = {"train": train}
+    if run.experiment.student is not None:
+        stages["distill"] = distill
+    owner = None
+    for stage, work in stages.items():
+        folder = shared / run.digest(stage)[:16]
+        with locked(folder.with_suffix(".lock"), wait=True):
+            before, owner = owner, _open(folder, run.experiment)
+            if before is not None:
+                owner.take_over(before, "train")
+            work(owner, progress=False)
+            run.take_over(owner, stage)
+
+
+def _open(folder: Path, experiment: Experiment) -> Run:
+    """A run's directory, also where a killed process has only begun to make it."""
+    remove_unfinished(folder)
+    return create_run(folder, experiment)

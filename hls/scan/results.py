@@ -1,0 +1,155 @@
+"""What a scan found: every trial as a table, the front as a figure and as experiments."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from hls.scan.study import Study, Trial
+from hls.scan.trial import trial_folder
+from keras_ae import plots
+from keras_ae.config import dump_experiment
+from keras_ae.files import whole_folder, write_text
+
+#: Resources in words.
+_RESOURCES = {
+    "lut": "estimated LUT",
+    "register_bits": "register bits",
+    "latency_cycles": "latency in cycles",
+}
+_CHOSEN_ON = "validation background and the half of the signals that chose it"
+_TESTED_ON = "test background and the other half"
+
+
+def write_tables(study: Study) -> None:
+    """Write trials.csv and pareto/NUMBER.yaml into the scan's folder."""
+    write_text(study.folder / "trials.csv", _csv(study))
+    with whole_folder(study.folder / "pareto") as temporary:
+        for trial in study.front:
+            write_text(temporary / f"{trial.number:04d}.yaml", experiment_yaml(study, trial))
+
+
+def write_figures(study: Study) -> None:
+    """Write pareto.png and pareto.svg into the scan's folder, where there is a front."""
+    front = study.front
+    if not front:
+        return
+    measured = [trial for trial in study.trials if trial.measurement is not None]
+    found = [trial.measurement for trial in measured if trial.measurement is not None]
+    wanted = study.scan.settings.objectives
+    figure = plots.pareto_front(
+        [study.values_of(trial)[1] for trial in measured],
+        [m.search.value for m in found],
+        [m.search.error for m in found],
+        [trial.number for trial in measured],
+        {trial.number for trial in front},
+        reference=max(m.float_model.value for m in found),
+        axes_labels=(_RESOURCES[wanted.minimize[0]], wanted.quality),
+    )
+    for suffix in ("png", "svg"):
+        plots.save(figure, study.folder / f"pareto.{suffix}")
+
+
+def experiment_yaml(study: Study, trial: Trial) -> str:
+    """The whole experiment of a measured trial, headed by what it gave."""
+    found = trial.measurement
+    if found is None:
+        raise ValueError(f"trial {trial.number} is not measured")
+    path = study.folder / "pareto" / f"{trial.number:04d}.yaml"
+    quality = study.scan.settings.objectives.quality
+    header = [
+        f"Trial {trial.number} of the scan {study.scan.settings.name}, on its Pareto front.",
+        "",
+        f"Command:  keras-ae run {path}",
+        f"          with --run-dir {trial_folder(study.folder, trial.number)}, where it is trained",
+        f"Values:   {_values(trial.values)}",
+        f"Result:   {quality} {found.search.value:.4f} ± {found.search.error:.4f} on {_CHOSEN_ON};",
+        f"          {found.test.value:.4f} ± {found.test.error:.4f} on {_TESTED_ON};",
+        f"          float model {found.float_model.value:.4f} ± {found.float_model.error:.4f} on "
+        "the first of these;",
+        f"          estimated LUT {found.lut:,.0f}, register bits {found.register_bits:,}, "
+        f"latency {found.latency_cycles} cycles",
+    ]
+    comment = "\n".join(f"# {line}".rstrip() for line in header)
+    return f"{comment}\n\n{dump_experiment(study.scan.experiment(trial.number, trial.values))}"
+
+
+def one_line(study: Study, trial: Trial) -> str:
+    """What became of a trial."""
+    values = _values(trial.values)
+    found = trial.measurement
+    if found is None:
+        return f"trial {trial.number:4d}  {trial.state}: {trial.reason}   {values}"
+    return (
+        f"trial {trial.number:4d}  {study.scan.settings.objectives.maximize} "
+        f"{found.search.value:.4f} ± {found.search.error:.4f}  LUT {found.lut:9,.0f}  "
+        f"{found.latency_cycles:3d} cycles  {trial.seconds:4.0f} s   {values}"
+    )
+
+
+def front_table(study: Study) -> str:
+    """The front, from the smallest; with the quality on events that nothing was chosen by."""
+    wanted = study.scan.settings.objectives
+    lines = [
+        f"Pareto front: {wanted.quality}, on {_CHOSEN_ON}",
+        f"test: on {_TESTED_ON}",
+        f"{'trial':>5}  {wanted.maximize + ' ± error':>15}  {'test ± error':>15}  {'float':>6}  "
+        f"{'LUT':>9}  {'reg. bits':>9}  {'cycles':>6}  values",
+    ]
+    for trial in study.front:
+        found = trial.measurement
+        if found is not None:
+            lines.append(
+                f"{trial.number:5d}  {found.search.value:6.4f} ± {found.search.error:.4f}  "
+                f"{found.test.value:6.4f} ± {found.test.error:.4f}  "
+                f"{found.float_model.value:6.4f}  {found.lut:9,.0f}  {found.register_bits:9,}  "
+                f"{found.latency_cycles:6d}  {_values(trial.values)}"
+            )
+    return "\n".join(lines)
+
+
+def _csv(study: Study) -> str:
+    names = list(study.scan.settings.search)
+    on_front = {trial.number for trial in study.front}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    quality = study.scan.settings.objectives.maximize
+    columns = [
+        *(f"{quality}{kind}" for kind in ("", "_error", "_test", "_test_error", "_float")),
+        *_RESOURCES,
+    ]
+    writer.writerow(["trial", "state", "on_front", *columns, "seconds", *names, "reason"])
+    for trial in study.trials:
+        found = trial.measurement
+        measured: list[Any] = [""] * len(columns)
+        if found is not None:
+            measured = [
+                *(found.search.value, found.search.error, found.test.value, found.test.error),
+                *(found.float_model.value, found.lut, found.register_bits, found.latency_cycles),
+            ]
+        values = [_text(trial.values[name]) if name in trial.values else "" for name in names]
+        writer.writerow(
+            [
+                *(trial.number, trial.state, int(trial.number in on_front), *measured),
+                *(f"{trial.seconds:.1f}", *values, trial.reason),
+            ]
+        )
+    return text.getvalue()
+
+
+def _values(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in values.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def results_of(folder: Path) -> tuple[Path, ...]:
+    """Files that `write_tables` and `write_figures` write."""
+    return tuple(folder / name for name in ("trials.csv", "pareto.png", "pareto.svg", "pareto"))
