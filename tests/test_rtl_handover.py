@@ -96,7 +96,7 @@ def test_the_interface_file_is_enough_to_instantiate(project: Path, tmp_path: Pa
     text = (copy / "interface.json").read_text()
     for old, new, said in (
         ('"width": 30', '"width": 29', "WIDTH"),
-        ('"name": "absolute_error"', '"name": "other"', "PINNOTFOUND"),
+        ('"name": "absolute_error"', '"name": "other"', "PINMISSING"),
     ):
         assert old in text
         (copy / "interface.json").write_text(text.replace(old, new))
