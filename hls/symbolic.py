@@ -12,7 +12,7 @@ import numpy as np
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Wider ones are squared in two halves: beyond, a table takes more LUTs than the adders.
-_TABLE_BITS = 8
+TABLE_BITS = 8
 
 
 def rounded(variable: Any, form: FixedPointFormat) -> Any:
@@ -61,7 +61,7 @@ def squared(variable: Any) -> Any:
         return variable.from_const(float(variable.low) ** 2, variable.hwconf)
     signed, integer, fractional = variable.kif
     width = signed + integer + fractional
-    if width <= _TABLE_BITS:
+    if width <= TABLE_BITS:
         n_values = round((variable.high - variable.low) / variable.step) + 1
         values = float(variable.low) + float(variable.step) * np.arange(n_values)
         return variable.lookup(values**2)

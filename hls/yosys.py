@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hls.interface import PROJECT_NAME
 from hls.synthesis import ResourceReport
@@ -77,11 +78,12 @@ def count_cells(folder: Path, family: str) -> ResourceReport:
         statistics = json.loads((Path(name) / "stat.json").read_text(encoding="utf-8"))
         path = (Path(name) / "path.txt").read_text(encoding="utf-8")
     cells = statistics["design"]["num_cells_by_type"]
+    counts: dict[str, Any] = {name: _total(cells, patterns) for name, patterns in _CELLS.items()}
     length = re.search(r"\(length=(\d+)\)", path)
     return ResourceReport(
         f"yosys {version}, {FAMILIES[family]}",
-        **{name: _total(cells, patterns) for name, patterns in _CELLS.items()},
         longest_path_cells=int(length[1]) if length else None,
+        **counts,
     )
 
 
