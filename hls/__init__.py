@@ -19,6 +19,9 @@ convert      trigger graph -> HLS project
 handover     README, Makefile and exact comparison in the project
 csim         C-simulation of a project with g++
 synthesis    resources and timing, by a vendor's tool where there is one
+rtl          trigger graph -> Verilog and VHDL by distributed arithmetic
+yosys        cells of the RTL
+cost_model   LUT and latency of the RTL in milliseconds, without tracing it
 validate     exact reference against Keras and C-simulation, every event, every bit
 divergence   where they part: layer, element, event
 fidelity     the same score from float to firmware

@@ -18,7 +18,7 @@ from keras import ops
 
 from hls.grid import EXACT_FLOAT64, Grid
 from hls.refusal import Refusal
-from hls.symbolic import where_negative
+from hls.symbolic import looked_up, where_negative
 from keras_ae.data.scaling import FEATURES, L1Scaler
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -201,7 +201,7 @@ class LookupTable(LogicLayer):
                 round((float(end) - form.low) / form.step) for end in (variable.low, variable.high)
             ]
             stride = round(float(variable.step) / form.step) if ends[0] < ends[1] else 1
-            return variable.lookup(self.entries[ends[0] : ends[1] + 1 : stride])
+            return looked_up(variable, self.entries[ends[0] : ends[1] + 1 : stride])
 
         return type(x)(np.array([look_up(variable) for variable in x]))
 

@@ -13,9 +13,9 @@ import numpy as np
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Wider ones are squared in two halves: beyond, a table takes more LUTs than the adders.
-_TABLE_BITS = 8
+TABLE_BITS = 8
 #: Of one LUT of an FPGA.
-_LUT_INPUTS = 6
+LUT_INPUTS = 6
 
 
 def rounded(variable: Any, form: FixedPointFormat) -> Any:
@@ -39,23 +39,25 @@ def _half_to_even(variable: Any, above: Any, form: FixedPointFormat) -> Any:
 
     Where these are all zero, it was a tie, and the last bit becomes zero.
     """
+    low, high = (
+        type(variable.low)(float(np.rint(float(end) / form.step) * form.step))
+        for end in (variable.low, variable.high)
+    )
+    if low == high:
+        return variable.from_const(low, variable.hwconf)
     signed, integer, fractional = above.kif
     n_dropped = max(fractional - form.fractional, 0)
     # What is negative, but nearer to zero than two steps, is minus two steps and the last bit.
     integer = max(integer, 1 - form.fractional) if signed else integer
     upper = above.quantize(signed, integer, form.fractional - 1)
     end = 1 - form.fractional
-    if n_dropped < _LUT_INPUTS:
+    if n_dropped < LUT_INPUTS:
         keys, tie = _bits(above, end - 1 - n_dropped, end), 2.0**n_dropped
     else:
         ranges = _ranges(end - 1 - n_dropped, end - 1)
         any_bit = [_looked_up(_bits(above, *bits), np.sign) for bits in ranges]
         keys, tie = _packed([*any_bit, _bits(above, end - 1, end)]), 2.0 ** len(any_bit)
     last = _looked_up(keys, lambda code: (code > tie) * form.step)
-    low, high = (
-        type(variable.low)(float(np.rint(float(end) / form.step) * form.step))
-        for end in (variable.low, variable.high)
-    )
     result = upper + last
     # Interval arithmetic does not know that the parts belong together.
     result.low, result.high = low, high
@@ -103,8 +105,8 @@ def _not_negated(variable: Any) -> Any:
 
 def _ranges(bottom: int, top: int) -> list[tuple[int, int]]:
     """Of the bits from 2^bottom below 2^top, as many in each as a LUT has inputs."""
-    starts = range(bottom, top, _LUT_INPUTS)
-    return [(start, min(start + _LUT_INPUTS, top)) for start in starts]
+    starts = range(bottom, top, LUT_INPUTS)
+    return [(start, min(start + LUT_INPUTS, top)) for start in starts]
 
 
 def _bits(variable: Any, bottom: int, top: int) -> Any:
@@ -136,7 +138,23 @@ def _looked_up(variable: Any, function: Callable[[np.ndarray], np.ndarray]) -> A
     """A function of a symbolic variable, by a table."""
     n_values = round((variable.high - variable.low) / variable.step) + 1 if variable.step else 1
     values = float(variable.low) + float(variable.step) * np.arange(n_values)
-    return variable.lookup(np.asarray(function(values), np.float64))
+    return looked_up(variable, np.asarray(function(values), np.float64))
+
+
+def looked_up(variable: Any, entries: np.ndarray) -> Any:
+    """A table of a symbolic variable, an entry for each of its values from the lowest.
+
+    da4ml holds entries in 32 bits: the upper bits of wider ones have a table of their own.
+    """
+    mantissas, exponents = np.frexp(entries)
+    # Of the last bit that is set in any.
+    units = (np.abs(mantissas) * 2.0**53).astype(np.int64)
+    last_bits = np.frexp((units & -units).astype(np.float64))[1] - 1
+    step = 2.0 ** min((exponents + last_bits - 53)[units != 0], default=0)
+    if np.abs(entries).max() < step * 2.0**30:
+        return variable.lookup(entries)
+    upper = np.floor(entries / step / 2.0**24) * 2.0**24 * step
+    return looked_up(variable, upper) + looked_up(variable, entries - upper)
 
 
 def where_negative(key: Any, negative: Any, other: Any) -> Any:
@@ -156,22 +174,21 @@ def where_negative(key: Any, negative: Any, other: Any) -> Any:
 def squared(variable: Any) -> Any:
     """v^2, without a multiplier: from a table, for few bits; of two halves a 2^n + b, else, as
 
-    a^2 2^2n + ((a + b)^2 - a^2 - b^2) 2^n + b^2.
+    a^2 2^2n + b^2 + ((a + b)^2 - (a^2 + b^2)) 2^n.
     """
     if variable.low == variable.high:
         return variable.from_const(float(variable.low) ** 2, variable.hwconf)
     signed, integer, fractional = variable.kif
     width = signed + integer + fractional
-    if width <= _TABLE_BITS:
-        n_values = round((variable.high - variable.low) / variable.step) + 1
-        values = float(variable.low) + float(variable.step) * np.arange(n_values)
-        return variable.lookup(values**2)
+    if width <= TABLE_BITS:
+        return _looked_up(variable, np.square)
     n = width // 2
     upper = variable.quantize(signed, integer, fractional - n) * 2.0**-n
     lower = variable.quantize(0, n - fractional, fractional)
     squares = squared(upper), squared(lower)
-    mixed = squared(upper + lower) - squares[0] - squares[1]
-    result = squares[0] * 4.0**n + mixed * 2.0**n + squares[1]
+    mixed = squared(upper + lower) - (squares[0] + squares[1])
+    # Of the squares alone no bits overlap.
+    result = (squares[0] * 4.0**n + squares[1]) + mixed * 2.0**n
     # Interval arithmetic does not know that the terms belong together.
     result.low, result.high = 0, max(variable.low**2, variable.high**2)
     return result

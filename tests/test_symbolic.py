@@ -10,7 +10,7 @@ from da4ml.trace import FixedVariableArray, comb_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.symbolic import product, rounded, squared, where_negative
+from hls.symbolic import looked_up, product, rounded, squared, where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
 FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())
@@ -65,6 +65,17 @@ def test_where_negative(form: FixedPointFormat, factor: float, offset: float) ->
     x = all_values(form)
     found = computed(lambda v: where_negative(v * factor + offset, 1.0, 3.5 + 0 * v), (form, x))
     np.testing.assert_array_equal(found, np.where(x * factor + offset < 0, 1.0, 3.5))
+
+
+@SETTINGS
+@given(FORMATS, FACTORS, st.integers(1, 50), st.integers(0, 100))
+def test_tables_of_wide_entries(
+    form: FixedPointFormat, factor: float, bits: int, seed: int
+) -> None:
+    x = all_values(form)
+    entries = np.random.default_rng(seed).integers(-(2**bits), 2**bits, len(x)) * 2.0**-7
+    found = computed(lambda v: looked_up(v * factor, entries), (form, x))
+    np.testing.assert_array_equal(found, entries[:: int(np.sign(factor))])
 
 
 def test_constants() -> None:

@@ -1,0 +1,136 @@
+"""What RTL by distributed arithmetic takes, from weights and formats alone, in milliseconds.
+
+`hls.rtl.plan_rtl` traces the design, in seconds; this is for a search, or for a network while it is
+trained. Errors against yosys are in benchmarks/cost_model.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from hls.cost_features import count_logic
+from hls.exact import ExactGraph
+from hls.rtl import RtlDesign
+from hls.trigger import build_score_graph
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import ScoringModel
+
+#: LUT of UltraScale+ by yosys, for each unit of `cost_features.Logic`.
+#: Fitted by `python benchmarks/cost_model.py report`.
+LUT_PER_UNIT = {
+    "shared_bits": 1.378,
+    "saturation_bits": 0.476,
+    "adder_bits": 0.79,
+    "table_luts": 1.033,
+}
+#: The same, for each LUT that da4ml counts, and for each bit of rounding that it counts but
+#: synthesis merges. Fitted by the same command.
+LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = 1.104, -0.861
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Of the RTL of a trigger graph, before it is made.
+
+    `lut`: of UltraScale+, as yosys would count them. `effective_bit_operations`: the sum over all
+    multiplications by a weight of the bits of the weight, between the highest and the lowest that
+    is set, times the bits of the other factor, with its sign (EBOPs, C. Sun et al.,
+    arXiv:2405.00645). Here, a multiplication counts only where the score depends on it, and
+    convolutions count each of their places; squares in the score count nothing. `n_adders` and
+    `adder_bits`: of the constant matrices as trees of shifted additions, before terms are shared.
+    `latency_cycles`: from an event to its result.
+    """
+
+    lut: float
+    effective_bit_operations: int
+    n_adders: int
+    adder_bits: float
+    latency_cycles: int
+
+
+def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
+    """The cost of a trigger graph's RTL, without tracing it.
+
+    Args:
+        graph: made by `build_trigger_graph` or `build_score_graph`.
+        levels: of logic (adders, multiplexers) between two registers, at most.
+
+    Raises:
+        InputError: fewer than one level.
+        Refusal: a layer without an exact form.
+    """
+    if levels < 1:
+        raise InputError(f"levels must be >= 1, got {levels}")
+    exact = ExactGraph(graph)
+    logic, signals = count_logic(exact, graph)
+    depth = max(float(signals[name].depth.max()) for name in exact.output_names)
+    return CostEstimate(
+        lut=float(sum(factor * getattr(logic, name) for name, factor in LUT_PER_UNIT.items())),
+        effective_bit_operations=logic.ebops,
+        n_adders=logic.n_adders,
+        adder_bits=logic.tree_bits,
+        latency_cycles=latency_cycles(depth, levels),
+    )
+
+
+def latency_cycles(depth: float, levels: int) -> int:
+    """Of logic `depth` levels deep: registers before each stage, and behind the last."""
+    return max(1, math.ceil(round(depth) / levels)) + 1
+
+
+def calibrated_lut(graph: keras.Model, design: RtlDesign) -> float:
+    """LUT of UltraScale+ as yosys would count them, of a trigger graph that da4ml has traced."""
+    logic, _ = count_logic(ExactGraph(graph), graph)
+    merged = LUT_PER_ROUNDING_BIT * logic.rounding_bits
+    return max(LUT_PER_DA4ML_LUT * design.estimated_lut + merged, 0.0)
+
+
+class CostMonitor(keras.callbacks.Callback):
+    """Adds the cost of the model's RTL to the logs of each epoch: `lut`, `ebops`, `latency_cycles`.
+
+    Args:
+        model: quantized autoencoder or student.
+        scores: in the firmware, see `build_trigger_graph`.
+        levels: of logic between two registers, at most.
+        scaler: hardware integers -> network inputs; None where the hardware values are those.
+        units: format of the hardware integers that `scaler` takes.
+
+    Raises:
+        InputError: what `build_trigger_graph` does not take, or fewer than one level.
+    """
+
+    def __init__(
+        self,
+        model: ScoringModel,
+        scores: tuple[str, ...],
+        levels: int,
+        scaler: L1Scaler | None = None,
+        units: FixedPointFormat | None = None,
+    ) -> None:
+        super().__init__()
+        self._levels = levels
+        self._graph = build_score_graph(model, scores, scaler, units)
+        sources = {layer.name: layer for network in model.networks for layer in network.layers}
+        self._pairs = [
+            (sources[layer.name], layer) for layer in self._graph.layers if hasattr(layer, "kernel")
+        ]
+        self.estimate()
+
+    def estimate(self) -> CostEstimate:
+        """Of the model's present weights; without the trigger's comparison."""
+        for source, copy in self._pairs:
+            copy.set_weights(source.get_weights())
+        return estimate_cost(self._graph, self._levels)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        found = self.estimate()
+        if logs is not None:
+            logs["lut"] = found.lut
+            logs["ebops"] = found.effective_bit_operations
+            logs["latency_cycles"] = found.latency_cycles
