@@ -4,10 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test test-slow lint lock results sample clean
+.PHONY: demo test test-slow lint lock results firmware sample clean
 
 demo: $(READY)
 	$(BIN)/keras-ae run configs/l1_vae.yaml
+	$(BIN)/keras-ae run configs/l1_encoder_6bit.yaml
+	$(BIN)/keras-ae rtl runs/l1_encoder_6bit
+	$(BIN)/keras-ae synthesize runs/l1_encoder_6bit
 
 test: $(READY)
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
@@ -28,6 +31,14 @@ results: $(READY)
 	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md
 	$(BIN)/python benchmarks/fidelity_results.py runs/* > benchmarks/fidelity_results.md
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
+
+# RTL of three triggers, simulated and synthesized, and the table beside published ones.
+TRIGGERS := l1_encoder_6bit l1_encoder_8bit l1_axol1tl_like
+firmware: $(READY)
+	for name in $(TRIGGERS); do \
+	    $(BIN)/keras-ae run configs/$$name.yaml && $(BIN)/keras-ae rtl runs/$$name \
+	    && $(BIN)/keras-ae synthesize runs/$$name || exit; done
+	$(BIN)/python benchmarks/firmware.py $(TRIGGERS:%=runs/%) > benchmarks/firmware.md
 
 # The samples that come with the package. Takes over an hour on four cores.
 sample: $(READY)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import functools
 import itertools
 import multiprocessing
 import os
@@ -237,7 +236,10 @@ def measure(design: Design) -> dict[str, Any] | str:
         cells = yosys.count_cells(Path(temporary) / "rtl", FAMILY)
     return {
         **asdict(design),
-        **asdict(rtl),
+        **{
+            name: getattr(rtl, name)
+            for name in ("latency_cycles", "estimated_lut", "register_bits")
+        },
         **{f"yosys_{name}": getattr(cells, name) for name in ("lut", "ff", "carry")},
         "longest_path_cells": cells.longest_path_cells,
         "plan_seconds": round(middle - start, 2),
@@ -290,16 +292,11 @@ def measure_all(n_designs: int, n_processes: int) -> None:
     designs = [Design.draw(seed) for seed in range(n_designs) if seed not in done]
     # Spawned: TensorFlow does not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(n_processes, _ask_once, maxtasksperchild=60) as pool:
+    with context.Pool(n_processes, maxtasksperchild=60) as pool:
         for row in pool.imap_unordered(measure, designs):
             print(row, file=sys.stderr, flush=True)
             if isinstance(row, dict):
                 write_rows([row], "a")
-
-
-def _ask_once() -> None:
-    """For the version of yosys, which takes seconds."""
-    yosys.find_yosys = functools.cache(yosys.find_yosys)
 
 
 def count_again() -> None:

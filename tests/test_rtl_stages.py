@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import made_once, run_chain
 
 from hls import nextpnr, rtl_stages, yosys
 from hls.implementations import as_text
@@ -21,9 +25,24 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return int(caught.value.code or 0), out, err
 
 
+@pytest.fixture(scope="session")
+def encoder_run(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a small encoder in its firmware."""
+    content = copy.deepcopy(small_experiment)
+    content["architecture"] |= {"hidden_dims": [4], "latent_dim": 2}
+    content["precision"] |= {
+        "input": "fixed<6,4>",
+        "weight": "fixed<4,2>",
+        "activation": "ufixed<6,4>",
+    }
+    content["trigger"]["score"] = "squared_latent_norm"
+    folder = made_once(tmp_path_factory, "encoder", lambda folder: run_chain(folder, content))
+    return folder / "run"
+
+
 @pytest.fixture
-def run(run_copy: Path) -> Run:
-    return open_run(run_copy)
+def run(encoder_run: Path, tmp_path: Path) -> Run:
+    return open_run(Path(shutil.copytree(encoder_run, tmp_path / "copy")))
 
 
 def test_before_convert(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
