@@ -196,7 +196,7 @@ def test_while_a_network_is_trained() -> None:
 
 def test_calibration_is_linear() -> None:
     graph = score_graph(autoencoder([6], 8))
-    luts = [calibrated_lut(graph, RtlDesign(3, size, 50)) for size in (0.0, 1000.0, 2000.0)]
+    luts = [calibrated_lut(graph, RtlDesign(3, size, 50, 10, 80)) for size in (0.0, 1000.0, 2000.0)]
     assert luts[0] == 0 < luts[1] < luts[2]
     assert 0.5 < (luts[2] - luts[1]) / 1000 < 1.5
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import made_once, run_chain
 
-from hls import nextpnr, rtl_stages, yosys
+from hls import nextpnr, open_tools, rtl_stages, yosys
 from hls.implementations import as_text
+from hls.rtl import RtlDesign
 from hls.synthesis import ResourceReport
 from keras_ae import cli
+from keras_ae.errors import InputError
 from keras_ae.runs import Run, open_run
+from keras_ae.training import load_keras_model
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -103,13 +107,37 @@ def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run.rtl_path.read_text())["mismatching_bits"] > 0
 
 
+def test_a_design_that_is_too_large(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def traced(*arguments: object) -> None:
+        raise AssertionError("it must be refused before")
+
+    estimate = rtl_stages.estimate_cost
+    small = estimate(load_keras_model(run.trigger_graph_path), 4)
+    monkeypatch.setattr(
+        rtl_stages, "estimate_cost", lambda *given: replace(estimate(*given), lut=1.2e6)
+    )
+    monkeypatch.setattr(rtl_stages, "write_rtl_project", traced)
+    code, _, err = command(capsys, "rtl", str(run.folder))
+    assert code == 2 and len(err.strip().splitlines()) == 1
+    rule = "RTL must have at most firmware.max_rtl_lut = 300,000 LUT, estimated 1,200,000: RTL does"
+    assert rule in err
+    assert 10 < small.lut < 300_000 and not run.rtl_folder.exists()
+
+
+def test_a_design_that_the_device_does_not_hold(tmp_path: Path) -> None:
+    design = RtlDesign(6, 50_000.0, 3000, 600, 6900)
+    (tmp_path / "design.json").write_text(json.dumps(asdict(design)))
+    rule = r"at most 40,000 LUT to be placed in an LFE5UM5G-85, .* 50,000: leave it out with --no-"
+    with pytest.raises(InputError, match=rule):
+        nextpnr.place_and_route(tmp_path, 5.0)
+
+
 @pytest.mark.parametrize(("module", "tool"), [(yosys, "YOSYS"), (nextpnr, "NEXTPNR")])
 def test_a_missing_tool_names_its_command(
     module: object, tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hls import open_tools
-    from keras_ae.errors import InputError
-
     monkeypatch.setattr(open_tools.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     rule = r"must be installed for synthesis, found none: pip install 'keras-ae\[rtl\]'"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import pytest
 
-from hls import yosys
-from hls.rtl import write_rtl_project
+from hls.nextpnr import place_and_route
+from hls.rtl import RtlDesign, write_rtl_project
+from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
 from hls.yosys import count_cells
 from keras_ae.architecture import ArchitectureSpec
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 
@@ -46,6 +49,7 @@ def by_hand(tmp_path: Path) -> Path:
     folder = tmp_path / "rtl"
     (folder / "verilog").mkdir(parents=True)
     (folder / "verilog" / "anomaly_trigger.v").write_text(BY_HAND)
+    (folder / "design.json").write_text(json.dumps(asdict(RtlDesign(8, 17.0, 73, 1, 8))))
     return folder
 
 
@@ -58,7 +62,27 @@ def test_cells_counted_by_hand(by_hand: Path) -> None:
     assert report.carry == 2
     assert report.ff == 1 + 8
     assert (report.dsp, report.bram) == (0, 0)
-    assert [path.name for path in by_hand.iterdir()] == ["verilog"]
+    assert report.latency_cycles_max == 8 and report.interval_max == 1
+    assert report.clock_estimate_ns is None and report.uram is None
+    assert sorted(path.name for path in by_hand.iterdir()) == ["design.json", "verilog"]
+
+
+def test_placed_and_routed(by_hand: Path) -> None:
+    report = place_and_route(by_hand, 4.0)
+    assert report.tool.startswith("nextpnr 0.") and "LFE5UM5G-85" in report.tool
+    # Shift registers are flip-flops there.
+    assert report.ff == 1 + 8 + 64
+    assert (report.dsp, report.bram) == (0, 0)
+    assert report.clock_ns == 4.0 and report.latency_ns_max == 32.0
+    assert report.clock_estimate_ns is not None and 0.3 < report.clock_estimate_ns < 6
+    assert report.latency_ns_reached == 8 * report.clock_estimate_ns
+    assert report == place_and_route(by_hand, 4.0)
+
+
+def test_verilog_that_is_none(by_hand: Path) -> None:
+    (by_hand / "verilog" / "anomaly_trigger.v").write_text("module anomaly_trigger (")
+    with pytest.raises(ProofError, match=r"yosys must accept the RTL in .*, got: .*ERROR: "):
+        count_cells(by_hand, "xcup")
 
 
 def test_the_same_cells_twice(tmp_path: Path) -> None:
@@ -72,7 +96,8 @@ def test_the_same_cells_twice(tmp_path: Path) -> None:
     graph = build_trigger_graph(model, ["squared_latent_norm"], (events,), 0.1)
     reports = []
     for name in ("first", "second"):
-        design = write_rtl_project(graph, tmp_path / name, levels=3)
+        settings = FirmwareSettings(levels_per_stage=3)
+        design = write_rtl_project(graph, tmp_path / name, settings, [events[:10]])
         reports.append(count_cells(tmp_path / name, "xcup"))
     assert reports[0] == reports[1]
     assert 0.3 < reports[0].lut / design.estimated_lut < 3
@@ -82,16 +107,3 @@ def test_the_same_cells_twice(tmp_path: Path) -> None:
 def test_another_family(by_hand: Path) -> None:
     with pytest.raises(InputError, match=r"^family must be one of xcup, xc7, got 'ice40'$"):
         count_cells(by_hand, "ice40")
-
-
-def test_without_yosys(by_hand: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"found none: pip install 'keras-ae\[rtl\]'$"):
-        count_cells(by_hand, "xcup")
-
-
-def test_rtl_that_yosys_does_not_take(by_hand: Path) -> None:
-    (by_hand / "verilog" / "anomaly_trigger.v").write_text("module anomaly_trigger (")
-    with pytest.raises(InputError, match=r"^yosys must accept the RTL in .*, got: .*ERROR"):
-        count_cells(by_hand, "xcup")
