@@ -36,7 +36,8 @@ open_tools      yosys and nextpnr, as wheels or on PATH
 yosys           cells of the RTL
 nextpnr         place and route in an ECP5
 rtl_synthesis   the same by vendors' tools, where they are
-cost_model      LUT and latency in milliseconds, without tracing; with cost_features, shift_add, liveness
+cost_model      LUT and latency in milliseconds, without tracing
+                (cost_features, shift_add, liveness: what it counts)
 implementations HLS project and RTL side by side
 rtl_stages      the commands `rtl` and `synthesize` of a run
 scan            the command `scan`: physics against resources
