@@ -88,11 +88,12 @@ def main(folders: list[str]) -> None:
     print(_row(columns))
     print(_row(["---"] * len(columns)))
     for _, placed in found:
-        print(_row(placed))
+        if placed:
+            print(_row(placed))
 
 
-def trained(folder: Path) -> tuple[list[Any], list[Any]]:
-    """Rows of a run: by synthesis, and placed."""
+def trained(folder: Path) -> tuple[list[Any], list[Any] | None]:
+    """Rows of a run: by synthesis, and placed, if it was."""
     run = open_run(folder)
     methods = read_json(run.metrics_path, "methods")["methods"]
     score = run.experiment.trigger.score
@@ -104,9 +105,9 @@ def trained(folder: Path) -> tuple[list[Any], list[Any]]:
     simulated = read_json(run.rtl_path, "design", "mismatching_bits", "events")
     reports = read_json(run.resources_path, "reports")["reports"]
     counted = next(report for report in reports if "UltraScale+" in report["tool"])
-    placed = next(report for report in reports if "nextpnr" in report["tool"])
+    placed = next((report for report in reports if "nextpnr" in report["tool"]), None)
     design = simulated["design"]
-    clock_ns = placed["clock_ns"]
+    clock_ns = float(run.experiment.firmware["clock_ns"])
     ns = design["latency_cycles"] * clock_ns
     name = f"`{folder.name}`, {run.experiment.deployed}"
     row = [
@@ -120,6 +121,8 @@ def trained(folder: Path) -> tuple[list[Any], list[Any]]:
         f"{design['adder_bits']:,}",
         f"yosys; {simulated['mismatching_bits']} bits off in {simulated['events']:,} events",
     ]
+    if placed is None:
+        return row, None
     reached = placed["clock_estimate_ns"]
     place = [
         f"`{folder.name}`",

@@ -140,11 +140,18 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
         work = [pool.submit(count_cells, folder, family) for family in FAMILIES]
         if place:
             work.append(pool.submit(place_and_route, folder, clock_ns))
-        reports = [done.result() for done in work] + synthesize_by_vendors(folder, clock_ns)
-        content = {"reports": [report.as_dict() for report in reports]}
-        write_json(run.resources_path, content)
+        reports: list[ResourceReport] = []
+        for done in work:
+            # Those of one tool are kept when another fails.
+            _keep(run, reports, [done.result()])
+        _keep(run, reports, synthesize_by_vendors(folder, clock_ns))
         _update_page(run)
     return reports
+
+
+def _keep(run: Run, reports: list[ResourceReport], more: list[ResourceReport]) -> None:
+    reports += more
+    write_json(run.resources_path, {"reports": [report.as_dict() for report in reports]})
 
 
 def _update_page(run: Run) -> None:
