@@ -45,8 +45,6 @@ def test_every_scan_loads_and_says_how_to_run_it_and_what_it_gave(path: Path) ->
     scan = load_scan(path, FirmwareSettings)
     assert scan.settings.name == path.stem
     assert load_firmware_settings(scan.base, str(path)) is not None
-    # Something to compare with.
-    assert scan.values_of_base() is not None
     header = path.read_text(encoding="utf-8").split("\nname:")[0]
     for word in ("Command:", "Run time:", "Result:", f"keras-ae scan configs/scans/{path.name}"):
         assert word in header
