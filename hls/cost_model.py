@@ -24,14 +24,14 @@ from keras_ae.models import ScoringModel
 #: LUT of UltraScale+ by yosys, for each unit of `cost_features.Logic`.
 #: Fitted by `python benchmarks/cost_model.py report`.
 LUT_PER_UNIT = {
-    "shared_bits": 1.378,
-    "saturation_bits": 0.476,
-    "adder_bits": 0.79,
-    "table_luts": 1.033,
+    "shared_bits": 1.329,
+    "saturation_bits": 0.611,
+    "adder_bits": 0.756,
+    "table_luts": 1.535,
 }
 #: The same, for each LUT that da4ml counts, and for each bit of rounding that it counts but
 #: synthesis merges. Fitted by the same command.
-LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = 1.104, -0.861
+LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = 1.213, -0.472
 
 
 @dataclass(frozen=True)
