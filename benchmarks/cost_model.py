@@ -4,11 +4,11 @@ python benchmarks/cost_model.py sharing
 python benchmarks/cost_model.py measure --processes 2
 python benchmarks/cost_model.py report > benchmarks/cost_model.md
 
-`sharing` fits the constants of `hls.shift_add` to da4ml's solutions of random matrices.
+`sharing` fits the constants of `hls.cost.shift_add` to da4ml's solutions of random matrices.
 `measure` appends a line to cost_model.csv for each design as soon as yosys has counted its cells;
 started again it goes on with the designs that are not there. `report` fits the constants of
-`hls.cost_model` and judges the fits by cross-validation. `features` counts the logic of the designs
-again, after a change of `hls.cost_features`.
+`hls.cost.model` and judges the fits by cross-validation. `features` counts the logic of the designs
+again, after a change of `hls.cost.features`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from da4ml.trace import FixedVariableArray, HWConfig
 from scipy.optimize import least_squares
 
 from hls import yosys
-from hls.cost_features import count_logic
-from hls.cost_model import LUT_PER_UNIT, latency_cycles
+from hls.cost.features import count_logic
+from hls.cost.model import LUT_PER_UNIT, latency_cycles
+from hls.cost.shift_add import signed_digits
 from hls.exact import ExactGraph
-from hls.rtl import write_rtl_project
+from hls.rtl.project import write_rtl_project
 from hls.settings import FirmwareSettings
-from hls.shift_add import signed_digits
 from hls.trigger import build_trigger_graph
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler

@@ -22,8 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
-from hls.cost_model import estimate_cost
-from hls.rtl import plan_rtl
+from hls.cost.model import estimate_cost
+from hls.rtl.project import plan_rtl
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
 from keras_ae.architecture import ConvolutionalSpec

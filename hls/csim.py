@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
-import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from hls.compiled import CompiledProject, call_program
 from hls.constants import read_rows
 from hls.exact import TriggerOutput
-from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME, Interface, read_interface
-from keras_ae.errors import InputError, ProofError
+from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME, Interface
+from keras_ae.errors import ProofError
 
 #: Calls hls4ml's bridge to the top function for each event of a binary file.
 _EVENT_LOOP = """
@@ -45,31 +43,8 @@ int main(int, char **arguments) {{
 """
 
 
-class Simulation:
-    """A project compiled with g++, for as long as the context lasts.
-
-    Raises:
-        FileNotFoundError: the folder holds no project.
-        InputError: no g++ on PATH.
-        ProofError: g++ does not compile the project.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
-        self._interface = read_interface(folder)
-        self._n_events, self._seconds = 0, 0.0
-        self._temporary = tempfile.TemporaryDirectory()
-        try:
-            self._compile(Path(self._temporary.name))
-        except BaseException:
-            self._temporary.cleanup()
-            raise
-
-    def __enter__(self) -> Simulation:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._temporary.cleanup()
+class Simulation(CompiledProject):
+    """C-simulation of a project."""
 
     def run(self, *inputs: np.ndarray, n_processes: int | None = None) -> TriggerOutput:
         """What the top function gives for every event.
@@ -86,17 +61,9 @@ class Simulation:
         n_processes = n_processes or os.cpu_count() or 1
         # One at least, so that the results of no events have their shape.
         parts = np.array_split(events, max(1, min(n_processes, len(events))))
-        start = time.monotonic()
-        with ThreadPoolExecutor(n_processes) as pool:
+        with self._timed(len(events)), ThreadPoolExecutor(n_processes) as pool:
             results = list(pool.map(self._run, range(len(parts)), parts))
-        self._seconds += time.monotonic() - start
-        self._n_events += len(events)
         return self._output(np.concatenate(results))
-
-    @property
-    def events_per_second(self) -> float:
-        """Of all events so far, in as many processes as they were run in."""
-        return self._n_events / self._seconds if self._seconds else 0.0
 
     def run_bench(self) -> TriggerOutput:
         """What the project's own test bench gives for its own events, in `tb_data`.
@@ -114,9 +81,9 @@ class Simulation:
             # The bench reads and writes below its working directory.
             copy = Path(name) / "tb_data"
             shutil.copytree(data, copy)
-            bench, weights = Path(self._temporary.name) / "bench", self._folder / "firmware/weights"
+            bench, weights = self._build / "bench", self._folder / "firmware/weights"
             # Catapult's asks for them.
-            _call([bench, weights, copy / BENCH_INPUTS, copy / BENCH_OUTPUTS], Path(name))
+            call_program([bench, weights, copy / BENCH_INPUTS, copy / BENCH_OUTPUTS], Path(name))
             written = read_rows(copy / "csim_results.log").ravel()
         n_events, rest = divmod(len(written), self._interface.n_outputs)
         if rest or not n_events:
@@ -126,9 +93,9 @@ class Simulation:
             )
         return self._output(written.reshape(n_events, self._interface.n_outputs))
 
-    def _compile(self, build: Path) -> None:
+    def _compile(self) -> None:
         """The programs `simulation` and `bench`, which share the compiled firmware."""
-        loop = build / "event_loop.cpp"
+        loop = self._build / "event_loop.cpp"
         bridge_source = self._folder / f"{PROJECT_NAME}_bridge.cpp"
         text = _event_loop(self._interface, bridge_source.read_text(encoding="utf-8"))
         loop.write_text(text, encoding="utf-8")
@@ -138,16 +105,12 @@ class Simulation:
             self._folder / f"{PROJECT_NAME}_test.cpp",
             loop,
         ]
-        objects = [build / f"{source.stem}.o" for source in sources]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            commands = [
-                ["-c", str(source), "-o", str(built)]
-                for source, built in zip(sources, objects, strict=True)
-            ]
-            list(pool.map(self._call_compiler, commands))
-        firmware, bridge, test, event_loop = map(str, objects)
-        self._call_compiler([firmware, bridge, event_loop, "-o", str(build / "simulation")])
-        self._call_compiler([firmware, test, "-o", str(build / "bench")])
+        options = ["-std=c++17", "-O3", "-w", f"-I{self._folder}"]
+        options += [f"-I{folder}" for folder in self._include_folders()]
+        options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
+        firmware, bridge, test, event_loop = self._compile_objects(sources, options)
+        self._link([firmware, bridge, event_loop], "simulation")
+        self._link([firmware, test], "bench")
 
     def _include_folders(self) -> list[Path]:
         """Those of fixed-point types, of which each backend has its own, and of hls4ml's C++."""
@@ -155,28 +118,12 @@ class Simulation:
         places = [firmware / "ap_types", firmware / "ac_types", *firmware.glob("*/include")]
         return [firmware, firmware / "nnet_utils", *(place for place in places if place.is_dir())]
 
-    def _call_compiler(self, arguments: list[str]) -> None:
-        compiler = shutil.which("g++")
-        if compiler is None:
-            raise InputError("g++ must be on PATH for C-simulation, found none: install g++")
-        options = ["-std=c++17", "-O3", "-w", f"-I{self._folder}"]
-        options += [f"-I{folder}" for folder in self._include_folders()]
-        options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
-        result = subprocess.run(
-            [compiler, *options, *arguments], capture_output=True, text=True, check=False
-        )
-        if result.returncode != 0:
-            first_error = next(
-                (line for line in result.stderr.splitlines() if "error:" in line), "no message"
-            )
-            raise ProofError(f"project {self._folder} must compile with g++, got: {first_error}")
-
     def _run(self, number: int, events: np.ndarray) -> np.ndarray:
         """Results (events, n_outputs) of the program on events (events, n_inputs)."""
-        program = Path(self._temporary.name) / "simulation"
+        program = self._build / "simulation"
         paths = [program.with_name(f"{kind}_{number}.bin") for kind in ("events", "results")]
         events.tofile(paths[0])
-        _call([program, *paths], program.parent)
+        call_program([program, *paths], program.parent)
         results = np.fromfile(paths[1])
         if len(results) != len(events) * self._interface.n_outputs:
             raise ProofError(
@@ -210,12 +157,3 @@ def _event_loop(interface: Interface, bridge: str) -> str:
         n_inputs=interface.n_inputs,
         n_outputs=interface.n_outputs,
     )
-
-
-def _call(command: Sequence[Path], folder: Path) -> None:
-    result = subprocess.run(
-        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        said = (result.stdout + result.stderr).strip().splitlines()[-1:] or ["nothing"]
-        raise ProofError(f"{command[0].name} must end with 0, got {result.returncode}: {said[0]}")

@@ -36,6 +36,16 @@ class Port:
     format: str
     n_values: int
 
+    @property
+    def form(self) -> FixedPointFormat:
+        """Format of each value."""
+        return FixedPointFormat.parse(self.format)
+
+    @property
+    def width(self) -> int:
+        """Bits of all values."""
+        return self.n_values * self.form.width
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -128,9 +138,8 @@ def check_port_types(folder: Path, interface: Interface) -> None:
     for port in (*interface.inputs, *interface.outputs):
         declared = re.search(rf"(\w+)>?\s+&?{port.name}(?:_stream)?\s*[\[,)\n;]", top)
         found = _format_of_type(types, declared[1]) if declared else None
-        form = FixedPointFormat.parse(port.format)
         # One bit of ac_fixed is two bits to hls4ml, the last of which is always zero.
-        of_ac = str(replace(form, width=2)) if form.width == 1 else port.format
+        of_ac = str(replace(port.form, width=2)) if port.form.width == 1 else port.format
         if found not in (port.format, of_ac):
             raise ProofError(
                 f"{code[1]} must give port {port.name} the format {port.format}, got {found}: "

@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
-from hls.cost_model import estimate_cost
+from hls.cost.model import estimate_cost
 from hls.exact import ExactGraph
 from hls.implementations import implementations, update_page
-from hls.nextpnr import place_and_route
-from hls.rtl import read_design, write_rtl_project
-from hls.rtl_simulation import RtlSimulation
-from hls.rtl_synthesis import synthesize_by_vendors
+from hls.rtl.project import read_design, write_rtl_project
+from hls.rtl.simulation import RtlSimulation
 from hls.settings import FirmwareSettings, firmware_settings
 from hls.stages import bench_inputs, compared_samples, origin_of
-from hls.synthesis import ResourceReport
+from hls.synthesis.nextpnr import place_and_route
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.vendor_rtl import synthesize_by_vendors
+from hls.synthesis.yosys import FAMILIES, count_cells
 from hls.validate import Comparison, compare_outputs
-from hls.yosys import FAMILIES, count_cells
 from keras_ae.errors import InputError
 from keras_ae.runs import Run, write_json
 from keras_ae.training import load_data, load_keras_model

@@ -21,7 +21,8 @@ from hls.operation import producers
 from hls.page import render_page
 from hls.refusal import Refusal
 from hls.settings import firmware_settings
-from hls.synthesis import ResourceReport, synthesize_project
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.vendor_hls import synthesize_project
 from hls.trigger import build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
 from keras_ae.config import Experiment

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from hls.cost_model import CostMonitor, calibrated_lut, estimate_cost, latency_cycles
+from hls.cost.model import CostMonitor, calibrated_lut, estimate_cost, latency_cycles
+from hls.cost.shift_add import canonical_parts, enclosed_bits, signed_digits, traced_grids
 from hls.exact import ExactGraph
 from hls.grid import Grid
 from hls.refusal import Refusal
-from hls.rtl import RtlDesign, plan_rtl
+from hls.rtl.project import RtlDesign, plan_rtl
 from hls.settings import ERROR_SCORES, LATENT_SCORES
-from hls.shift_add import canonical_parts, enclosed_bits, signed_digits, traced_grids
 from hls.trigger import build_score_graph, build_trigger_graph, with_threshold
 from hls.validate import stress_events
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec

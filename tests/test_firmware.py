@@ -452,7 +452,7 @@ class TestRefusals:
         self, project: tuple, module_events: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", "/nowhere")
-        with pytest.raises(InputError, match=r"g\+\+ must be on PATH for C-simulation"):
+        with pytest.raises(InputError, match=r"g\+\+ must be on PATH for simulation"):
             Simulation(project[1])
 
     def test_project_that_does_not_compile(

@@ -13,7 +13,7 @@ from test_random_designs import merged
 from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.quantized_weights import QuantizedWeights
-from hls.rtl import plan_rtl
+from hls.rtl.project import plan_rtl
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events, validate_project

@@ -10,7 +10,7 @@ import pytest
 from da4ml.trace import FixedVariableArray, comb_trace
 from da4ml.trace.pipeline import to_pipeline
 
-from hls.levels import adder_widths, timed
+from hls.rtl.levels import adder_widths, timed
 from keras_ae.errors import InputError
 
 

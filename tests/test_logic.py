@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hls.grid import Grid
 from hls.layers import TABLE_FUNCTIONS, AboveThreshold, LogicLayer, LookupTable
-from hls.logic import trace_logic
+from hls.rtl.logic import trace_logic
 from hls.score_layers import (
     AbsoluteError,
     GaussianDivergence,

@@ -13,7 +13,7 @@ import tensorflow as tf
 import yaml
 
 from hls.quantized_weights import QuantizedWeights
-from hls.rtl import plan_rtl
+from hls.rtl.project import plan_rtl
 from hls.trigger import build_trigger_graph
 from keras_ae import fitting
 from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec

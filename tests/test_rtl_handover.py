@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from hls.exact import ExactGraph
-from hls.rtl import write_rtl_project
-from hls.rtl_simulation import find_verilator
+from hls.rtl.project import write_rtl_project
+from hls.rtl.simulation import find_verilator
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events

@@ -14,8 +14,8 @@ from conftest import made_once, run_chain
 
 from hls import nextpnr, open_tools, rtl_stages, yosys
 from hls.implementations import as_text
-from hls.rtl import RtlDesign
-from hls.synthesis import ResourceReport
+from hls.rtl.project import RtlDesign
+from hls.synthesis.report import ResourceReport
 from keras_ae import cli
 from keras_ae.errors import InputError
 from keras_ae.runs import Run, open_run

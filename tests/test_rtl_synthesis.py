@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from test_synthesis import bin_folder, install_tool  # noqa: F401
 
-from hls.rtl import RtlDesign
-from hls.rtl_synthesis import synthesize_by_vendors
-from hls.synthesis import ResourceReport
+from hls.rtl.project import RtlDesign
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from keras_ae.errors import InputError
 
 UTILIZATION = """

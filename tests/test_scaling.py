@@ -59,7 +59,7 @@ def test_keras_exact_and_logic_equal_the_scaler_on_all_inputs_of_a_slot(
     events: np.ndarray, pt_offset: float
 ) -> None:
     from hls.layers import ScaleObjects
-    from hls.logic import trace_logic
+    from hls.rtl.logic import trace_logic
 
     units = HardwareUnits()
     scaler = L1Scaler.fit(events, ScalingQuantiles(pt_offset=pt_offset))

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from hls.backends import BACKENDS, Backend
-from hls.synthesis import ResourceReport, find_tool, synthesize_project
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.vendor_hls import find_tool, synthesize_project
 from keras_ae import cli
 from keras_ae.config import Experiment
 from keras_ae.errors import InputError

@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 import pytest
 
-from hls.nextpnr import place_and_route
-from hls.rtl import RtlDesign, write_rtl_project
+from hls.rtl.project import RtlDesign, write_rtl_project
 from hls.settings import FirmwareSettings
+from hls.synthesis.nextpnr import place_and_route
+from hls.synthesis.yosys import count_cells
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
-from hls.yosys import count_cells
 from keras_ae.architecture import ArchitectureSpec
 from keras_ae.errors import InputError, ProofError
 from keras_ae.models import build_autoencoder

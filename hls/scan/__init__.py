@@ -1,10 +1,11 @@
 """A scan: many experiments, each measured in physics and in resources, and their Pareto front.
 
-cli        the command `keras-ae scan`
-run        the loop: which trial comes next, who works on it, what came of it
-study      the journal, and the search by Optuna
-workers    processes, or a Dask cluster
-trial      one trial in a worker
-measure    train, quantize, and what the trigger graph is worth and costs
-results    the front as table, figure and experiments
+cli          the command `keras-ae scan`
+run          the loop: which trial comes next, who works on it, what came of it
+study        the journal, and the search by Optuna
+workers      processes, or a Dask cluster
+trial        one trial in a worker
+measurement  what a trial is judged by
+measure      train, quantize, and what the trigger graph is worth and costs
+results      the front as table, figure and experiments
 """

@@ -9,8 +9,8 @@ import numpy as np
 
 from hls.check import require_none
 from hls.exact import ExactGraph
-from hls.rtl import plan_rtl
-from hls.scan.trial import Measurement, Quality
+from hls.rtl.project import plan_rtl
+from hls.scan.measurement import Measurement, Quality
 from hls.settings import firmware_settings
 from hls.stages import check, hardware_values, trigger_graph
 from hls.trigger import with_threshold

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hls.scan.trial import Measurement, Quality
+from hls.scan.measurement import Measurement, Quality
 from keras_ae.errors import InputError
 from keras_ae.search import Distribution, Scan
 

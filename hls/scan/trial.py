@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,6 @@ from keras_ae.search import Objectives
 
 #: Keras has one global state in a process; a Dask worker may have several threads.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What is maximized, with its standard error; of the mean of signals, not above this one."""
-
-    value: float
-    error: float
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What became of a trial.
-
-    `search` is the quality that the search sees, on validation background and one half of the
-    signals, of the exact reference; `float_model` that of the float model there. `test` is on test
-    background and the other half, which nothing was chosen by. Resources are estimates.
-    """
-
-    search: Quality
-    test: Quality
-    float_model: Quality
-    lut: float
-    register_bits: int
-    latency_cycles: int
 
 
 def trial_folder(scan_folder: Path, number: int) -> Path:

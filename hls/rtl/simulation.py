@@ -7,25 +7,22 @@ makefile asks for Perl and leaves out an option of g++.
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import numpy as np
 
+from hls.compiled import CompiledProject, call_program
 from hls.exact import TriggerOutput
-from hls.interface import PROJECT_NAME, Port, read_interface
+from hls.interface import PROJECT_NAME, Port
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 
-_TEMPLATES = Path(__file__).parent / "templates" / "rtl"
+_TEMPLATES = Path(__file__).parent / "templates"
 #: Debian's 5.006 is too old for what the wheel does.
 _OLDEST = (5, 20)
 _CHUNK = 10_000
@@ -39,31 +36,8 @@ class RtlOutput:
     latency_cycles: np.ndarray
 
 
-class RtlSimulation:
-    """The Verilog of a project as a program, for as long as the context lasts.
-
-    Raises:
-        FileNotFoundError: the folder holds no project.
-        InputError: no Verilator, or no g++.
-        ProofError: they do not compile the project.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._sources = (folder / "verilog").resolve()
-        self._interface = read_interface(folder)
-        self._n_events, self._seconds = 0, 0.0
-        self._temporary = tempfile.TemporaryDirectory()
-        try:
-            self._compile(Path(self._temporary.name))
-        except BaseException:
-            self._temporary.cleanup()
-            raise
-
-    def __enter__(self) -> RtlSimulation:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._temporary.cleanup()
+class RtlSimulation(CompiledProject):
+    """The Verilog of a project, by Verilator."""
 
     def run(self, *inputs: np.ndarray, n_gaps: int = 0, seed: int = 0) -> RtlOutput:
         """Results of events that come back to back, or with gaps between.
@@ -87,10 +61,8 @@ class RtlSimulation:
         cycles = rng.integers(0, 2**32, (len(valid), 1 + words.shape[1]), dtype=np.uint32)
         cycles[:, 0] = valid
         cycles[valid, 1:] = words
-        start = time.monotonic()
-        results = self._run(cycles)
-        self._seconds += time.monotonic() - start
-        self._n_events += n_events
+        with self._timed(n_events):
+            results = self._run(cycles)
         done = results[:, 0] == 1
         if done.sum() != n_events:
             raise ProofError(
@@ -100,11 +72,10 @@ class RtlSimulation:
         return RtlOutput(self._output(results[done, 1:]), latency)
 
     @property
-    def events_per_second(self) -> float:
-        """Of all events so far, in one process, gaps included."""
-        return self._n_events / self._seconds if self._seconds else 0.0
+    def _sources(self) -> Path:
+        return self._folder / "verilog"
 
-    def _compile(self, build: Path) -> None:
+    def _compile(self) -> None:
         program, root = find_verilator()
         ports = {
             side: [(port.name, _n_words(port)) for port in getattr(self._interface, side)]
@@ -116,43 +87,32 @@ class RtlSimulation:
             n_input_words=1 + sum(n for _, n in ports["inputs"]),
             n_output_words=1 + sum(n for _, n in ports["outputs"]),
         )
-        (build / "simulation.cpp").write_text(text, encoding="utf-8")
+        loop, model = self._build / "simulation.cpp", self._build / "model"
+        loop.write_text(text, encoding="utf-8")
         arguments = ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast"]
-        arguments += ["-Wno-fatal", "--Mdir", str(build / "model"), "--top-module", PROJECT_NAME]
+        arguments += ["-Wno-fatal", "--Mdir", str(model), "--top-module", PROJECT_NAME]
         arguments += map(str, sorted(self._sources.glob("*.v")))
-        _call([program, *arguments], self._sources, {"VERILATOR_ROOT": str(root)}, "Verilator")
+        self._call_tool("Verilator", [program, *arguments], {"VERILATOR_ROOT": str(root)})
         include = root / "include"
-        sources = [build / "simulation.cpp", *sorted((build / "model").glob("*.cpp"))]
+        sources = [loop, *sorted(model.glob("*.cpp"))]
         sources += [include / "verilated.cpp", include / "verilated_threads.cpp"]
-        options = ["-std=c++20", "-O2", "-w", f"-I{include}", f"-I{include / 'vltstd'}"]
-        options += [f"-I{build / 'model'}"]
-        compiler = shutil.which("g++")
-        if compiler is None:
-            raise InputError("g++ must be on PATH for RTL simulation, found none: install g++")
-        objects = [build / f"{number}.o" for number in range(len(sources))]
-        commands = [
-            [compiler, *options, "-c", str(source), "-o", str(built)]
-            for source, built in zip(sources, objects, strict=True)
-        ]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda command: _call(command, build, {}, "g++"), commands))
-        link = [compiler, *map(str, objects), "-o", str(build / "simulation"), "-pthread"]
-        _call(link, build, {}, "g++")
+        options = ["-std=c++20", "-O2", "-w", f"-I{model}"]
+        options += [f"-I{include}", f"-I{include / 'vltstd'}"]
+        self._link(self._compile_objects(sources, options), "simulation")
 
     def _run(self, cycles: np.ndarray) -> np.ndarray:
-        build = Path(self._temporary.name)
-        cycles.tofile(build / "cycles.bin")
+        command = [self._build / name for name in ("simulation", "cycles.bin", "results.bin")]
+        cycles.tofile(command[1])
         # Tables are read from the working directory.
-        command = [str(build / name) for name in ("simulation", "cycles.bin", "results.bin")]
-        _call(command, self._sources, {}, "RTL simulation")
-        return np.fromfile(build / "results.bin", np.uint32).reshape(len(cycles), -1)
+        call_program(command, self._sources)
+        return np.fromfile(command[2], np.uint32).reshape(len(cycles), -1)
 
     def _words(self, rows: np.ndarray) -> np.ndarray:
         """Ports of each event in words of 32 bits, (events, words)."""
         first, parts = 0, []
         for port in self._interface.inputs:
             values = rows[:, first : first + port.n_values]
-            parts.append(_to_words(values, FixedPointFormat.parse(port.format)))
+            parts.append(_to_words(values, port.form))
             first += port.n_values
         return np.hstack(parts)
 
@@ -160,7 +120,7 @@ class RtlSimulation:
         first, outputs = 0, {}
         for port in self._interface.outputs:
             part = words[:, first : first + _n_words(port)]
-            outputs[port.name] = _from_words(part, FixedPointFormat.parse(port.format))
+            outputs[port.name] = _from_words(part, port.form)
             first += _n_words(port)
         return TriggerOutput.of(outputs)
 
@@ -191,7 +151,7 @@ def find_verilator() -> tuple[str, Path]:
 
 
 def _n_words(port: Port) -> int:
-    return -(-port.n_values * FixedPointFormat.parse(port.format).width // 32)
+    return -(-port.width // 32)
 
 
 def _to_words(values: np.ndarray, form: FixedPointFormat) -> np.ndarray:
@@ -217,18 +177,3 @@ def _from_words(words: np.ndarray, form: FixedPointFormat) -> np.ndarray:
     if form.signed:
         units = np.where(units >> (form.width - 1) & 1, units - (1 << form.width), units)
     return units * form.step
-
-
-def _call(command: list[str], folder: Path, extra: dict[str, str], name: str) -> None:
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **extra},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        lines = (result.stderr or result.stdout).splitlines()
-        first = next((line for line in lines if "rror" in line), "no message")
-        raise ProofError(f"{name} must accept the RTL in {folder}, got: {first}")

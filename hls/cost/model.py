@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
-from hls.cost_features import count_logic
+from hls.cost.features import count_logic
 from hls.exact import ExactGraph
-from hls.rtl import RtlDesign
+from hls.rtl.project import RtlDesign
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError

@@ -15,13 +15,8 @@ from dataclasses import astuple, dataclass, replace
 import keras
 import numpy as np
 
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.liveness import live_values
-from hls.operation import Operation
-from hls.quantized_weights import QuantizedWeights, exact_format
-from hls.refusal import Refusal
-from hls.shift_add import (
+from hls.cost.liveness import live_values
+from hls.cost.shift_add import (
     EXTRA_LEVELS,
     enclosed_bits,
     patches,
@@ -29,6 +24,11 @@ from hls.shift_add import (
     signed_digits,
     traced_grids,
 )
+from hls.exact import ExactGraph
+from hls.grid import Grid
+from hls.operation import Operation
+from hls.quantized_weights import QuantizedWeights, exact_format
+from hls.refusal import Refusal
 from hls.symbolic import LUT_INPUTS, TABLE_BITS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from hls.interface import FILE_NAME, PROJECT_NAME, Interface, Port
 from hls.settings import FirmwareSettings
 from keras_ae import __version__
 from keras_ae.files import write_text
-from keras_ae.fixed_point import FixedPointFormat
 
-_TEMPLATES = Path(__file__).parent / "templates" / "rtl" / "project"
+_TEMPLATES = Path(__file__).parent / "templates" / "project"
 _FILES = ("README.md", "vivado.tcl", "quartus.tcl", "cocotb/run.py")
 _TEST = "cocotb/test_top.py"
 
@@ -91,13 +91,11 @@ def write_rtl_handover(
 
 def _described(port: Port) -> dict[str, Any]:
     """A port with the bits of each value and of all, and what the last of a value's bits is."""
-    form = FixedPointFormat.parse(port.format)
+    form = port.form
     return {
-        "name": port.name,
-        "format": port.format,
-        "n_values": port.n_values,
+        **asdict(port),
         "value_bits": form.width,
-        "width": port.n_values * form.width,
+        "width": port.width,
         "signed": form.signed,
         "step": form.step,
     }
@@ -120,7 +118,7 @@ def _bench_lines(exact: ExactGraph, interface: Interface, inputs: Sequence[np.nd
 
 def _words(values: np.ndarray, port: Port) -> list[str]:
     """Values (events, n) of a port, one behind the other in two's complement, the first lowest."""
-    form = FixedPointFormat.parse(port.format)
+    form = port.form
     units = np.rint(values / form.step).astype(np.int64).astype(object) % 2**form.width
     shifts = np.array([2 ** (form.width * place) for place in range(values.shape[1])], object)
     return [f"{word:x}" for word in (units * shifts).sum(axis=1)]

@@ -24,16 +24,15 @@ from da4ml.trace import to_pipeline
 
 from hls.exact import ExactGraph
 from hls.handover import Origin
-from hls.interface import PROJECT_NAME, Interface, Port
-from hls.levels import adder_widths, timed
-from hls.logic import fractional_of, trace_graph, width_of
-from hls.rtl_handover import write_rtl_handover
+from hls.interface import PROJECT_NAME, Interface
+from hls.rtl.handover import write_rtl_handover
+from hls.rtl.levels import adder_widths, timed
+from hls.rtl.logic import fractional_of, trace_graph, width_of
 from hls.settings import FirmwareSettings
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
-from keras_ae.fixed_point import FixedPointFormat
 
-_TEMPLATES = Path(__file__).parent / "templates" / "rtl"
+_TEMPLATES = Path(__file__).parent / "templates"
 _CORE = f"{PROJECT_NAME}_core"
 _DESIGN = "design.json"
 #: Folder of each language, the ending of its files, and da4ml's writer of it.
@@ -158,36 +157,25 @@ def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) ->
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined
     )
-    inputs = [_port(port) for port in interface.inputs]
     n_input_bits = sum(map(width_of, pipeline.inp_qint))
-    if n_input_bits != sum(port["width"] for port in inputs):
+    if n_input_bits != sum(port.width for port in interface.inputs):
         raise InputError(f"inputs of the core must have the bits of the ports, got {n_input_bits}")
     return environment.get_template(f"top.{suffix}").render(
         project=PROJECT_NAME,
         core=_CORE,
         latency=design.latency_cycles,
-        inputs=inputs,
+        inputs=interface.inputs,
         outputs=list(_outputs(interface, pipeline)),
         n_input_bits=n_input_bits,
         n_output_bits=sum(map(width_of, pipeline.out_qint)),
     )
 
 
-def _port(port: Port) -> dict[str, Any]:
-    width = port.n_values * FixedPointFormat.parse(port.format).width
-    return {
-        "name": port.name,
-        "format": port.format,
-        "n_values": port.n_values,
-        "width": width,
-    }
-
-
 def _outputs(interface: Interface, pipeline: Any) -> Iterator[dict[str, Any]]:
     """Ports with the expressions of their bits: da4ml leaves out those that are always the same."""
     first = 0
     for port, interval in zip(interface.outputs, pipeline.out_qint, strict=True):
-        form, given = FixedPointFormat.parse(port.format), width_of(interval)
+        form, given = port.form, width_of(interval)
         zeros = form.fractional - fractional_of(interval) if given else form.width
         kept = min(given, form.width - zeros)
         # Above what is given, the sign.
@@ -206,5 +194,6 @@ def _outputs(interface: Interface, pipeline: Any) -> Iterator[dict[str, Any]]:
             f"results({last} downto {first})" if kept else "",
             f"({zeros - 1} downto 0 => '0')" if zeros else "",
         ]
-        yield {**_port(port), "verilog": verilog, "vhdl": " & ".join(filter(None, parts))}
+        vhdl = " & ".join(filter(None, parts))
+        yield {**asdict(port), "width": port.width, "verilog": verilog, "vhdl": vhdl}
         first += given

