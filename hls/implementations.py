@@ -5,14 +5,11 @@ What a tool did not report stays empty; it is never taken for zero.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
-
+from hls.rtl.project import RtlDesign
 from hls.settings import FirmwareSettings
-from keras_ae.files import write_text
+from hls.synthesis.report import ResourceReport
 from keras_ae.runs import Run, read_json
 
 #: Of a row, by the keys of a `ResourceReport` and of the comparisons.
@@ -22,6 +19,7 @@ _COLUMNS = {
     "carry": "carry",
     "DSP": "dsp",
     "BRAM": "bram",
+    "cells by stage": "stage_path_cells",
     "cycles": "latency_cycles_max",
     "II": "interval_max",
     "ns at target": "latency_ns_max",
@@ -31,7 +29,6 @@ _COLUMNS = {
     "events": "events",
     "events/s": "events_per_second",
 }
-_SECTION = re.compile(r'<section id="implementations">.*?</section>', re.DOTALL)
 
 
 def implementations(run: Run, settings: FirmwareSettings) -> list[dict[str, Any]]:
@@ -49,18 +46,15 @@ def implementations(run: Run, settings: FirmwareSettings) -> list[dict[str, Any]
         rows.append({"name": f"HLS project: {found['tool']}", **found})
     if run.is_finished("rtl") and run.rtl_path.exists():
         found = read_json(run.rtl_path, "events", "mismatching_bits", "design")
-        cycles = found["design"]["latency_cycles"]
-        rows.append(
-            {
-                "name": "RTL: Verilator; LUT, FF estimated by da4ml",
-                **found,
-                "lut": round(found["design"]["estimated_lut"]),
-                "ff": found["design"]["register_bits"],
-                "latency_cycles_max": cycles,
-                "interval_max": 1,
-                "latency_ns_max": cycles * settings.clock_ns,
-            }
+        design = RtlDesign(**found["design"])
+        estimated = ResourceReport(
+            "Verilator; LUT, FF estimated by da4ml",
+            lut=round(design.estimated_lut),
+            ff=design.register_bits,
+            **design.timing,
+            clock_ns=settings.clock_ns,
         )
+        rows.append({"name": f"RTL: {estimated.tool}", **found, **estimated.as_dict()})
     if run.is_finished("rtl") and run.resources_path.exists():
         reports = read_json(run.resources_path, "reports")["reports"]
         rows += [{"name": f"RTL: {report['tool']}", **report} for report in reports]
@@ -69,7 +63,7 @@ def implementations(run: Run, settings: FirmwareSettings) -> list[dict[str, Any]
 
 def as_text(rows: list[dict[str, Any]]) -> str:
     """A table of columns that are not empty, a line for each row."""
-    cells = _cells(rows)
+    cells = table(rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
@@ -80,35 +74,8 @@ def as_text(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def as_html(rows: list[dict[str, Any]]) -> Markup:
-    """The section of the fidelity report."""
-    if not rows:
-        return Markup('<section id="implementations"></section>')
-    head, *body = _cells(rows)
-    lines = [Markup("<tr>{}</tr>").format(Markup("").join(map(Markup("<th>{}</th>").format, head)))]
-    lines += [
-        Markup("<tr>{}</tr>").format(Markup("").join(map(Markup("<td>{}</td>").format, line)))
-        for line in body
-    ]
-    note = escape(
-        "BRAM of 18 kbit on AMD's and 20 kbit on Intel's parts; times in ns. What a tool did not "
-        "report is empty. nextpnr's clock is that of an ECP5, and says nothing of other families."
-    )
-    return Markup(
-        '<section id="implementations">\n<h2>Implementations</h2>\n'
-        '<div class="wide"><table>\n{}\n</table></div>\n<p class="note">{}</p>\n</section>'
-    ).format(Markup("\n").join(lines), note)
-
-
-def update_page(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Put the table into a fidelity report that was written before."""
-    if path.is_file():
-        text = path.read_text(encoding="utf-8")
-        section = str(as_html(rows))
-        write_text(path, _SECTION.sub(lambda _: section, text))
-
-
-def _cells(rows: list[dict[str, Any]]) -> list[list[str]]:
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Cells of a head and of each row, without columns that are empty in all."""
     columns = {
         title: key
         for title, key in _COLUMNS.items()
@@ -121,4 +88,6 @@ def _cells(rows: list[dict[str, Any]]) -> list[list[str]]:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

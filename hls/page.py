@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from hls.fidelity import Fidelity
+from hls.implementations import table
 from hls.settings import FirmwareSettings
 from keras_ae import __version__, plots
+from keras_ae.files import write_text
 from keras_ae.metrics import TARGET_FPRS
 from keras_ae.runs import Run, read_json
 
@@ -22,6 +25,8 @@ _LABELS = {
     "quantized": "QAT",
     "firmware": "firmware",
 }
+#: Of implementations, which grows with each tool that has seen the firmware.
+_SECTION = re.compile(r'<section id="implementations">.*?</section>', re.DOTALL)
 
 
 def render_page(
@@ -59,13 +64,7 @@ def render_page(
         drawn = plots.svg(figures[name]).replace("<svg", label, 1)
         return Markup(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("fidelity.html").render(
+    return _template("fidelity.html").render(
         name=run.experiment.name,
         model=run.experiment.deployed,
         settings=settings,
@@ -78,6 +77,25 @@ def render_page(
         labels=_LABELS,
         figure=figure,
     )
+
+
+def update_page(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Put a table of implementations, see there, into a page that was written before."""
+    if path.is_file():
+        head, *body = table(rows)
+        section = _template("implementations.html").render(head=head, rows=body)
+        text = path.read_text(encoding="utf-8")
+        write_text(path, _SECTION.sub(lambda _: section, text))
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _measurable_rates(report: Mapping[str, Any]) -> list[str]:

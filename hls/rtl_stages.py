@@ -10,7 +10,8 @@ import numpy as np
 
 from hls.cost.model import estimate_cost
 from hls.exact import ExactGraph
-from hls.implementations import implementations, update_page
+from hls.implementations import implementations
+from hls.page import update_page
 from hls.rtl.project import read_design, write_rtl_project
 from hls.rtl.simulation import RtlSimulation
 from hls.settings import FirmwareSettings, firmware_settings

@@ -15,10 +15,10 @@ from hls.convert import convert_trigger_graph
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
-from hls.implementations import implementations, update_page
+from hls.implementations import implementations
 from hls.interface import PROJECT_NAME
 from hls.operation import producers
-from hls.page import render_page
+from hls.page import render_page, update_page
 from hls.refusal import Refusal
 from hls.settings import firmware_settings
 from hls.synthesis.report import ResourceReport

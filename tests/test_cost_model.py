@@ -138,13 +138,16 @@ def test_latency_and_size_are_those_of_the_design() -> None:
             off = abs(found.latency_cycles - design.latency_cycles)
             close.append(off <= 1)
             # How often: benchmarks/cost_model.md.
-            assert off <= 3
+            assert off <= 2
             assert 0.6 < found.lut / calibrated_lut(graph, design) < 1.6
-    assert np.mean(close) >= 0.5
+    assert np.mean(close) >= 0.8
 
 
 def test_latency_of_a_depth() -> None:
-    assert [latency_cycles(depth, 4) for depth in (0, 1, 4, 4.4, 5, 8, 9)] == [2, 2, 2, 2, 3, 3, 4]
+    found = [latency_cycles(depth, 4, (1.0, 0.0)) for depth in (0, 1, 4, 4.4, 5, 8, 9)]
+    assert found == [2, 2, 2, 2, 3, 3, 4]
+    # Deep logic has more levels than its shallowest form.
+    assert latency_cycles(40, 4) > latency_cycles(40, 4, (1.0, 0.0))
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])

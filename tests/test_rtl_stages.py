@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from conftest import made_once, run_chain
 
-from hls import nextpnr, open_tools, rtl_stages, yosys
+from hls import rtl_stages
 from hls.implementations import as_text
 from hls.rtl.project import RtlDesign
+from hls.synthesis import nextpnr, open_tools, yosys
 from hls.synthesis.report import ResourceReport
 from keras_ae import cli
 from keras_ae.errors import InputError

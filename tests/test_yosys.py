@@ -62,6 +62,8 @@ def test_cells_counted_by_hand(by_hand: Path) -> None:
     assert report.carry == 2
     assert report.ff == 1 + 8
     assert (report.dsp, report.bram) == (0, 0)
+    # From the ports into the sum: a LUT and both blocks; what is late comes from shift registers.
+    assert report.stage_path_cells == (3,)
     assert report.latency_cycles_max == 8 and report.interval_max == 1
     assert report.clock_estimate_ns is None and report.uram is None
     assert sorted(path.name for path in by_hand.iterdir()) == ["design.json", "verilog"]
@@ -102,6 +104,9 @@ def test_the_same_cells_twice(tmp_path: Path) -> None:
     assert reports[0] == reports[1]
     assert 0.3 < reports[0].lut / design.estimated_lut < 3
     assert reports[0].ff > design.latency_cycles
+    # As many registers behind one another as cycles are stated; ports are registered at once.
+    first, *paths = reports[0].stage_path_cells
+    assert first == 0 and len(paths) == design.latency_cycles - 1 and min(paths) > 0
 
 
 def test_another_family(by_hand: Path) -> None:

@@ -32,6 +32,9 @@ LUT_PER_UNIT = {
 #: The same, for each LUT that da4ml counts, and for each bit of rounding that it counts but
 #: synthesis merges. Fitted by the same command.
 LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = 1.213, -0.472
+#: Factor and offset of the depth, for operations that wait for the next stage, and for trees of
+#: additions that da4ml makes deeper than they must be. Fitted by the same command.
+DEPTH_LINE = (1.14, -1.0)
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
     )
 
 
-def latency_cycles(depth: float, levels: int) -> int:
+def latency_cycles(depth: float, levels: int, line: tuple[float, float] = DEPTH_LINE) -> int:
     """Of logic `depth` levels deep: registers before each stage, and behind the last."""
-    return max(1, math.ceil(round(depth) / levels)) + 1
+    factor, offset = line
+    return max(1, math.ceil(round(factor * depth + offset) / levels)) + 1
 
 
 def calibrated_lut(graph: keras.Model, design: RtlDesign) -> float:

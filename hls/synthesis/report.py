@@ -12,9 +12,10 @@ class ResourceReport:
 
     `tool` made the report. `lut`: look-up tables, ALUTs on Intel; `ff`: registers; `dsp`: blocks;
     `bram`: of 18 kbit, of 20 kbit on Intel; `uram`: blocks; `carry`: blocks of a carry chain;
-    `longest_path_cells`: between two registers. Latency and initiation interval are in
-    clock cycles; `clock_ns` is the period asked for, `clock_estimate_ns` what the tool expects to
-    reach. `cosim`: how the RTL simulation ended, as the tool says it.
+    `stage_path_cells`: on the longest path into each register of a pipeline, the first at the
+    ports. Latency and initiation interval are in clock cycles; `clock_ns` is the period asked for,
+    `clock_estimate_ns` what the tool expects to reach. `cosim`: how the RTL simulation ended, as
+    the tool says it.
     """
 
     tool: str
@@ -23,7 +24,7 @@ class ResourceReport:
     dsp: int | None = None
     bram: int | None = None
     carry: int | None = None
-    longest_path_cells: int | None = None
+    stage_path_cells: tuple[int, ...] | None = None
     uram: int | None = None
     latency_cycles_min: int | None = None
     latency_cycles_max: int | None = None

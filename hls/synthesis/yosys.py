@@ -13,6 +13,7 @@ from typing import Any
 
 from hls.interface import PROJECT_NAME
 from hls.rtl.project import read_design
+from hls.synthesis.netlist import stage_paths
 from hls.synthesis.open_tools import OpenTool
 from hls.synthesis.report import ResourceReport
 from keras_ae.errors import InputError
@@ -32,7 +33,7 @@ setattr -unset rom_style */m:*
 _COUNT = """
 synth_xilinx -family {family} -top {project} -flatten -noiopad
 tee -q -o {folder}/stat.json stat -json
-tee -q -o {folder}/path.txt ltp -noff
+write_json -noscopeinfo {folder}/netlist.json
 """
 #: What a cell takes of a resource: one for each, but for memories of 36 kbit, which are two of 18.
 _CELLS = {
@@ -45,7 +46,8 @@ _CELLS = {
 
 
 def count_cells(folder: Path, family: str) -> ResourceReport:
-    """LUT, FF, carry chains, DSP and BRAM of the RTL project in `folder`, and its longest path.
+    """LUT, FF, carry chains, DSP and BRAM of the RTL project in `folder`, and the paths
+    between its registers.
 
     Args:
         folder: of the project.
@@ -60,15 +62,16 @@ def count_cells(folder: Path, family: str) -> ResourceReport:
     design = read_design(folder)
     with tempfile.TemporaryDirectory(dir=folder) as name:
         version = synthesize_verilog(folder, _COUNT, Path(name), family=family)
-        statistics = json.loads((Path(name) / "stat.json").read_text(encoding="utf-8"))
-        path = (Path(name) / "path.txt").read_text(encoding="utf-8")
+        statistics, netlist = (
+            json.loads((Path(name) / file).read_text(encoding="utf-8"))
+            for file in ("stat.json", "netlist.json")
+        )
     cells = statistics["design"]["num_cells_by_type"]
     counts: dict[str, Any] = {name: _total(cells, kinds) for name, kinds in _CELLS.items()}
-    length = re.search(r"\(length=(\d+)\)", path)
     return ResourceReport(
         f"yosys {version}, {FAMILIES[family]}",
         **counts,
-        longest_path_cells=int(length[1]) if length else None,
+        stage_path_cells=stage_paths(netlist["modules"][PROJECT_NAME]["cells"]),
         **design.timing,
     )
 
