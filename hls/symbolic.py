@@ -200,9 +200,16 @@ def product(x: Any, y: Any) -> Any:
     In other units the sum has as many bits as lie between the first of one and the last of the
     other.
     """
-    units = [2.0 ** variable.kif[2] for variable in (x, y)]
-    a, b = x * units[0], y * units[1]
-    result = (squared(a + b) - squared(a - b)) * (0.25 / (units[0] * units[1]))
+    fractional = [variable.kif[2] for variable in (x, y)]
+    a, b = x * 2.0 ** fractional[0], y * 2.0 ** fractional[1]
+    # Interval arithmetic does not know that the squares belong together: neither what the result
+    # can be, nor that its last two bits are zero.
     corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
+    if min(corners) == max(corners):
+        return x.from_const(float(corners[0]), x.hwconf)
+    result = (squared(a + b) - squared(a - b)) * 2.0 ** -(sum(fractional) + 2)
+    result.low, result.high = min(corners), max(corners)
+    signed, integer, _ = result.kif
+    result = _not_negated(result).quantize(signed, integer, sum(fractional))
     result.low, result.high = min(corners), max(corners)
     return result

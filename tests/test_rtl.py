@@ -33,11 +33,13 @@ SPEC = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
 
 @pytest.fixture(scope="module")
 def graph() -> keras.Model:
-    """With a table, a score of an encoder and one of a decoder."""
+    """With tables, squares, products, and a score of the decoder."""
     keras.utils.set_random_seed(1)
     model = build_autoencoder("variational", SPEC, PRECISION)
     events = stress_events(PRECISION.input, (6,), 500, seed=1)
-    return build_trigger_graph(model, ["kl_divergence", "squared_error"], (events,), 0.1)
+    return build_trigger_graph(
+        model, ["kl_divergence", "squared_error", "normalized_latent_norm"], (events,), 0.1
+    )
 
 
 @pytest.fixture(scope="module")

@@ -87,3 +87,13 @@ def test_constants() -> None:
             np.testing.assert_array_equal(found, to.quantize(np.array(value)) + x)
         found = computed(lambda v, c=value: squared(0 * v + c) + v, (form, x))
         np.testing.assert_array_equal(found, value**2 + x)
+        if value >= 0:
+            found = computed(lambda v, c=value: product(squared(v), 0 * v + c) + v, (form, x))
+            np.testing.assert_array_equal(found, value * x**2 + x)
+
+
+def test_a_product_has_no_bits_beyond_its_last() -> None:
+    """Ports of the RTL have the bits of exact results."""
+    inputs = FixedVariableArray.from_kif(*np.array([[0, 0], [3, 2], [4, -1]]))
+    result = product(*inputs)
+    assert (float(result.step), result.low) == (2.0**-3, 0)

@@ -177,6 +177,11 @@ def _outputs(interface: Interface, pipeline: Any) -> Iterator[dict[str, Any]]:
     for port, interval in zip(interface.outputs, pipeline.out_qint, strict=True):
         form, given = port.form, width_of(interval)
         zeros = form.fractional - fractional_of(interval) if given else form.width
+        if zeros < 0:
+            raise ProofError(
+                f"results of {port.name} in the RTL must be in steps of {form.step}, got "
+                f"{interval.step}"
+            )
         kept = min(given, form.width - zeros)
         # Above what is given, the sign.
         missing = form.width - zeros - kept
