@@ -77,10 +77,7 @@ class CompiledProject(ABC):
         self._call_compiler([*objects, "-o", str(self._build / name), "-pthread"])
 
     def _call_compiler(self, arguments: Sequence[str]) -> None:
-        compiler = shutil.which("g++")
-        if compiler is None:
-            raise InputError("g++ must be on PATH for simulation, found none: install g++")
-        self._call_tool("g++", [compiler, *arguments])
+        self._call_tool("g++", [find_compiler(), *arguments])
 
     def _call_tool(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
@@ -98,6 +95,18 @@ class CompiledProject(ABC):
             lines = (result.stderr or result.stdout).splitlines()
             first_error = next((line for line in lines if "rror" in line), "no message")
             raise ProofError(f"project {self._folder} must compile with {name}, got: {first_error}")
+
+
+def find_compiler() -> str:
+    """The path of g++.
+
+    Raises:
+        InputError: there is none.
+    """
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise InputError("g++ must be on PATH for simulation, found none: install g++")
+    return compiler
 
 
 def call_program(command: Sequence[Path], folder: Path) -> None:

@@ -127,14 +127,17 @@ def _facts(
 
 
 def decision_facts(
-    graph: keras.Model, interface: Interface, origin: Origin | None
+    graph: keras.Model,
+    interface: Interface,
+    origin: Origin | None,
+    bench: str = "tb_data",
 ) -> list[tuple[str, str]]:
-    """What decides, in pairs of a name and a value."""
+    """What decides, in pairs of a name and a value; `bench` has the events of a test bench."""
     decision = graph.get_layer(producers(graph.outputs)[-1])
     scores = [f"`{port.name}`" for port in interface.outputs[:-1]]
     threshold = f"{decision.threshold!r}"
     if decision.from_input:
-        threshold = f"the input `threshold`; in `tb_data` it is {threshold}"
+        threshold = f"the input `threshold`; in `{bench}` it is {threshold}"
     if origin:
         threshold += f", above which is a fraction of at most {origin.target_fpr:g} of background"
         if origin.input_rate_khz:
@@ -176,6 +179,16 @@ def order_of_values(graph: keras.Model, units: HardwareUnits | None) -> list[str
                 f"An image of {shape} (height, width, channels): row by row, pixel by pixel."
             )
     return lines or ["As in the model's input."]
+
+
+def names_of_objects() -> list[str]:
+    """Of each number of the input `objects`, such as `jet 1 pt`."""
+    places = [
+        kind.name if kind.n_slots == 1 else f"{kind.name} {number}"
+        for kind in OBJECT_CLASSES
+        for number in range(1, kind.n_slots + 1)
+    ]
+    return [f"{place} {feature}" for place in places for feature in FEATURES]
 
 
 def _order_of_objects(units: HardwareUnits | None) -> list[str]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 
-from hls.cost.model import estimate_cost
+from hls.compiled import find_compiler
+from hls.cost.model import CostEstimate, estimate_cost
 from hls.exact import ExactGraph
 from hls.implementations import implementations
 from hls.page import update_page
 from hls.rtl.project import read_design, write_rtl_project
-from hls.rtl.simulation import RtlSimulation
+from hls.rtl.simulation import RtlSimulation, find_verilator
 from hls.settings import FirmwareSettings, firmware_settings
 from hls.stages import bench_inputs, compared_samples, origin_of
-from hls.synthesis.nextpnr import place_and_route
+from hls.synthesis.nextpnr import NEXTPNR, place_and_route, require_room
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
-from hls.synthesis.yosys import FAMILIES, count_cells
+from hls.synthesis.yosys import FAMILIES, YOSYS, count_cells
 from hls.validate import Comparison, compare_outputs
-from keras_ae.errors import InputError
-from keras_ae.runs import Run, write_json
+from keras_ae.errors import InputError, ProofError
+from keras_ae.files import remove_unfinished
+from keras_ae.runs import Run, read_json, write_json
 from keras_ae.training import load_data, load_keras_model
 
 #: Events that are simulated at least; a gap follows every fourth.
@@ -54,40 +58,58 @@ class RtlReport:
         return not self.mismatching_bits and self.latency_cycles == (self.stated_latency_cycles,)
 
 
-def write_rtl(run: Run) -> bool:
-    """Stage `rtl`: Verilog and VHDL of the trigger graph."""
+def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
+    """Stage `rtl`: Verilog and VHDL of the trigger graph.
+
+    Args:
+        run: converted before.
+        report: is given a line before what takes long.
+
+    Raises:
+        InputError: no Verilator or g++, or a design too large or too slow for its settings.
+    """
     settings = firmware_settings(run.experiment, str(run.folder))
 
     def work() -> None:
+        # Before minutes of tracing, not after them.
+        find_compiler()
+        find_verilator()
         run.rtl_path.unlink(missing_ok=True)
         run.resources_path.unlink(missing_ok=True)
         graph = load_keras_model(run.trigger_graph_path)
-        _check_size(graph, settings)
+        cost = _check_size(graph, settings)
+        report(
+            f"   tracing about {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles by the cost model; "
+            "takes seconds for a thousand LUT"
+        )
         write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
     return run.stage("rtl", (run.rtl_folder,), work)
 
 
-def _check_size(graph: keras.Model, settings: FirmwareSettings) -> None:
+def _check_size(graph: keras.Model, settings: FirmwareSettings) -> CostEstimate:
     """Raise InputError where all of a graph side by side would be too large."""
-    lut = estimate_cost(graph, settings.levels_per_stage).lut
-    if lut > settings.max_rtl_lut:
+    cost = estimate_cost(graph, settings.levels_per_stage)
+    if cost.lut > settings.max_rtl_lut:
         raise InputError(
             f"RTL must have at most firmware.max_rtl_lut = {settings.max_rtl_lut:,} LUT, estimated "
-            f"{lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, fewer "
+            f"{cost.lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, fewer "
             "bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
         )
+    return cost
 
 
 def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     """Simulate the RTL of a run, with all events of its data and stress events, into `rtl.json`.
+
+    As it lies on disk, whoever changed it.
 
     Args:
         run: with its RTL written.
         n_events: as many stress events more as reach this number in all.
 
     Raises:
-        InputError: no RTL, or no Verilator.
+        InputError: no RTL, or no Verilator or g++.
         ProofError: Verilator or g++ do not compile the RTL.
     """
     run.require("rtl")
@@ -115,6 +137,7 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
                 "latency_cycles": list(report.latency_cycles),
                 "events_per_second": simulation.events_per_second,
                 "design": asdict(design),
+                "verilog": _verilog_digest(run),
             },
         )
         _update_page(run)
@@ -125,29 +148,63 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
     """Resources and timing of the RTL of a run into `resources.json`, by all tools that are there.
 
     Args:
-        run: with its RTL written.
+        run: with its RTL simulated.
         place: also place and route.
 
     Raises:
-        InputError: no RTL, no yosys or nextpnr, or a vendor's tool fails.
-        ProofError: a tool does not take the RTL.
+        InputError: no RTL, or one that was not simulated as it is; no yosys or nextpnr, or a
+            vendor's tool fails.
+        ProofError: RTL that differs from the model, or that a tool does not take.
     """
     settings = firmware_settings(run.experiment, str(run.folder))
-    run.require("rtl")
     folder, clock_ns = run.rtl_folder, settings.clock_ns
-    with run.locked(), ThreadPoolExecutor() as pool:
-        run.resources_path.unlink(missing_ok=True)
-        # Each is a process of its own.
-        work = [pool.submit(count_cells, folder, family) for family in FAMILIES]
+    with run.locked():
+        _require_proof(run)
+        remove_unfinished(folder)
+        # Before what an earlier call found is forgotten.
+        YOSYS.find()
         if place:
-            work.append(pool.submit(place_and_route, folder, clock_ns))
+            require_room(folder)
+            NEXTPNR.find()
+        run.resources_path.unlink(missing_ok=True)
         reports: list[ResourceReport] = []
-        for done in work:
-            # Those of one tool are kept when another fails.
-            _keep(run, reports, [done.result()])
+        with ThreadPoolExecutor() as pool:
+            # Each is a process of its own.
+            work = [pool.submit(count_cells, folder, family, clock_ns) for family in FAMILIES]
+            if place:
+                work.append(pool.submit(place_and_route, folder, clock_ns))
+            for done in work:
+                # Those of one tool are kept when another fails.
+                _keep(run, reports, [done.result()])
         _keep(run, reports, synthesize_by_vendors(folder, clock_ns))
         _update_page(run)
     return reports
+
+
+def _require_proof(run: Run) -> None:
+    """Raise unless the RTL was simulated as it is, and is the model."""
+    run.require("rtl")
+    command = f"'keras-ae rtl {run.folder}' does that"
+    if not run.rtl_path.exists():
+        raise InputError(f"{run.rtl_folder} must be simulated first: {command}")
+    found = read_json(run.rtl_path, "mismatching_bits", "verilog")
+    if found["verilog"] != _verilog_digest(run):
+        raise InputError(
+            f"{run.rtl_folder} must be as it was simulated, but its Verilog is another: {command}"
+        )
+    if found["mismatching_bits"]:
+        raise ProofError(
+            f"{run.rtl_folder} must be the same function as the model, but "
+            f"{found['mismatching_bits']} bits differ; see {run.rtl_path}"
+        )
+
+
+def _verilog_digest(run: Run) -> str:
+    """Of names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted((run.rtl_folder / "verilog").iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _keep(run: Run, reports: list[ResourceReport], more: list[ResourceReport]) -> None:

@@ -166,7 +166,8 @@ def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> 
     show_default=True,
     help="Simulate stress events up to this number in all.",
 )
-def rtl(run_folder: Path, n_events: int) -> None:
+@click.option("--as-is", is_flag=True, help="Simulate the RTL as it lies on disk, changed or not.")
+def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     """Write Verilog and VHDL of RUN, and simulate every event cycle by cycle.
 
     Exit code 1 unless all bits are equal, and each result comes in the stated cycle.
@@ -175,9 +176,12 @@ def rtl(run_folder: Path, n_events: int) -> None:
     _start_stage("rtl")
     from hls.rtl_stages import simulate_rtl, write_rtl
 
-    if not write_rtl(opened):
+    changed = [] if as_is else opened.changed_contents("rtl")
+    if changed:
+        click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
+    if not as_is and not write_rtl(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
-    click.echo(f"RTL: {opened.rtl_folder}")
+    click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
     report = simulate_rtl(opened, n_events)
     cycles = ", ".join(map(str, report.latency_cycles))
     click.echo(

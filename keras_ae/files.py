@@ -50,6 +50,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Yield a folder in `parent`, and remove it; after a kill, `remove_unfinished` does."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name:
+        yield Path(name)
+
+
+@contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """Hold a lock file, which a process that is killed lets go.
 

@@ -167,6 +167,12 @@ class Run:
             if path.exists()
         }
 
+    def changed_contents(self, stage: str) -> list[str]:
+        """Names of files in folders of a stage that are gone or not as they were written."""
+        written = _finished(self.folder).get(stage, {}).get("contents", {})
+        found = self._fingerprint(self.folder / name for name in written)
+        return [name for name, content in written.items() if found.get(name) != content]
+
     def _contents(self, outputs: Iterable[Path]) -> dict[str, str]:
         """What the files in folders among the outputs hold."""
         folders = (path for path in outputs if path.is_dir())

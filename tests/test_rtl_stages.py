@@ -78,17 +78,23 @@ def test_rtl_and_its_resources(
     assert page.count("<h2>Implementations</h2>") == 1 and "RTL: Verilator" in page
     # What tools say is shown beside; nothing is synthesized here.
     report = ResourceReport("yosys 0.70, UltraScale+", lut=1234, dsp=0)
-    monkeypatch.setattr(rtl_stages, "count_cells", lambda folder, family: report)
+    monkeypatch.setattr(rtl_stages, "count_cells", lambda folder, family, clock_ns: report)
     monkeypatch.setattr(rtl_stages, "place_and_route", lambda folder, clock_ns: report)
     code, out, err = command(capsys, "synthesize", str(run.folder), "--no-place")
     assert (code, err) == (0, "")
     assert out.count("yosys 0.70, UltraScale+") == 2 and "1,234" in out
     assert run.fidelity_page_path.read_text().count("1,234") == 2
+    # Of RTL that was not simulated nothing is said.
+    path = run.rtl_folder / "verilog" / "anomaly_trigger.v"
+    text = path.read_text()
+    path.write_text(text + "// changed\n")
+    code, _, err = command(capsys, "synthesize", str(run.folder), "--no-place")
+    assert code == 2 and "must be as it was simulated, but its Verilog is another" in err
+    assert run.resources_path.exists()
     # It belongs to this RTL.
-    (run.rtl_folder / "verilog" / "anomaly_trigger.v").unlink()
-    code, out, _ = command(capsys, "rtl", str(run.folder), "--n-events", "30000")
-    assert code == 0 and "already done" not in out and "yosys" not in out
-    assert not run.resources_path.exists()
+    code, out, _ = command(capsys, "rtl", str(run.folder), "--n-events", "1")
+    assert code == 0 and "rtl/verilog/anomaly_trigger.v" in out and "yosys" not in out
+    assert path.read_text() == text and not run.resources_path.exists()
 
 
 def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,14 +104,12 @@ def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     text = path.read_text()
     assert text.count(before) == 1
     path.write_text(text.replace(before, after))
-    record = json.loads((run.folder / "run.json").read_text())
-    # The stage would write it again.
-    record["stages"]["rtl"]["contents"] = {}
-    (run.folder / "run.json").write_text(json.dumps(record))
-    code, out, err = command(capsys, "rtl", str(run.folder), "--n-events", "1")
+    code, out, err = command(capsys, "rtl", str(run.folder), "--n-events", "1", "--as-is")
     assert code == 1 and "mismatching bits: 0" not in out
     assert "error: RTL and quantized model must be the same function" in err
     assert json.loads(run.rtl_path.read_text())["mismatching_bits"] > 0
+    code, _, err = command(capsys, "synthesize", str(run.folder))
+    assert code == 1 and "must be the same function as the model, but" in err
 
 
 def test_a_design_that_is_too_large(
@@ -141,7 +145,7 @@ def test_a_missing_tool_names_its_command(
 ) -> None:
     monkeypatch.setattr(open_tools.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    rule = r"must be installed for synthesis, found none: pip install 'keras-ae\[rtl\]'"
+    rule = r"must be installed, found none: pip install 'keras-ae\[rtl\]'"
     with pytest.raises(InputError, match=rule):
         getattr(module, tool).find()
     # A newer one on PATH is taken.

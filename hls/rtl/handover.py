@@ -15,15 +15,19 @@ import numpy as np
 
 from hls.backends import BACKENDS
 from hls.exact import ExactGraph
-from hls.handover import Origin, decision_facts, order_of_values
+from hls.handover import Origin, decision_facts, names_of_objects, order_of_values
 from hls.interface import FILE_NAME, PROJECT_NAME, Interface, Port
+from hls.layers import ScaleObjects
 from hls.settings import FirmwareSettings
 from keras_ae import __version__
+from keras_ae.data.scaling import HardwareUnits
 from keras_ae.files import write_text
 
 _TEMPLATES = Path(__file__).parent / "templates" / "project"
 _FILES = ("README.md", "vivado.tcl", "quartus.tcl", "cocotb/run.py")
 _TEST = "cocotb/test_top.py"
+#: Families, by which hls4ml asks for a device: one of each, for a compiler that asks for its name.
+_QUARTUS_DEVICES = {"Arria10": "10AX115S2F45I1SG"}
 
 
 def write_rtl_handover(
@@ -46,16 +50,24 @@ def write_rtl_handover(
     """
     exact = ExactGraph(graph)
     interface = Interface.of(exact)
-    inputs, outputs = (
-        list(map(_described, side)) for side in (interface.inputs, interface.outputs)
-    )
+    units = origin.units if origin else None
+    inputs = [_described(port) | _layout(graph, port.name, units) for port in interface.inputs]
+    outputs = list(map(_described, interface.outputs))
+    decision = graph.get_layer(interface.outputs[-1].name)
     ports = {
         "top": PROJECT_NAME,
         "clock": "clk",
+        "clock_edge": "rising",
+        "clock_ns": settings.clock_ns,
+        "reset": None,
         "in_valid": "in_valid",
         "out_valid": "out_valid",
         "latency_cycles": latency_cycles,
+        "latency": f"what rising edge n takes has its result taken by edge n + {latency_cycles}",
         "initiation_interval": 1,
+        "packing": "value i of a port in its bits i * value_bits and up, in two's complement",
+        "decision": f"{interface.outputs[0].name} > threshold",
+        "threshold": "input" if decision.from_input else decision.threshold,
         "inputs": inputs,
         "outputs": outputs,
     }
@@ -69,17 +81,19 @@ def write_rtl_handover(
     values: dict[str, Any] = {
         "top": PROJECT_NAME,
         "version": __version__,
-        "facts": decision_facts(graph, interface, origin),
+        "facts": decision_facts(graph, interface, origin, "bench/events.txt"),
         "latency": latency_cycles,
         "levels": settings.levels_per_stage,
         "inputs": inputs,
         "outputs": outputs,
         "pins": ["in_valid", "out_valid", *(port["name"] for port in (*inputs, *outputs))],
-        "order": "\n".join(order_of_values(graph, origin.units if origin else None)),
+        "order": "\n".join(order_of_values(graph, units)),
         "n_events": len(bench_inputs[0]),
         "clock_ns": f"{settings.clock_ns:g}",
         "vivado_part": BACKENDS["Vitis"].default_part if of_intel else settings.part,
-        "quartus_part": settings.part if of_intel else BACKENDS["Quartus"].default_part,
+        "quartus_part": _QUARTUS_DEVICES.get(settings.part, settings.part)
+        if of_intel
+        else _QUARTUS_DEVICES[BACKENDS["Quartus"].default_part],
     }
     (folder / "cocotb").mkdir()
     for name in _FILES:
@@ -99,6 +113,20 @@ def _described(port: Port) -> dict[str, Any]:
         "signed": form.signed,
         "step": form.step,
     }
+
+
+def _layout(graph: keras.Model, name: str, units: HardwareUnits | None) -> dict[str, Any]:
+    """What the values of an input are, in their order."""
+    layout: dict[str, Any] = {"shape": list(graph.get_layer(name).output.shape[1:])}
+    if any(isinstance(layer, ScaleObjects) and layer.input.name == name for layer in graph.layers):
+        layout["values"] = names_of_objects()
+        if units:
+            layout["units"] = {
+                "pt": f"{units.pt_lsb_gev:g} GeV",
+                "eta": f"{units.eta_lsb:g}",
+                "phi": f"{units.phi_lsb:g}",
+            }
+    return layout
 
 
 def _bench_lines(exact: ExactGraph, interface: Interface, inputs: Sequence[np.ndarray]) -> str:

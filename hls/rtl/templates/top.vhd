@@ -1,4 +1,4 @@
--- One event in each cycle with in_valid; its result, with out_valid, {{ latency }} cycles later.
+-- An event in each cycle with in_valid; its result, with out_valid, is there {{ latency }} rising edges later.
 -- Values of a port lie one behind the other, the first in the lowest bits.
 library ieee;
 use ieee.std_logic_1164.all;

