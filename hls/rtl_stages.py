@@ -79,8 +79,8 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
         graph = load_keras_model(run.trigger_graph_path)
         cost = _check_size(graph, settings)
         report(
-            f"   tracing about {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles by the cost model; "
-            "takes seconds for a thousand LUT"
+            f"   tracing about {cost.lut:,.0f} LUT and {cost.latency_cycles} cycles by the cost "
+            "model: seconds for each thousand LUT"
         )
         write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
@@ -93,8 +93,8 @@ def _check_size(graph: keras.Model, settings: FirmwareSettings) -> CostEstimate:
     if cost.lut > settings.max_rtl_lut:
         raise InputError(
             f"RTL must have at most firmware.max_rtl_lut = {settings.max_rtl_lut:,} LUT, estimated "
-            f"{cost.lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, fewer "
-            "bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
+            f"{cost.lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, "
+            "fewer bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
         )
     return cost
 

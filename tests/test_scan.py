@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from hls.scan import run as running
 from hls.scan.results import front_table
 from hls.scan.run import check_scan, run_scan
 from hls.scan.study import Study
-from hls.scan.workers import Workers, dask_workers, local_workers
+from hls.scan.workers import Workers, dask_workers
 from keras_ae.config import load_experiment
 from keras_ae.errors import InputError
 from keras_ae.search import Objectives, Scan
@@ -55,8 +57,25 @@ def run_made_up(
     )
     if not figures:
         monkeypatch.setattr(running, "write_figures", lambda study: None)
-    with local_workers(1) as workers:
+    with this_process() as workers:
         return run_scan(scan, folder, workers, lines.append), lines
+
+
+class ThisProcess(Executor):
+    """Does at once what is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def this_process() -> Iterator[Workers]:
+    yield Workers(ThisProcess(), lambda: 1)
 
 
 def with_settings(scan: Scan, **changes: Any) -> Scan:
@@ -309,7 +328,7 @@ def test_a_worker_that_dies_ends_the_scan(
 
     monkeypatch.setattr(running, "run_trial", lost)
     with (
-        local_workers(1) as workers,
+        this_process() as workers,
         pytest.raises(ChildProcessError, match="killed or out of memory: the same command contin"),
     ):
         run_scan(scan, tmp_path / "s", workers, lambda line: None)
@@ -324,7 +343,7 @@ def test_workers_that_come_later(
     """More trials are begun as soon as there are more workers."""
     monkeypatch.setattr(running, "run_trial", lambda f, number, e, w: made_up(number, e))
     monkeypatch.setattr(running, "write_figures", lambda study: None)
-    with local_workers(1) as one:
+    with this_process() as one:
         counts = iter([1, 1, 1, *[3] * 100])
         study = run_scan(
             scan, tmp_path / "s", Workers(one.executor, lambda: next(counts)), lambda line: None
@@ -355,10 +374,16 @@ class TestDask:
 
     def test_no_scheduler(self) -> None:
         with (
-            pytest.raises(InputError, match="must be like tcp://HOST:8786, got 'nowhere://x'"),
-            dask_workers("nowhere://x"),
+            pytest.raises(InputError, match="must be like tcp://HOST:8786, got 'nowhere://x:1'"),
+            dask_workers("nowhere://x:1"),
         ):
             pass
+        for address in ("nonsense", "", "tcp://host"):
+            with (
+                pytest.raises(InputError, match=f"like tcp://HOST:8786, got '{address}'$"),
+                dask_workers(address),
+            ):
+                pass
 
     def test_lost_worker(self, monkeypatch: pytest.MonkeyPatch, scan: Scan, tmp_path: Path) -> None:
         from distributed import KilledWorker
@@ -368,7 +393,7 @@ class TestDask:
 
         monkeypatch.setattr(running, "run_trial", lost)
         with (
-            local_workers(1) as workers,
+            this_process() as workers,
             pytest.raises(ChildProcessError, match="a worker of the scan ended"),
         ):
             run_scan(scan, tmp_path / "s", workers, lambda line: None)

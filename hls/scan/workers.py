@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from keras_ae.errors import InputError
 
@@ -23,27 +23,13 @@ class Workers:
     count: Callable[[], int]
 
 
-class _ThisProcess(Executor):
-    """Does at once what is submitted."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
 @contextmanager
 def local_workers(n_processes: int) -> Iterator[Workers]:
-    """Processes of this machine, which share its cores; with one, this process itself.
+    """Processes of this machine, which share its cores.
 
-    They end with this one, even where it is killed, and at once where it is interrupted.
+    They end with this one, even where it is killed, and at once where it is interrupted: TensorFlow
+    may swallow an interruption in a process of its own.
     """
-    if n_processes == 1:
-        yield Workers(_ThisProcess(), lambda: 1)
-        return
     others = set(multiprocessing.active_children())
     n_threads = max(1, (os.cpu_count() or 1) // n_processes)
     pool = ProcessPoolExecutor(
@@ -97,6 +83,10 @@ def dask_workers(address: str) -> Iterator[Workers]:
         raise ImportError(
             "distributed is needed for --dask: pip install 'keras-ae[scan,dask]'"
         ) from error
+    if not re.fullmatch(r"inproc://.+|\w+://.+:\d+", address):
+        raise InputError(
+            f"address of the Dask scheduler must be like tcp://HOST:8786, got {address!r}"
+        )
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except ValueError as error:
