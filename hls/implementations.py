@@ -22,7 +22,8 @@ _COLUMNS = {
     "cells by stage": "stage_path_cells",
     "cycles": "latency_cycles_max",
     "II": "interval_max",
-    "ns at target": "latency_ns_max",
+    "clock": "clock_ns",
+    "ns": "latency_ns_max",
     "clock reached": "clock_estimate_ns",
     "ns reached": "latency_ns_reached",
     "bits off": "mismatching_bits",
@@ -90,4 +91,4 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return f"{value:,.0f}" if value >= 1000 or isinstance(value, int) else f"{value:.4g}"

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-import keras
 import numpy as np
 
 from hls.compiled import find_compiler
-from hls.cost.model import CostEstimate, estimate_cost
+from hls.cost.model import require_size
 from hls.exact import ExactGraph
 from hls.implementations import implementations
 from hls.page import update_page
 from hls.rtl.project import read_design, write_rtl_project
 from hls.rtl.simulation import RtlSimulation, find_verilator
-from hls.settings import FirmwareSettings, firmware_settings
+from hls.settings import firmware_settings
 from hls.stages import bench_inputs, compared_samples, origin_of
 from hls.synthesis.nextpnr import NEXTPNR, place_and_route, require_room
 from hls.synthesis.report import ResourceReport
@@ -77,7 +76,7 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
         run.rtl_path.unlink(missing_ok=True)
         run.resources_path.unlink(missing_ok=True)
         graph = load_keras_model(run.trigger_graph_path)
-        cost = _check_size(graph, settings)
+        cost = require_size(graph, settings)
         report(
             f"   tracing about {cost.lut:,.0f} LUT and {cost.latency_cycles} cycles by the cost "
             "model: seconds for each thousand LUT"
@@ -85,18 +84,6 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
         write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
 
     return run.stage("rtl", (run.rtl_folder,), work)
-
-
-def _check_size(graph: keras.Model, settings: FirmwareSettings) -> CostEstimate:
-    """Raise InputError where all of a graph side by side would be too large."""
-    cost = estimate_cost(graph, settings.levels_per_stage)
-    if cost.lut > settings.max_rtl_lut:
-        raise InputError(
-            f"RTL must have at most firmware.max_rtl_lut = {settings.max_rtl_lut:,} LUT, estimated "
-            f"{cost.lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, "
-            "fewer bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
-        )
-    return cost
 
 
 def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:

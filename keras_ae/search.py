@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -199,7 +199,16 @@ def load_scan(path: Path, firmware: type[BaseModel]) -> Scan:
         for other in everything[number + 1 :]:
             if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
                 raise InputError(f"{subject}: fixed and search must set {key} once, got {other}")
-    return Scan(settings, with_values(base, settings.fixed, f"{subject}: fixed"))
+    fixed = with_values(base, settings.fixed, f"{subject}: fixed")
+    content = fixed.model_dump(mode="json")
+    for key, of in settings.search.items():
+        is_integer = type(_get(content, key.split("."))) is int
+        if is_integer and of.choices is None and not of.is_integer:
+            raise InputError(
+                f"{subject}: search.{key}: low and high must be integers, got {of.low:g} and "
+                f"{of.high:g}"
+            )
+    return Scan(settings, fixed)
 
 
 def with_values(experiment: Experiment, values: Mapping[str, Any], subject: str) -> Experiment:
@@ -214,6 +223,9 @@ def with_values(experiment: Experiment, values: Mapping[str, Any], subject: str)
         node = content
         for number, section in enumerate(sections):
             child = node.get(section)
+            if child is None and sections[:2] == ["precision", "layers"] and number == 3:
+                # A layer has what all have, but for what is said of it.
+                child = content["precision"].get(section)
             if isinstance(child, str) and number == len(sections) - 1:
                 try:
                     node[section] = str(replace(FixedPointFormat.parse(child), **{last: value}))
@@ -237,9 +249,14 @@ def _check_key(experiment: Experiment, key: str, firmware: type[BaseModel], subj
         path = ".".join(parts[: number + 1])
         if parts[:number] == ["firmware"]:
             known = dict.fromkeys(firmware.model_fields)
-        elif isinstance(value, FixedPointFormat) or annotation is FixedPointFormat:
+        elif FixedPointFormat in (type(value), annotation, *get_args(annotation)):
             known = dict.fromkeys(("width", "integer"))
         else:
+            if isinstance(value, Mapping):
+                # Any name, such as a layer's.
+                (annotation,) = get_args(annotation)[1:]
+                value = value.get(part)
+                continue
             # Where there is none yet, any that there may be.
             kinds = [type(value)] if isinstance(value, BaseModel) else sections_in(annotation)
             known = {

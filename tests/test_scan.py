@@ -32,7 +32,11 @@ def made_up(number: int, experiment: Any) -> Result:
     rate = experiment.quantization.learning_rate
     one = {"value": 0.9 - 1 / width - 10 * rate, "error": 0.01}
     measured = {
-        **{"search": one, "test": one, "float_model": {"value": 0.9, "error": 0.01}},
+        **{
+            "search": one,
+            "test": one,
+            **{key: {"value": 0.9, "error": 0.01} for key in ("float_search", "float_test")},
+        },
         **{"lut": 100.0 * width, "register_bits": 10 * width, "latency_cycles": 12 - width},
     }
     return {"measured": measured, "seconds": 1.0}

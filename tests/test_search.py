@@ -56,6 +56,10 @@ CHOICES = {"choices": [1]}
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
+        (
+            {"search": {"precision.weight.width": {"low": 3.5, "high": 8}}},
+            "search.precision.weight.width: low and high must be integers, got 3.5 and 8",
+        ),
         ({"trials": 3}, "unknown key trials; choices: name, experiment, fixed, search"),
         ({"search": None}, "missing key search"),
         ({"search": {}}, "search: must have more entries|search: dictionary should have at least"),
@@ -249,3 +253,16 @@ def test_quality_in_words() -> None:
     assert Objectives().quality == "mean AUC of all signals"
     wanted = Objectives(maximize="tpr", fpr=0.01, signal="A -> 4l")
     assert wanted.quality == "TPR at FPR 0.01 of A -> 4l"
+
+
+def test_formats_of_single_layers(tmp_path: Path, experiment_content: dict[str, Any]) -> None:
+    key = "precision.layers.encoder_dense_1.weight.width"
+    scan = load(tmp_path, experiment_content, search={key: {"low": 3, "high": 8}})
+    precision = scan.experiment(0, {key: 3}).precision
+    weight = precision.layers["encoder_dense_1"].weight
+    # The rest of the format is that of all layers.
+    assert (weight.width, weight.integer) == (3, precision.weight.integer)
+    assert precision.weight.width != 3
+    with pytest.raises(InputError, match="unknown key .*encoder_dense_1.wide; choices: weight, "):
+        key = "precision.layers.encoder_dense_1.wide.width"
+        load(tmp_path, experiment_content, search={key: {"low": 3, "high": 8}})

@@ -1,7 +1,7 @@
 """What RTL by distributed arithmetic takes, from weights and formats alone, in milliseconds.
 
-`hls.rtl.plan_rtl` traces the design, in seconds; this is for a search, or for a network while it is
-trained. Errors against yosys are in benchmarks/cost_model.md.
+`hls.rtl.project.plan_rtl` traces the design, in seconds; this is for a search, or for a network
+while it is trained. Errors against yosys are in benchmarks/cost_model.md.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import keras
 from hls.cost.features import count_logic
 from hls.exact import ExactGraph
 from hls.rtl.project import RtlDesign
+from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
 
-#: LUT of UltraScale+ by yosys, for each unit of `cost_features.Logic`.
+#: LUT of UltraScale+ by yosys, for each unit of `hls.cost.features.Logic`.
 #: Fitted by `python benchmarks/cost_model.py report`.
 LUT_PER_UNIT = {
     "shared_bits": 1.329,
@@ -43,8 +44,8 @@ class CostEstimate:
 
     `lut`: of UltraScale+, as yosys would count them. `effective_bit_operations`: the sum over all
     multiplications by a weight of the bits of the weight, between the highest and the lowest that
-    is set, times the bits of the other factor, with its sign (EBOPs, C. Sun et al.,
-    arXiv:2405.00645). Here, a multiplication counts only where the score depends on it, and
+    is set, times the bits of the other factor, with its sign (after the EBOPs of C. Sun et al.,
+    arXiv:2405.00645). A multiplication counts only where the score depends on it, and
     convolutions count each of their places; squares in the score count nothing. `n_adders` and
     `adder_bits`: of the constant matrices as trees of shifted additions, before terms are shared.
     `latency_cycles`: from an event to its result.
@@ -68,8 +69,8 @@ def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
         InputError: fewer than one level.
         Refusal: a layer without an exact form.
     """
-    if levels < 1:
-        raise InputError(f"levels must be >= 1, got {levels}")
+    if not isinstance(levels, int) or levels < 1:
+        raise InputError(f"levels must be an integer >= 1, got {levels!r}")
     exact = ExactGraph(graph)
     logic, signals = count_logic(exact, graph)
     depth = max(float(signals[name].depth.max()) for name in exact.output_names)
@@ -80,6 +81,23 @@ def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
         adder_bits=logic.tree_bits,
         latency_cycles=latency_cycles(depth, levels),
     )
+
+
+def require_size(graph: keras.Model, settings: FirmwareSettings) -> CostEstimate:
+    """The cost of a trigger graph's RTL, which must not be larger than its settings allow.
+
+    Raises:
+        InputError: all of it side by side is.
+        Refusal: a layer without an exact form.
+    """
+    cost = estimate_cost(graph, settings.levels_per_stage)
+    if cost.lut > settings.max_rtl_lut:
+        raise InputError(
+            f"RTL must have at most firmware.max_rtl_lut = {settings.max_rtl_lut:,} LUT, estimated "
+            f"{cost.lut:,.0f}: RTL does all operations side by side; use fewer or smaller layers, "
+            "fewer bits or pruning, or hls4ml's io_stream, which 'keras-ae convert' writes"
+        )
+    return cost
 
 
 def latency_cycles(depth: float, levels: int, line: tuple[float, float] = DEPTH_LINE) -> int:
@@ -100,7 +118,8 @@ class CostMonitor(keras.callbacks.Callback):
 
     Args:
         model: quantized autoencoder or student.
-        scores: in the firmware, see `build_trigger_graph`.
+        scores: in the firmware, see `build_trigger_graph`; their logic alone is counted, without
+            the comparison with a threshold.
         levels: of logic between two registers, at most.
         scaler: hardware integers -> network inputs; None where the hardware values are those.
         units: format of the hardware integers that `scaler` takes.
@@ -118,6 +137,8 @@ class CostMonitor(keras.callbacks.Callback):
         units: FixedPointFormat | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(scores, str) or not scores:
+            raise InputError(f"scores must be a tuple of at least one name, got {scores!r}")
         self._levels = levels
         self._graph = build_score_graph(model, scores, scaler, units)
         sources = {layer.name: layer for network in model.networks for layer in network.layers}

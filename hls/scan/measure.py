@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hls.check import require_none
+from hls.cost.model import require_size
 from hls.exact import ExactGraph
 from hls.rtl.project import plan_rtl
 from hls.scan.measurement import Measurement, Quality
@@ -56,6 +57,8 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         quantize(run, progress=False)
         data = load_data(run)
         graph = trigger_graph(run, hardware_values(run, data.validation))
+        # Before it is traced, which would take hours.
+        require_size(graph, settings)
         design = plan_rtl(graph, settings.levels_per_stage)
         exact = ExactGraph(graph)
         trained = load_model(run, "float" if experiment.student is None else "student")
@@ -72,6 +75,7 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
             quality({name: in_firmware(x) for name, x in for_search.items()}, wanted),
             quality({name: in_firmware(x) for name, x in for_test.items()}, wanted),
             quality({name: in_float(x) for name, x in for_search.items()}, wanted),
+            quality({name: in_float(x) for name, x in for_test.items()}, wanted),
             design.estimated_lut,
             design.register_bits,
             design.latency_cycles,

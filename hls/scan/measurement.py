@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quality:
-    """What is maximized, with its standard error; of the mean of signals, not above this one."""
+    """What is maximized, with its standard error; for the mean of several signals a bound of it."""
 
     value: float
     error: float
@@ -18,13 +18,15 @@ class Measurement:
     """What became of a trial.
 
     `search` is the quality that the search sees, on validation background and one half of the
-    signals, of the exact reference; `float_model` that of the float model there. `test` is on test
-    background and the other half, which nothing was chosen by. Resources are estimates.
+    signals, of the exact reference. `test` is on test background and the other half, which nothing
+    was chosen by. `float_search` and `float_test` are those of the float model on the same events:
+    only on the same events do two models compare. Resources are estimates.
     """
 
     search: Quality
     test: Quality
-    float_model: Quality
+    float_search: Quality
+    float_test: Quality
     lut: float
     register_bits: int
     latency_cycles: int

@@ -46,7 +46,7 @@ def write_figures(study: Study) -> None:
         [m.search.error for m in found],
         [trial.number for trial in measured],
         {trial.number for trial in front},
-        reference=max(m.float_model.value for m in found),
+        reference=max(m.float_search.value for m in found),
         axes_labels=(_RESOURCES[wanted.minimize[0]], wanted.quality),
     )
     for suffix in ("png", "svg"):
@@ -68,8 +68,8 @@ def experiment_yaml(study: Study, trial: Trial) -> str:
         f"Values:   {_values(trial.values)}",
         f"Result:   {quality} {found.search.value:.4f} ± {found.search.error:.4f} on {_CHOSEN_ON};",
         f"          {found.test.value:.4f} ± {found.test.error:.4f} on {_TESTED_ON};",
-        f"          float model {found.float_model.value:.4f} ± {found.float_model.error:.4f} on "
-        "the first of these;",
+        f"          float model {found.float_search.value:.4f} on the first of these, "
+        f"{found.float_test.value:.4f} on the second;",
         f"          estimated LUT {found.lut:,.0f}, register bits {found.register_bits:,}, "
         f"latency {found.latency_cycles} cycles",
     ]
@@ -96,7 +96,8 @@ def front_table(study: Study) -> str:
     lines = [
         f"Pareto front: {wanted.quality}, on {_CHOSEN_ON}",
         f"test: on {_TESTED_ON}",
-        f"{'trial':>5}  {wanted.maximize + ' ± error':>15}  {'test ± error':>15}  {'float':>6}  "
+        f"{'trial':>5}  {wanted.maximize + ' ± error':>15}  {'float':>6}  {'test ± error':>15}  "
+        f"{'float':>6}  "
         f"{'LUT':>9}  {'reg. bits':>9}  {'cycles':>6}  values",
     ]
     for trial in study.front:
@@ -104,8 +105,9 @@ def front_table(study: Study) -> str:
         if found is not None:
             lines.append(
                 f"{trial.number:5d}  {found.search.value:6.4f} ± {found.search.error:.4f}  "
+                f"{found.float_search.value:6.4f}  "
                 f"{found.test.value:6.4f} ± {found.test.error:.4f}  "
-                f"{found.float_model.value:6.4f}  {found.lut:9,.0f}  {found.register_bits:9,}  "
+                f"{found.float_test.value:6.4f}  {found.lut:9,.0f}  {found.register_bits:9,}  "
                 f"{found.latency_cycles:6d}  {_values(trial.values)}"
             )
     return "\n".join(lines)
@@ -118,7 +120,10 @@ def _csv(study: Study) -> str:
     writer = csv.writer(text, lineterminator="\n")
     quality = study.scan.settings.objectives.maximize
     columns = [
-        *(f"{quality}{kind}" for kind in ("", "_error", "_test", "_test_error", "_float")),
+        *(
+            f"{quality}{kind}"
+            for kind in ("", "_error", "_float", "_test", "_test_error", "_test_float")
+        ),
         *_RESOURCES,
     ]
     writer.writerow(["trial", "state", "on_front", *columns, "seconds", *names, "reason"])
@@ -127,8 +132,9 @@ def _csv(study: Study) -> str:
         measured: list[Any] = [""] * len(columns)
         if found is not None:
             measured = [
-                *(found.search.value, found.search.error, found.test.value, found.test.error),
-                *(found.float_model.value, found.lut, found.register_bits, found.latency_cycles),
+                *(found.search.value, found.search.error, found.float_search.value),
+                *(found.test.value, found.test.error, found.float_test.value),
+                *(found.lut, found.register_bits, found.latency_cycles),
             ]
         values = [_text(trial.values[name]) if name in trial.values else "" for name in names]
         writer.writerow(
@@ -151,5 +157,6 @@ def _text(value: Any) -> str:
 
 
 def results_of(folder: Path) -> tuple[Path, ...]:
-    """Files that `write_tables` and `write_figures` write."""
-    return tuple(folder / name for name in ("trials.csv", "pareto.png", "pareto.svg", "pareto"))
+    """What `write_tables` and `write_figures` have written."""
+    names = ("trials.csv", "pareto.png", "pareto.svg", "pareto")
+    return tuple(folder / name for name in names if (folder / name).exists())

@@ -53,9 +53,9 @@ class Trial:
 class Study:
     """Trials of a scan in its journal, in which nothing that was written is ever changed.
 
-    Values come from Optuna's multi-objective TPE (Ozaki et al., GECCO 2020, 533), after random ones
-    and the experiment's own. The random numbers of a trial depend on the scan's seed and its number
-    alone, so that a scan that was killed goes on as it would have.
+    Values come from Optuna's multi-objective TPE (Ozaki et al., GECCO 2020, 533), after the
+    experiment's own and random ones. The random numbers of a trial depend on the scan's seed and
+    its number alone, so that a scan that was killed goes on as it would have.
     """
 
     folder: Path
@@ -136,8 +136,8 @@ class Study:
             if same is None:
                 return self._trial(self._frozen(number))
             self._set(number, state="repeated", reason=f"same values as trial {same}")
-            # Which tells the search to look elsewhere.
-            self._study.tell(number, state=TrialState.PRUNED)
+            # Neither good nor bad: what is worth there is known already.
+            self._study.tell(number, state=TrialState.FAIL)
         return None
 
     def resume(self, trial: Trial) -> Trial:
@@ -196,7 +196,12 @@ class Study:
         if at_random:
             return optuna.samplers.RandomSampler(seed)
         # One key by itself, it proposes the same values again and again.
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True)
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            multivariate=True,
+            # Away from what others are at work on.
+            constant_liar=True,
+        )
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As Optuna has them: a choice, which may be a list or a section, is its JSON."""
@@ -229,7 +234,8 @@ def _suggest(trial: optuna.Trial, name: str, drawn: Distribution) -> None:
 
 
 def _measurement(content: Mapping[str, Any]) -> Measurement:
-    qualities = {name: Quality(**content[name]) for name in ("search", "test", "float_model")}
+    names = ("search", "test", "float_search", "float_test")
+    qualities = {name: Quality(**content[name]) for name in names}
     return Measurement(**{**content, **qualities})
 
 

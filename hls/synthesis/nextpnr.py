@@ -59,7 +59,7 @@ def place_and_route(folder: Path, clock_ns: float, seed: int = 1) -> ResourceRep
     counts: dict[str, Any] = {name: used.get(cell) for name, cell in _CELLS.items()}
     reached = [clock["achieved"] for clock in report["fmax"].values()]
     return ResourceReport(
-        f"nextpnr {version}, {DEVICE}",
+        f"nextpnr {version}, ECP5, LUT4",
         **counts,
         **design.timing,
         clock_ns=clock_ns,
