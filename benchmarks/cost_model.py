@@ -53,7 +53,7 @@ from keras_ae.precision import FixedPoint
 from keras_ae.pruning import Pruning
 
 CSV = Path(__file__).with_suffix(".csv")
-N_DESIGNS = 220
+N_DESIGNS = 120
 FAMILY = "xcup"
 _N_FOLDS, _N_MATRICES = 10, 400
 #: LUT of designs that are taken for small, and for big.
@@ -364,7 +364,6 @@ def report() -> None:
     }
     lut, raw = table["yosys_lut"], table["estimated_lut"]
     fast = np.stack([table[name] for name in LUT_PER_UNIT], axis=1)
-    traced = np.stack([raw, -table["rounding_bits"]], axis=1)
     n_convolutional = sum(row["filters"] != "0" for row in rows)
     few, median, most = (int(value) for value in np.quantile(lut, (0, 0.5, 1)))
     print(
@@ -382,7 +381,6 @@ def report() -> None:
         "EBOPs times a factor": cross_validated(table["ebops"][:, None], lut),
         "da4ml's cost as it is, seconds": raw,
         "da4ml's cost times a factor": cross_validated(raw[:, None], lut),
-        "da4ml's cost, `calibrated_lut`": cross_validated(traced, lut),
     }
     for name, predicted in predictions.items():
         error = np.abs(predicted / lut - 1)
@@ -413,9 +411,7 @@ def report() -> None:
         f"{np.quantile(table['milliseconds'], 0.9):.0f} ms in the 90 % quantile.\n"
     )
     units = dict(zip(LUT_PER_UNIT, fit(fast, lut).round(3).tolist(), strict=True))
-    per_lut, per_bit = fit(traced, lut).round(3)
     print(f"Fitted to all designs: `LUT_PER_UNIT = {units}`,")
-    print(f"`LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = {per_lut}, {-per_bit}`,")
     print(f"`DEPTH_LINE = {fit_depth(pipelines)}`.\n")
     small, large = lut < _SMALL, lut > _BIG
     ratio = fast[large] @ fit(fast[small], lut[small]) / lut[large]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from hls.interface import read_interface
+from hls.interface import REMEDY, read_interface
 from keras_ae.errors import InputError, ProofError
 
 
@@ -27,9 +27,12 @@ class CompiledProject(ABC):
         ProofError: one does not take the project.
     """
 
+    #: Of a damaged project.
+    _remedy = REMEDY
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
-        self._interface = read_interface(folder)
+        self._interface = read_interface(folder, self._remedy)
         self._n_events, self._seconds = 0, 0.0
         self._temporary = tempfile.TemporaryDirectory()
         self._build = Path(self._temporary.name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hls.rtl.project import RtlDesign
+from hls.rtl.design import RtlDesign
 from hls.settings import FirmwareSettings
 from hls.synthesis.report import ResourceReport
 from keras_ae.runs import Run, read_json
@@ -15,6 +15,7 @@ from keras_ae.runs import Run, read_json
 #: Of a row, by the keys of a `ResourceReport` and of the comparisons.
 _COLUMNS = {
     "LUT": "lut",
+    "ALM": "alm",
     "FF": "ff",
     "carry": "carry",
     "DSP": "dsp",

@@ -94,8 +94,8 @@ class Interface:
         write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
 
 
-def read_interface(folder: Path) -> Interface:
-    """Of the project in `folder`.
+def read_interface(folder: Path, remedy: str = REMEDY) -> Interface:
+    """Of the project in `folder`, which the `remedy` writes again.
 
     Raises:
         FileNotFoundError: the folder holds no project.
@@ -103,7 +103,7 @@ def read_interface(folder: Path) -> Interface:
     """
     path = folder / FILE_NAME
     if not path.is_file():
-        raise FileNotFoundError(f"HLS project not found: {folder} must hold {FILE_NAME}")
+        raise FileNotFoundError(f"project not found: {folder} must hold {FILE_NAME}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         sides = {
@@ -113,7 +113,7 @@ def read_interface(folder: Path) -> Interface:
             for side in ("inputs", "outputs")
         }
     except (ValueError, TypeError, KeyError) as error:
-        raise ProofError(f"{path} must hold the ports of the project: {REMEDY}") from error
+        raise ProofError(f"{path} must hold the ports of the project: {remedy}") from error
     return Interface(**sides)
 
 

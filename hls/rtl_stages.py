@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from hls.cost.model import require_size
 from hls.exact import ExactGraph
 from hls.implementations import implementations
 from hls.page import update_page
-from hls.rtl.project import read_design, write_rtl_project
+from hls.rtl.design import read_design
+from hls.rtl.project import write_rtl_project
 from hls.rtl.simulation import RtlSimulation, find_verilator
 from hls.settings import firmware_settings
 from hls.stages import bench_inputs, compared_samples, origin_of
@@ -160,9 +161,12 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
             work = [pool.submit(count_cells, folder, family, clock_ns) for family in FAMILIES]
             if place:
                 work.append(pool.submit(place_and_route, folder, clock_ns))
-            for done in work:
-                # Those of one tool are kept when another fails.
-                _keep(run, reports, [done.result()])
+            # Those of one tool are kept when another fails.
+            for done in as_completed(work):
+                if done.exception() is None:
+                    _keep(run, reports, [done.result()])
+        # In the order of the tools, whichever was the first.
+        reports[:] = [done.result() for done in work]
         _keep(run, reports, synthesize_by_vendors(folder, clock_ns))
         _update_page(run)
     return reports

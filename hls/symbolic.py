@@ -19,7 +19,7 @@ LUT_INPUTS = 6
 
 
 def rounded(variable: Any, form: FixedPointFormat) -> Any:
-    """A symbolic variable, rounded half to even to `form`, with saturation.
+    """A symbolic variable, rounded half to even to `form` of two bits at least, with saturation.
 
     da4ml knows half up alone, and compares numbers where a look at their upper bits is enough.
     """
@@ -85,9 +85,9 @@ def _saturated(variable: Any, above: Any, form: FixedPointFormat) -> Any:
 
 
 def _not_negated(variable: Any) -> Any:
-    """A variable of itself where da4ml has the opposite of another: its bits would be taken of
+    """A variable of itself where da4ml has the opposite of another.
 
-    it with a subtraction each.
+    Of that, each part of the bits would be taken with a subtraction of its own.
     """
     if variable._factor > 0:
         return variable
@@ -172,9 +172,9 @@ def where_negative(key: Any, negative: Any, other: Any) -> Any:
 
 
 def squared(variable: Any) -> Any:
-    """v^2, without a multiplier: from a table, for few bits; of two halves a 2^n + b, else, as
+    """v^2, without a multiplier: from a table, for few bits.
 
-    a^2 2^2n + b^2 + ((a + b)^2 - (a^2 + b^2)) 2^n.
+    Else of two halves a 2^n + b, as a^2 2^2n + b^2 + ((a + b)^2 - (a^2 + b^2)) 2^n.
     """
     if variable.low == variable.high:
         return variable.from_const(float(variable.low) ** 2, variable.hwconf)

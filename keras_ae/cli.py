@@ -109,7 +109,8 @@ def evaluate(run_folder: Path) -> None:
 def convert(run_folder: Path, synthesize: bool) -> None:
     """Write the HLS project of RUN, with score and trigger decision inside.
 
-    With --synthesize, resources and timing that the vendor's tool reports go to synthesis.json.
+    With --synthesize, resources and timing that the vendor's tool reports go to synthesis.json; the
+    command 'synthesize' is for RTL.
     """
     opened = _open_run(run_folder)
     _do_stage(opened, "convert")
@@ -205,7 +206,8 @@ def synthesize(run_folder: Path, no_place: bool) -> None:
     """Resources and clock of the RTL of RUN by yosys and nextpnr, and vendors' tools on PATH.
 
     yosys maps to AMD's families; nextpnr places and routes in an ECP5, an open family, whose clock
-    says nothing of AMD's. Into resources.json and the fidelity report.
+    says nothing of AMD's. Into resources.json and the fidelity report. The HLS project is
+    synthesized by 'convert --synthesize'.
     """
     opened = _open_run(run_folder)
     _start_stage("synthesize")

@@ -15,7 +15,8 @@ from test_random_designs import Request, draw_designs, graph_of, merged
 from hls.check import check_model
 from hls.exact import ExactGraph
 from hls.rtl import simulation as rtl_simulation
-from hls.rtl.project import RtlDesign, plan_rtl, write_rtl_project
+from hls.rtl.design import RtlDesign
+from hls.rtl.project import plan_rtl, write_rtl_project
 from hls.rtl.simulation import RtlSimulation
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph

@@ -14,7 +14,7 @@ from conftest import made_once, run_chain
 
 from hls import rtl_stages
 from hls.implementations import as_text
-from hls.rtl.project import RtlDesign
+from hls.rtl.design import RtlDesign
 from hls.synthesis import nextpnr, open_tools, yosys
 from hls.synthesis.report import ResourceReport
 from keras_ae import cli

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_synthesis import bin_folder, install_tool  # noqa: F401
 
-from hls.rtl.project import RtlDesign
+from hls.rtl.design import RtlDesign
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from keras_ae.errors import InputError
@@ -104,7 +104,7 @@ class TestVendors:
     def test_quartus(self, project: Path, tmp_path: Path) -> None:
         install_tool(tmp_path / "bin", "quartus_sh", QUARTUS)
         (report,) = synthesize_by_vendors(project, 2.5)
-        counted = {"lut": 4321, "ff": 3210, "dsp": 2, "bram": 0}
+        counted = {"alm": 4321, "ff": 3210, "dsp": 2, "bram": 0}
         # At the slowest corner.
         expected = ResourceReport("quartus_sh", **counted, **CYCLES, clock_estimate_ns=3.125)
         assert report == expected

@@ -122,7 +122,7 @@ def count_logic(exact: ExactGraph, graph: keras.Model) -> tuple[Logic, dict[str,
         at = _Place(layer, operation, out, [signals[name] for name in operation.inputs])
         if at.kind not in _RULES:
             kinds = ", ".join(_RULES)
-            raise Refusal(layer.name, f"kind must be one of {kinds}", at.kind, "use plan_rtl")
+            raise Refusal(layer.name, f"kind must be one of {kinds}", at.kind, "use these")
         more, depth = _RULES[at.kind](at)
         logic += more
         signals[operation.name] = replace(out, depth=np.where(out.bits > 0, depth, 0))

@@ -57,13 +57,9 @@ def _inputs(
         for start, shape in zip(ends[:-1], shapes, strict=True)
     ]
     kept = np.zeros(ends[-1] + 1, bool)
-    moved = numbers[0] if _is_elementwise(layer) else operation.exact(*numbers)
+    moved = numbers[0] if type(layer).__name__ == "QActivation" else operation.exact(*numbers)
     kept[moved[0][out].astype(int)] = True
     return [kept[part[0].astype(int)] for part in numbers]
-
-
-def _is_elementwise(layer: keras.Layer) -> bool:
-    return type(layer).__name__ == "QActivation"
 
 
 def _terms(layer: keras.Layer, out: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

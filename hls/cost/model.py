@@ -14,7 +14,6 @@ import keras
 
 from hls.cost.features import count_logic
 from hls.exact import ExactGraph
-from hls.rtl.project import RtlDesign
 from hls.settings import FirmwareSettings
 from hls.trigger import build_score_graph
 from keras_ae.data.scaling import L1Scaler
@@ -30,9 +29,6 @@ LUT_PER_UNIT = {
     "adder_bits": 0.756,
     "table_luts": 1.535,
 }
-#: The same, for each LUT that da4ml counts, and for each bit of rounding that it counts but
-#: synthesis merges. Fitted by the same command.
-LUT_PER_DA4ML_LUT, LUT_PER_ROUNDING_BIT = 1.213, -0.472
 #: Factor and offset of the depth, for operations that wait for the next stage, and for trees of
 #: additions that da4ml makes deeper than they must be. Fitted by the same command.
 DEPTH_LINE = (1.14, -1.0)
@@ -104,13 +100,6 @@ def latency_cycles(depth: float, levels: int, line: tuple[float, float] = DEPTH_
     """Of logic `depth` levels deep: registers before each stage, and behind the last."""
     factor, offset = line
     return max(1, math.ceil(round(factor * depth + offset) / levels)) + 1
-
-
-def calibrated_lut(graph: keras.Model, design: RtlDesign) -> float:
-    """LUT of UltraScale+ as yosys would count them, of a trigger graph that da4ml has traced."""
-    logic, _ = count_logic(ExactGraph(graph), graph)
-    merged = LUT_PER_ROUNDING_BIT * logic.rounding_bits
-    return max(LUT_PER_DA4ML_LUT * design.estimated_lut + merged, 0.0)
 
 
 class CostMonitor(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 logic       layers and graphs traced into logic with da4ml
 levels      when each operation is done, so that a pipeline can be cut
+design      what a pipeline is, in numbers
 project     trigger graph -> Verilog and VHDL
 handover    README, interface file, scripts and test bench beside them
 simulation  every event through the pipeline, by Verilator

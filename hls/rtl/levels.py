@@ -13,10 +13,10 @@ from da4ml.cmvm.types import CombLogic, Op, minimal_kif
 
 from keras_ae.errors import InputError
 
-#: Opcodes of da4ml, and what they are; a rectifier is part of the adder behind it.
-_LEVELS = {0: 1, 1: 1, -2: 1, -3: 1, 4: 1, 6: 1, -6: 2}
+#: Opcodes of da4ml, and their levels. A rectifier and other bits of a number (2, 3) are counted as
+#: nothing: a LUT behind takes them up, most of the time. Inputs are -1, constants 5.
+_LEVELS = {-1: 0, 0: 1, 1: 1, 2: 0, 3: 0, -2: 1, -3: 1, 4: 1, 5: 0, 6: 1, -6: 2}
 _ADD, _ADDERS, _MUX, _MULTIPLY, _TABLE = 0, (0, 1, 4), (6, -6), 7, 8
-_NAMES = {0: "an adder", 1: "an adder", 4: "an adder", -2: "a negation", -3: "a negation"}
 #: Address bits of a table that is one level: four LUTs of six, and the multiplexers behind them.
 _ONE_LEVEL_BITS = 8
 #: da4ml counts steps in 64-bit integers.
@@ -82,7 +82,9 @@ def _n_levels(op: Op, ops: Sequence[Op]) -> int:
         return 1 + max(0, -(-(_width(ops[op.id0]) - _ONE_LEVEL_BITS) // 2))
     if op.opcode == _MULTIPLY:
         return max(_width(ops[op.id0]), _width(ops[op.id1]))
-    return 0 if _is_concatenation(op, ops) else _LEVELS.get(op.opcode, 0)
+    if op.opcode not in _LEVELS:
+        raise ValueError(f"opcode must be one of {sorted(_LEVELS)}, got {op.opcode}: another da4ml")
+    return 0 if _is_concatenation(op, ops) else _LEVELS[op.opcode]
 
 
 def _name(op: Op, ops: Sequence[Op]) -> str:
@@ -90,7 +92,8 @@ def _name(op: Op, ops: Sequence[Op]) -> str:
         return f"a table of {2 ** _width(ops[op.id0])} entries"
     if op.opcode == _MULTIPLY:
         return f"a multiplier of {_width(ops[op.id0])} x {_width(ops[op.id1])} bits"
-    return f"{_NAMES.get(op.opcode, 'a multiplexer')} of {_width(op)} bits"
+    name = "a multiplexer" if op.opcode in _MUX else "an adder" if op.opcode >= 0 else "a negation"
+    return f"{name} of {_width(op)} bits"
 
 
 def _width(op: Op) -> int:

@@ -6,10 +6,9 @@ for each of the graph's, in the port's own format, and a valid bit beside the da
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from da4ml.trace import to_pipeline
 from hls.exact import ExactGraph
 from hls.handover import Origin
 from hls.interface import PROJECT_NAME, Interface
+from hls.rtl.design import RtlDesign
 from hls.rtl.handover import write_rtl_handover
 from hls.rtl.levels import adder_widths, timed
 from hls.rtl.logic import fractional_of, trace_graph, width_of
@@ -34,36 +34,8 @@ from keras_ae.files import whole_folder, write_text
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CORE = f"{PROJECT_NAME}_core"
-_DESIGN = "design.json"
 #: Folder of each language, the ending of its files, and da4ml's writer of it.
 LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
-
-
-@dataclass(frozen=True)
-class RtlDesign:
-    """A pipeline that takes an event in every cycle.
-
-    `latency_cycles` from an event to its result; `estimated_lut` and `register_bits` are da4ml's
-    estimates, before synthesis. `adder_bits` are the widths of all `n_adders`, constants and
-    subtracters among them.
-    """
-
-    latency_cycles: int
-    estimated_lut: float
-    register_bits: int
-    n_adders: int
-    adder_bits: int
-
-    @property
-    def timing(self) -> dict[str, Any]:
-        """Latency and initiation interval, as a `ResourceReport` has them."""
-        cycles = self.latency_cycles
-        return {
-            "latency_cycles_min": cycles,
-            "latency_cycles_max": cycles,
-            "interval_min": 1,
-            "interval_max": 1,
-        }
 
 
 def write_rtl_project(
@@ -84,7 +56,7 @@ def write_rtl_project(
 
     Raises:
         Refusal: a layer without an exact form.
-        InputError: an operation with more levels than these.
+        InputError: an operation with more levels than these, or results that are constant.
     """
     interface = Interface.of(ExactGraph(graph))
     pipeline, design = _plan(graph, settings.levels_per_stage)
@@ -93,7 +65,7 @@ def write_rtl_project(
             _write_language(temporary / language, language, interface, pipeline, design)
         cycles = design.latency_cycles
         write_rtl_handover(temporary, graph, settings, cycles, bench_inputs, origin)
-        write_text(temporary / _DESIGN, json.dumps(asdict(design), indent=2) + "\n")
+        design.write(temporary)
     return design
 
 
@@ -116,24 +88,6 @@ def _plan(graph: keras.Model, levels: int) -> tuple[Any, RtlDesign]:
         sum(widths),
     )
     return pipeline, design
-
-
-def read_design(folder: Path) -> RtlDesign:
-    """Of the project in `folder`.
-
-    Raises:
-        FileNotFoundError: the folder holds no project.
-        ProofError: its file is damaged.
-    """
-    path = folder / _DESIGN
-    if not path.is_file():
-        raise FileNotFoundError(f"RTL project not found: {folder} must hold {_DESIGN}")
-    try:
-        return RtlDesign(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ProofError(
-            f"{path} must say what the RTL is: 'keras-ae rtl' writes it again"
-        ) from error
 
 
 def _write_language(
@@ -161,7 +115,10 @@ def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) ->
     )
     n_input_bits = sum(map(width_of, pipeline.inp_qint))
     if n_input_bits != sum(port.width for port in interface.inputs):
-        raise InputError(f"inputs of the core must have the bits of the ports, got {n_input_bits}")
+        raise ProofError(f"inputs of the core must have the bits of the ports, got {n_input_bits}")
+    n_output_bits = sum(map(width_of, pipeline.out_qint))
+    if n_output_bits == 0:
+        raise InputError("results of RTL must depend on the event, but all of them are constant")
     return environment.get_template(f"top.{suffix}").render(
         project=PROJECT_NAME,
         core=_CORE,
@@ -169,7 +126,7 @@ def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) ->
         inputs=interface.inputs,
         outputs=list(_outputs(interface, pipeline)),
         n_input_bits=n_input_bits,
-        n_output_bits=sum(map(width_of, pipeline.out_qint)),
+        n_output_bits=n_output_bits,
     )
 
 

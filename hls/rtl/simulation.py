@@ -19,6 +19,7 @@ import numpy as np
 from hls.compiled import CompiledProject, call_program
 from hls.exact import TriggerOutput
 from hls.interface import PROJECT_NAME, Port
+from hls.rtl.design import RTL_REMEDY
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -38,6 +39,8 @@ class RtlOutput:
 
 class RtlSimulation(CompiledProject):
     """The Verilog of a project, by Verilator."""
+
+    _remedy = RTL_REMEDY
 
     def run(self, *inputs: np.ndarray, n_gaps: int = 0, seed: int = 0) -> RtlOutput:
         """Results of events that come back to back, or with gaps between.
@@ -60,6 +63,7 @@ class RtlSimulation(CompiledProject):
         valid[np.sort(rng.permutation(n_cycles)[:n_events])] = True
         cycles = rng.integers(0, 2**32, (len(valid), 1 + words.shape[1]), dtype=np.uint32)
         cycles[:, 0] = valid
+        cycles[:, 1:] &= self._used_bits
         cycles[valid, 1:] = words
         with self._timed(n_events):
             results = self._run(cycles)
@@ -118,6 +122,15 @@ class RtlSimulation(CompiledProject):
             parts.append(_to_words(values, port.form))
             first += port.n_values
         return np.hstack(parts)
+
+    @property
+    def _used_bits(self) -> np.ndarray:
+        """Of each word of the inputs, those that belong to a port."""
+        used = []
+        for port in self._interface.inputs:
+            rest = port.width - 32 * (_n_words(port) - 1)
+            used += [2**32 - 1] * (_n_words(port) - 1) + [2**rest - 1]
+        return np.array(used, np.uint32)
 
     def _output(self, words: np.ndarray) -> TriggerOutput:
         first, outputs = 0, {}

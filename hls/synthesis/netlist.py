@@ -10,6 +10,8 @@ from typing import Any
 
 _REGISTER = re.compile(r"FD[RCSP]E(_1)?")
 _SHIFT_REGISTER = re.compile(r"SRL\w+")
+#: Clocks, and addresses of shift registers.
+_NOT_READ = frozenset({"C", "CLK", "A", "A0", "A1", "A2", "A3"})
 
 
 def stage_paths(cells: Mapping[str, Mapping[str, Any]]) -> tuple[int, ...]:
@@ -43,12 +45,15 @@ def stage_paths(cells: Mapping[str, Mapping[str, Any]]) -> tuple[int, ...]:
 
 
 def _read_bits(cell: Mapping[str, Any]) -> list[int]:
-    """What the cell's results depend on; of a register, neither clock nor enable."""
-    ports = cell["connections"]
-    if _n_registers(cell):
-        return list(ports["D"])
-    directions = cell["port_directions"]
-    return [bit for name, bits in ports.items() if directions[name] == "input" for bit in bits]
+    """What the cell's results depend on; of a register all but its clock, also what resets it."""
+    ports, directions = cell["connections"], cell["port_directions"]
+    skipped = _NOT_READ if _n_registers(cell) else frozenset()
+    return [
+        bit
+        for name, bits in ports.items()
+        if directions[name] == "input" and name not in skipped
+        for bit in bits
+    ]
 
 
 def _n_registers(cell: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hls.rtl.project import RtlDesign, read_design
+from hls.rtl.design import RtlDesign, read_design
 from hls.synthesis.open_tools import OpenTool
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.yosys import synthesize_verilog

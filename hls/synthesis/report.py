@@ -11,7 +11,9 @@ class ResourceReport:
     """What a design takes and how fast it is; None for what the report does not say.
 
     `tool` made the report. `lut`: look-up tables, ALUTs on Intel; `ff`: registers; `dsp`: blocks;
-    `bram`: of 18 kbit, of 20 kbit on Intel; `uram`: blocks; `carry`: blocks of a carry chain;
+    `bram`: of 18 kbit, of 20 kbit on Intel; `uram`: blocks; `carry`: blocks of a carry chain,
+    of four bits by yosys, of eight by Vivado for UltraScale+; `alm`: modules of Intel's, of two
+    ALUTs each;
     `stage_path_cells`: on the longest path into each register of a pipeline, the first at the
     ports. Latency and initiation interval are in clock cycles; `clock_ns` is the period asked for,
     `clock_estimate_ns` what the tool expects to reach. `cosim`: how the RTL simulation ended, as
@@ -24,6 +26,7 @@ class ResourceReport:
     dsp: int | None = None
     bram: int | None = None
     carry: int | None = None
+    alm: int | None = None
     stage_path_cells: tuple[int, ...] | None = None
     uram: int | None = None
     latency_cycles_min: int | None = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hls.rtl.project import read_design
+from hls.rtl.design import read_design
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.vendor_hls import read_utilization, run_tool
 from keras_ae.errors import InputError
@@ -69,9 +69,8 @@ def _read_quartus(folder: Path) -> dict[str, Any]:
         r";\s*([\d.]+) MHz\s*;\s*[\d.]+ MHz\s*;\s*clk\b", timing.read_text(encoding="utf-8")
     )
     return {
-        "lut": rows.get(
-            "Combinational ALUT usage for logic", rows.get("Logic utilization (in ALMs)")
-        ),
+        "lut": rows.get("Combinational ALUT usage for logic"),
+        "alm": rows.get("Logic utilization (in ALMs)"),
         "ff": rows.get("Total dedicated logic registers", rows.get("Total registers")),
         "dsp": rows.get("Total DSP Blocks"),
         "bram": rows.get("Total RAM Blocks"),

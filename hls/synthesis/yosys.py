@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hls.interface import PROJECT_NAME
-from hls.rtl.project import read_design
+from hls.rtl.design import read_design
 from hls.synthesis.netlist import stage_paths
 from hls.synthesis.open_tools import OpenTool
 from hls.synthesis.report import ResourceReport

@@ -19,7 +19,7 @@ module {{ project }} (
     initial valid = 0;
     wire [{{ n_output_bits - 1 }}:0] results;
 
-    always @(posedge clk) valid <= {{ "{valid[" ~ (latency - 2) ~ ":0], in_valid}" if latency > 1 else "in_valid" }};
+    always @(posedge clk) valid <= {valid[{{ latency - 2 }}:0], in_valid};
     assign out_valid = valid[{{ latency - 1 }}];
 
     {{ core }} core (

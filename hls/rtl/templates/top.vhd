@@ -24,7 +24,7 @@ architecture rtl of {{ project }} is
 begin
     process(clk) begin
         if rising_edge(clk) then
-            valid <= {{ "valid(" ~ (latency - 2) ~ " downto 0) & in_valid" if latency > 1 else '"" & in_valid' }};
+            valid <= valid({{ latency - 2 }} downto 0) & in_valid;
         end if;
     end process;
     out_valid <= valid({{ latency - 1 }});
