@@ -32,13 +32,17 @@ results: $(READY)
 	$(BIN)/python benchmarks/fidelity_results.py runs/* > benchmarks/fidelity_results.md
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
 
-# RTL of three triggers, simulated and synthesized, and the table beside published ones.
-TRIGGERS := l1_encoder_6bit l1_encoder_8bit l1_axol1tl_like
+# RTL of some triggers, simulated and synthesized, and the table beside published ones. Placement of
+# l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae too.
+PLACED   := l1_encoder_4bit l1_encoder_6bit l1_encoder_8bit
+TRIGGERS := $(PLACED) l1_axol1tl_like l1_vae
 firmware: $(READY)
 	for name in $(TRIGGERS); do \
-	    $(BIN)/keras-ae run configs/$$name.yaml && $(BIN)/keras-ae rtl runs/$$name \
-	    && $(BIN)/keras-ae synthesize runs/$$name || exit; done
+	    $(BIN)/keras-ae run configs/$$name.yaml && $(BIN)/keras-ae rtl runs/$$name || exit; done
+	for name in $(PLACED); do $(BIN)/keras-ae synthesize runs/$$name || exit; done
+	$(BIN)/keras-ae synthesize runs/l1_axol1tl_like --no-place
 	$(BIN)/python benchmarks/firmware.py $(TRIGGERS:%=runs/%) > benchmarks/firmware.md
+	$(BIN)/python benchmarks/seed_spread.py $(PLACED:%=configs/%.yaml) > benchmarks/seed_spread.md
 
 # The samples that come with the package. Takes over an hour on four cores.
 sample: $(READY)
