@@ -92,6 +92,17 @@ def test_a_stage_too_short_for_an_operation() -> None:
         plan_rtl(graph, 1)
 
 
+def test_results_that_no_event_changes(tmp_path: Path) -> None:
+    model = build_autoencoder("plain", SPEC, PRECISION)
+    layer = model.encoder.get_layer("latent_mean")
+    layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
+    events = stress_events(PRECISION.input, (6,), 500, seed=1)
+    graph = build_trigger_graph(model, ["squared_latent_norm"], (events,), 0.1)
+    with pytest.raises(InputError, match="must depend on the event, but all of them are constant"):
+        written(graph, tmp_path / "rtl", 4)
+    assert not (tmp_path / "rtl").exists()
+
+
 def check_random_designs(n: int, folder: Path, derandomize: bool) -> None:
     graphs, values = [], []
     for drawn in draw_designs(n, derandomize):
@@ -158,6 +169,9 @@ class TestItCanFail:
             RtlSimulation(copy)
         with pytest.raises(FileNotFoundError, match=r"must hold interface\.json"):
             RtlSimulation(tmp_path)
+        (copy / "interface.json").write_text("{")
+        with pytest.raises(ProofError, match="ports of the project: 'keras-ae rtl' writes"):
+            RtlSimulation(copy)
 
 
 def test_without_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

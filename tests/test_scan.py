@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -347,12 +348,34 @@ def test_workers_that_come_later(
     """More trials are begun as soon as there are more workers."""
     monkeypatch.setattr(running, "run_trial", lambda f, number, e, w: made_up(number, e))
     monkeypatch.setattr(running, "write_figures", lambda study: None)
-    with this_process() as one:
-        counts = iter([1, 1, 1, *[3] * 100])
-        study = run_scan(
-            scan, tmp_path / "s", Workers(one.executor, lambda: next(counts)), lambda line: None
-        )
+    n_at_once: list[int] = []
+    n_workers = [1]
+
+    class Waiting(ThisProcess):
+        """Results come when all workers have something to do."""
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            waiting.append(functools.partial(fn, *args, **kwargs))
+            futures.append(Future())
+            return futures[-1]
+
+    waiting: list[Callable[[], Result]] = []
+    futures: list[Future[Any]] = []
+
+    def all_done(pending: Any, return_when: str) -> tuple[set[Future[Any]], set[Future[Any]]]:
+        n_at_once.append(len(waiting))
+        for work, future in zip(waiting, futures, strict=True):
+            future.set_result(work())
+        done = set(futures)
+        waiting.clear(), futures.clear()
+        n_workers[0] = 3
+        return done, set()
+
+    monkeypatch.setattr(running, "wait", all_done)
+    workers = Workers(Waiting(), lambda: n_workers[0])
+    study = run_scan(scan, tmp_path / "s", workers, lambda line: None)
     assert len(study.trials) == 12
+    assert n_at_once == [1, 3, 3, 3, 2]
 
 
 class TestDask:

@@ -249,12 +249,14 @@ def is_alive(child: str) -> bool:
     return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
+@pytest.mark.parametrize("n_processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_ctrl_c_ends_the_processes_at_once(
-    experiment_content: dict[str, Any], tmp_path: Path
+    experiment_content: dict[str, Any], n_processes: str, tmp_path: Path
 ) -> None:
     experiment_content["training"] |= {"epochs": 400, "early_stopping_patience": 400}
     config = write_tiny(tmp_path, experiment_content)
-    command = [sys.executable, "-m", "keras_ae.cli", "scan", str(config), "--processes", "2"]
+    command = [sys.executable, "-m", "keras_ae.cli", "scan", str(config)]
+    command += ["--processes", n_processes]
     with subprocess.Popen(
         [*command, "--scan-dir", str(tmp_path / "s")],
         cwd=ROOT,
@@ -288,6 +290,11 @@ def test_what_is_refused_and_what_fails(
     assert "sums must stay within 2^53" in result["refused"]
     # Before any training.
     assert not (tmp_path / "float").exists()
+    too_large = experiment.model_copy(
+        update={"firmware": {**(experiment.firmware or {}), "max_rtl_lut": 10}}
+    )
+    result = run_trial(tmp_path, 2, too_large, wanted)
+    assert "RTL must have at most firmware.max_rtl_lut = 10 LUT, estimated " in result["refused"]
 
     def fault(*arguments: object) -> None:
         raise ZeroDivisionError("by nothing")

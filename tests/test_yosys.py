@@ -62,15 +62,15 @@ def by_hand(tmp_path: Path) -> Path:
 def test_cells_counted_by_hand(by_hand: Path) -> None:
     report = count_cells(by_hand, "xcup")
     assert report.tool.startswith("yosys 0.") and report.tool.endswith(", UltraScale+")
-    # One LUT for the parity, one for each bit of the sum and of the difference, a shift register for
-    # each bit that waits.
+    # One LUT for the parity, one for each bit of the sum and of the difference, a shift register
+    # for each bit that waits.
     assert report.lut == 1 + 8 + 8 + 8
     # Blocks of four bits each, two of the sum and three of the difference.
     assert report.carry == 2 + 3
     assert report.ff == 1 + 8 + 8
     assert (report.dsp, report.bram) == (0, 0)
-    # From the ports into the sum, a LUT and both blocks; from the eighth of the shift registers to
-    # the reset of the last one, a LUT and three.
+    # From the ports into the sum, a LUT and both blocks; from the eighth of the shift registers
+    # to the reset of the last one, a LUT and three.
     assert report.stage_path_cells == (3, 0, 0, 0, 0, 0, 0, 0, 4)
     assert report.latency_cycles_max == 8 and report.interval_max == 1
     assert report.clock_estimate_ns is None and report.uram is None
