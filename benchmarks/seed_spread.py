@@ -1,7 +1,6 @@
 """How much a config's AUC and size change with the seed of its weights, batches and data split.
 
-python benchmarks/seed_spread.py configs/l1_encoder_6bit.yaml configs/l1_encoder_8bit.yaml \
-    benchmarks/pareto_l1_encoder/*.yaml > benchmarks/seed_spread.md
+python benchmarks/seed_spread.py configs/l1_encoder_*bit.yaml > benchmarks/seed_spread.md
 
 Each seed trains float model and quantized model anew. AUC is the mean of all signals, of the exact
 reference and of the float model on the same test events, as `keras-ae scan` measures them.
@@ -21,7 +20,7 @@ import numpy as np
 
 from hls.scan.measure import measure
 from hls.scan.measurement import Measurement
-from keras_ae.config import load_experiment
+from keras_ae.config import Experiment, load_experiment
 from keras_ae.search import Objectives
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -29,24 +28,29 @@ SEEDS = (1, 2, 3, 4, 5)
 
 def main(configs: list[str]) -> None:
     print(f"Made by benchmarks/seed_spread.py: mean and standard deviation of seeds {SEEDS}.\n")
-    print("| config | AUC in firmware | AUC of float | difference | LUT by da4ml |")
+    print_table({Path(config).stem: load_experiment(Path(config)) for config in configs})
+
+
+def print_table(experiments: dict[str, Experiment]) -> None:
+    """A row for each, as soon as all its seeds are measured."""
+    print("| | AUC in firmware | AUC of float | difference | LUT by da4ml |")
     print("|---|---|---|---|---|")
-    for config in configs:
-        found = [measured(Path(config), seed) for seed in SEEDS]
+    for name, experiment in experiments.items():
+        found = [measured(experiment, seed) for seed in SEEDS]
         firmware = np.array([m.test.value for m in found])
         of_float = np.array([m.float_test.value for m in found])
         cells = [_spread(v, ".3f") for v in (firmware, of_float)]
         cells += [_spread(firmware - of_float, "+.3f")]
         cells += [_spread(np.array([m.lut for m in found]), ",.0f")]
-        print(f"| `{Path(config).stem}` | {' | '.join(cells)} |", flush=True)
+        print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
 
 
-def measured(config: Path, seed: int) -> Measurement:
-    experiment = load_experiment(config).model_copy(update={"seed": seed})
+def measured(experiment: Experiment, seed: int) -> Measurement:
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        return measure(place / "run", place / "float", experiment, Objectives())
+        seeded = experiment.model_copy(update={"seed": seed})
+        return measure(place / "run", place / "float", seeded, Objectives())
 
 
 def _spread(values: np.ndarray, form: str) -> str:
