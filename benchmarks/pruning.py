@@ -23,7 +23,9 @@ import numpy as np
 from da4ml.cmvm import solve
 from da4ml.cmvm.types import QInterval
 
-from hls.exact import ExactGraph, QuantizedWeights, producers
+from hls.exact import ExactGraph
+from hls.operation import producers
+from hls.quantized_weights import QuantizedWeights
 from hls.stages import hardware_values
 from hls.trigger import build_trigger_graph
 from keras_ae.config import Experiment, load_experiment
