@@ -149,7 +149,7 @@ def physics(run: Run) -> list[str]:
 
 def counting(run: Run) -> list[str]:
     """What a trigger gets that counts objects."""
-    found = read_json(run.metrics_path, "methods")["methods"]["count"]
+    found = read_json(run.metrics_path, "methods")["methods"]["baseline/n_objects"]
     values = [found[name]["auc"] for name in _separation(run)]
     return [
         "number of objects, no network",
