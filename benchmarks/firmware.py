@@ -75,7 +75,7 @@ vendor's tool has confirmed that an UltraScale+ reaches it: eight levels in a st
 LUTs and carry blocks as the table says, are ambitious at 240 MHz; the default of four takes the
 cycles in its own column. Stages of other designs have other logic in them. Published designs differ
 in data, scaling and preprocessing; these take integers as the trigger gives them, and hold scaling,
-score and decision; their weights are pruned.
+score and decision; the weights of l1_encoder_* are pruned.
 
 AUC in firmware, and less that of the float model on the same events:
 """

@@ -12,6 +12,7 @@ import numpy as np
 from hls.backends import BACKENDS
 from hls.check import check_model, require_none
 from hls.convert import convert_trigger_graph
+from hls.cost.model import CostEstimate, estimate_cost
 from hls.exact import ExactGraph
 from hls.fidelity import measure_fidelity
 from hls.handover import Origin
@@ -23,7 +24,7 @@ from hls.refusal import Refusal
 from hls.settings import firmware_settings
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
-from hls.trigger import build_trigger_graph, with_threshold
+from hls.trigger import build_score_graph, build_trigger_graph, with_threshold
 from hls.validate import HardwareValues, Validation, stress_events, validate_project
 from keras_ae.config import Experiment
 from keras_ae.data.dataset import Dataset, Sample
@@ -33,6 +34,7 @@ from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file, write_text
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import ScoringModel
 from keras_ae.runs import Run, read_json, write_json
 from keras_ae.training import (
     build_fixed_point_model,
@@ -61,15 +63,37 @@ def check(
         InputError: settings that no firmware can have, or `firmware: null`.
     """
     settings = firmware_settings(experiment, subject)
-    if run and run.is_finished("quantize"):
-        model, scaler = load_model(run, "quantized"), _scaler(run)
-    else:
-        model = build_fixed_point_model(experiment)
-        # Any will do: behind it stands the network's input format.
-        some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
-        scaler = some if isinstance(experiment.data, L1Data) else None
+    model, scaler = _model_and_scaler(experiment, run)
     scores = (experiment.deciding_score, *settings.scores)
     return check_model(model, scores, settings, scaler, _units(experiment))
+
+
+def estimate_rtl(
+    experiment: Experiment, subject: str = "experiment", run: Run | None = None
+) -> CostEstimate:
+    """What the RTL of an experiment takes, by the cost model, without its comparison.
+
+    Of its quantized model, or of an untrained one, in which nothing is pruned, as in `check`, which
+    must have found nothing.
+    """
+    settings = firmware_settings(experiment, subject)
+    model, scaler = _model_and_scaler(experiment, run)
+    scores = (experiment.deciding_score, *settings.scores)
+    units, error = _units(experiment), settings.table_error
+    graph = build_score_graph(model, scores, scaler, units, error)
+    return estimate_cost(graph, settings.levels_per_stage)
+
+
+def _model_and_scaler(
+    experiment: Experiment, run: Run | None
+) -> tuple[ScoringModel, L1Scaler | None]:
+    """A quantized model, untrained as long as `run` has none."""
+    if run and run.is_finished("quantize"):
+        return load_model(run, "quantized"), _scaler(run)
+    # Any will do: behind it stands the network's input format.
+    some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+    scaler = some if isinstance(experiment.data, L1Data) else None
+    return build_fixed_point_model(experiment), scaler
 
 
 def convert(run: Run) -> bool:

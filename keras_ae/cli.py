@@ -131,6 +131,7 @@ def check(path: Path) -> None:
     experiment = opened.experiment if opened else load_experiment(path)
     load_tensorflow()
     from hls.stages import check as find_refusals
+    from hls.stages import estimate_rtl
 
     refusals = find_refusals(experiment, str(path), opened)
     for refusal in refusals:
@@ -138,6 +139,11 @@ def check(path: Path) -> None:
     if refusals:
         sys.exit(1)
     click.echo("nothing keeps it from becoming firmware")
+    cost = estimate_rtl(experiment, str(path), opened)
+    untrained = "" if opened and opened.is_finished("quantize") else ", untrained and not pruned"
+    click.echo(
+        f"RTL by the cost model: {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles{untrained}"
+    )
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,10 @@ class TestCheck:
         for path in (finished_run.parent / "experiment.yaml", finished_run):
             code, out, _ = run_cli(capsys, "check", path)
             assert code == 0, out
-            assert out == "nothing keeps it from becoming firmware\n"
+            said, estimated = out.splitlines()
+            assert said == "nothing keeps it from becoming firmware"
+            untrained = ", untrained and not pruned" if path.is_file() else ""
+            assert re.fullmatch(rf"RTL by .*: [\d,]+ LUT, \d+ cycles{untrained}", estimated)
 
     def test_every_refusal_is_a_line(
         self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path
