@@ -83,12 +83,16 @@ class CompiledProject(ABC):
         self._call_tool("g++", [find_compiler(), *arguments])
 
     def _call_tool(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Call a compiler, and quote its first error."""
+        """Call a compiler in `folder`, by default the project's, and quote its first error."""
         result = subprocess.run(
             command,
-            cwd=self._folder,
+            cwd=folder or self._folder,
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
@@ -112,7 +116,7 @@ def find_compiler() -> str:
     return compiler
 
 
-def call_program(command: Sequence[Path], folder: Path) -> None:
+def call_program(command: Sequence[str | Path], folder: Path) -> None:
     """Call a program that simulates.
 
     Raises:
@@ -123,4 +127,6 @@ def call_program(command: Sequence[Path], folder: Path) -> None:
     )
     if result.returncode != 0:
         said = (result.stdout + result.stderr).strip().splitlines()[-1:] or ["nothing"]
-        raise ProofError(f"{command[0].name} must end with 0, got {result.returncode}: {said[0]}")
+        raise ProofError(
+            f"{Path(command[0]).name} must end with 0, got {result.returncode}: {said[0]}"
+        )

@@ -15,15 +15,17 @@ from hls.exact import ExactGraph
 from hls.implementations import implementations
 from hls.page import update_page
 from hls.rtl.design import read_design
+from hls.rtl.ghdl import VhdlSimulation, find_ghdl
 from hls.rtl.project import write_rtl_project
-from hls.rtl.simulation import RtlSimulation, find_verilator
+from hls.rtl.simulation import RtlSimulation
+from hls.rtl.verilator import VerilogSimulation, find_verilator
 from hls.settings import firmware_settings
-from hls.stages import bench_inputs, compared_samples, origin_of
+from hls.stages import bench_inputs, compared_samples, origin_of, stress
 from hls.synthesis.nextpnr import NEXTPNR, place_and_route, require_room
 from hls.synthesis.report import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from hls.synthesis.yosys import FAMILIES, YOSYS, count_cells
-from hls.validate import Comparison, compare_outputs
+from hls.validate import Comparison, HardwareValues, compare_outputs
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import remove_unfinished
 from keras_ae.runs import Run, read_json, write_json
@@ -32,6 +34,8 @@ from keras_ae.training import load_data, load_keras_model
 #: Events that are simulated at least; a gap follows every fourth.
 N_EVENTS = 100_000
 _GAP_EVERY = 4
+#: Stress events for GHDL, beside those of the test bench.
+_N_VHDL_EVENTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
 def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     """Simulate the RTL of a run, with all events of its data and stress events, into `rtl.json`.
 
-    As it lies on disk, whoever changed it.
+    As it lies on disk, whoever changed it: all events in Verilog, and where GHDL is on PATH
+    some in VHDL.
 
     Args:
         run: with its RTL written.
@@ -107,14 +112,23 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     formats = {name: exact.grids[name].format for name in exact.output_names[:-1]}
     comparisons: dict[str, Comparison] = {}
     latencies: set[int] = set()
-    with run.locked(), RtlSimulation(run.rtl_folder) as simulation:
+    with run.locked():
         run.rtl_path.unlink(missing_ok=True)
-        samples = compared_samples(run, load_data(run), graph, n_events=n_events)
-        for name, values in samples:
+
+        def compare(simulation: RtlSimulation, name: str, values: HardwareValues) -> None:
             found = simulation.run(*values, n_gaps=len(values[0]) // _GAP_EVERY)
-            latencies |= set(np.unique(found.latency_cycles).tolist())
+            latencies.update(np.unique(found.latency_cycles).tolist())
             comparison = compare_outputs(exact.evaluate(*values), found.output, formats)
             comparisons[name] = comparisons.get(name, Comparison(0, 0, 0)) + comparison
+
+        with VerilogSimulation(run.rtl_folder) as simulation:
+            samples = compared_samples(run, load_data(run), graph, n_events=n_events)
+            for name, values in samples:
+                compare(simulation, name, values)
+        if find_ghdl() is not None:
+            with VhdlSimulation(run.rtl_folder) as vhdl:
+                compare(vhdl, "VHDL: background", tuple(bench_inputs(run, graph)))
+                compare(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.experiment.seed))
         report = RtlReport(comparisons, tuple(sorted(latencies)), design.latency_cycles)
         write_json(
             run.rtl_path,

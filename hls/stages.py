@@ -225,7 +225,7 @@ def compared_samples(
     n_stress = max(N_STRESS_EVENTS, n_events - n_done)
     for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
         seed = run.experiment.seed + 1000 * part
-        yield "stress", _stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
+        yield "stress", stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
 
 
 def synthesize(run: Run) -> ResourceReport | None:
@@ -285,7 +285,7 @@ def origin_of(run: Run) -> Origin:
     )
 
 
-def _stress(graph: keras.Model, n_events: int, seed: int) -> HardwareValues:
+def stress(graph: keras.Model, n_events: int, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
     ports = [graph.get_layer(name) for name in producers(graph.inputs)]
     values = tuple(

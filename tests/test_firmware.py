@@ -469,7 +469,7 @@ class TestRefusals:
             simulation.run(module_events[:1, :56])
 
     def test_no_project(self, module_events: np.ndarray, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match="HLS project not found: "):
+        with pytest.raises(FileNotFoundError, match="project not found: "):
             Simulation(tmp_path)
 
     def test_float_model(self, module_events: np.ndarray) -> None:

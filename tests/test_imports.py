@@ -31,7 +31,13 @@ SINGLE_IMPORTERS = {
     "click": {"keras_ae.cli", "keras_ae.generator.cli", "hls.scan.cli"},
     "optuna": {"hls.scan.study"},
     "distributed": {"hls.scan.workers"},
-    "jinja2": {"hls.page", "hls.rtl.project", "hls.rtl.handover", "hls.rtl.simulation"},
+    "jinja2": {
+        "hls.page",
+        "hls.rtl.project",
+        "hls.rtl.handover",
+        "hls.rtl.ghdl",
+        "hls.rtl.verilator",
+    },
 }
 
 #: From the bottom up: a module imports only modules of lower layers of its package.

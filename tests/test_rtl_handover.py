@@ -15,7 +15,7 @@ import pytest
 from hls.exact import ExactGraph
 from hls.handover import Origin
 from hls.rtl.project import write_rtl_project
-from hls.rtl.simulation import find_verilator
+from hls.rtl.verilator import find_verilator
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
 from hls.validate import stress_events

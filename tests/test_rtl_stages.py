@@ -13,6 +13,7 @@ import pytest
 from conftest import made_once, run_chain
 
 from hls import rtl_stages
+from hls.cost import model
 from hls.implementations import as_text
 from hls.rtl.design import RtlDesign
 from hls.synthesis import nextpnr, open_tools, yosys
@@ -118,11 +119,9 @@ def test_a_design_that_is_too_large(
     def traced(*arguments: object) -> None:
         raise AssertionError("it must be refused before")
 
-    estimate = rtl_stages.estimate_cost
+    estimate = model.estimate_cost
     small = estimate(load_keras_model(run.trigger_graph_path), 4)
-    monkeypatch.setattr(
-        rtl_stages, "estimate_cost", lambda *given: replace(estimate(*given), lut=1.2e6)
-    )
+    monkeypatch.setattr(model, "estimate_cost", lambda *given: replace(estimate(*given), lut=1.2e6))
     monkeypatch.setattr(rtl_stages, "write_rtl_project", traced)
     code, _, err = command(capsys, "rtl", str(run.folder))
     assert code == 2 and len(err.strip().splitlines()) == 1

@@ -5,5 +5,7 @@ levels      when each operation is done, so that a pipeline can be cut
 design      what a pipeline is, in numbers
 project     trigger graph -> Verilog and VHDL
 handover    README, interface file, scripts and test bench beside them
-simulation  every event through the pipeline, by Verilator
+simulation  every event through the pipeline, cycle by cycle
+verilator   its Verilog
+ghdl        its VHDL, where GHDL is installed
 """

