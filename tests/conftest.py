@@ -124,3 +124,25 @@ def interrupted_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             fitting.fit(*arguments, **options)
 
     return fit
+
+
+@pytest.fixture
+def assert_resumed_is_whole(
+    interrupted_fit: Callable[..., None], tmp_path: Path
+) -> Callable[..., None]:
+    """An interruption before an epoch, and the same training again, end at the same weights."""
+    from keras_ae import fitting
+
+    def check(epoch: int, make_model: Callable[[], Any], *arguments: Any) -> None:
+        def fit(model: Any, name: str) -> Any:
+            options = {"seed": 1, "checkpoint": tmp_path / name, "progress": False}
+            return fitting.fit(model, *arguments, **options)
+
+        whole, resumed = make_model(), make_model()
+        history = fit(whole, "whole")
+        interrupted_fit(epoch, make_model(), *arguments, 1, tmp_path / "resumed", progress=False)
+        assert fit(resumed, "resumed") == history
+        for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    return check

@@ -211,17 +211,9 @@ def test_with_pruning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epochs_before", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_interrupted_training_ends_at_the_same_weights(
-    tmp_path: Path, interrupted_fit: Callable[..., None], epochs_before: int
+    assert_resumed_is_whole: Callable[..., None], epochs_before: int
 ) -> None:
-    whole, resumed = make_model(), make_model()
-    history = fit(whole, tmp_path / "whole")
-    folder = tmp_path / "interrupted"
-    interrupted_fit(
-        epochs_before, make_model(), X[:300], X[300:], SETTINGS, 1, folder, progress=False
-    )
-    assert fit(resumed, folder) == history
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_resumed_is_whole(epochs_before, make_model, X[:300], X[300:], SETTINGS)
 
 
 def test_convolutions_and_students(tmp_path: Path) -> None:
