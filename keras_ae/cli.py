@@ -219,6 +219,8 @@ def synthesize(run_folder: Path, no_place: bool) -> None:
     _start_stage("synthesize")
     from hls.rtl_stages import synthesize_rtl
 
+    tools = "yosys" if no_place else "yosys, nextpnr"
+    click.echo(f"   {tools}: minutes; some more when they are run for the first time")
     synthesize_rtl(opened, place=not no_place)
     _show_implementations(opened)
 
