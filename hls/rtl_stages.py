@@ -135,6 +135,7 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
             {
                 "events": report.events,
                 "mismatching_bits": report.mismatching_bits,
+                "proved": report.is_proved,
                 "comparisons": {name: asdict(found) for name, found in comparisons.items()},
                 "latency_cycles": list(report.latency_cycles),
                 "events_per_second": simulation.events_per_second,
@@ -192,15 +193,15 @@ def _require_proof(run: Run) -> None:
     command = f"'keras-ae rtl {run.folder}' does that"
     if not run.rtl_path.exists():
         raise InputError(f"{run.rtl_folder} must be simulated first: {command}")
-    found = read_json(run.rtl_path, "mismatching_bits", "verilog")
+    found = read_json(run.rtl_path, "proved", "verilog")
     if found["verilog"] != _verilog_digest(run):
         raise InputError(
             f"{run.rtl_folder} must be as it was simulated, but its Verilog is another: {command}"
         )
-    if found["mismatching_bits"]:
+    if not found["proved"]:
         raise ProofError(
-            f"{run.rtl_folder} must be the same function as the model, but "
-            f"{found['mismatching_bits']} bits differ; see {run.rtl_path}"
+            f"{run.rtl_folder} must be the same function as the model, with its latency, but "
+            f"differs; see {run.rtl_path}"
         )
 
 

@@ -110,7 +110,9 @@ def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: RTL and quantized model must be the same function" in err
     assert json.loads(run.rtl_path.read_text())["mismatching_bits"] > 0
     code, _, err = command(capsys, "synthesize", str(run.folder))
-    assert code == 1 and "must be the same function as the model, but" in err
+    assert (
+        code == 1 and "must be the same function as the model, with its latency, but differs" in err
+    )
 
 
 def test_a_design_that_is_too_large(
