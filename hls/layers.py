@@ -245,10 +245,8 @@ class AboveThreshold(LogicLayer):
         return Grid(np.ones(1), np.zeros(1), np.ones(1))
 
     def trace(self, *inputs: Any) -> Any:
-        # Not above is below the next value of the score's grid.
-        step = self.input_formats[0].step
         threshold = inputs[1][0] if self.from_input else self.threshold
-        above = where_negative(inputs[0][0] - (threshold + step), 0.0, 1.0)
+        above = where_negative(threshold - inputs[0][0], 1.0, 0.0)
         return type(inputs[0])(np.array([above]))
 
     def get_config(self) -> dict[str, Any]:

@@ -74,3 +74,11 @@ def test_numbers_that_are_too_wide() -> None:
     logic = logic_of(lambda a, b: a + b, (0, 40, 0), (0, 0, 30))
     with pytest.raises(InputError, match=r"must have at most 62 bits, got 70: use fewer bits"):
         timed(logic, 4)
+
+
+def test_numbers_whose_bits_are_counted_wrongly() -> None:
+    # The largest is 2^50 of the last bits, which da4ml takes for 50 bits.
+    logic = logic_of(lambda a: a + 2.0**-12, (0, 38, 12))
+    with pytest.raises(InputError, match="but it counts 50 for one of 51: use fewer bits"):
+        timed(logic, 4)
+    timed(logic_of(lambda a: a + 2.0**-12, (0, 28, 12)), 4)

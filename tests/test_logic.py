@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hls.grid import Grid
 from hls.layers import TABLE_FUNCTIONS, AboveThreshold, LogicLayer, LookupTable
+from hls.rtl.levels import timed
 from hls.rtl.logic import trace_logic
 from hls.score_layers import (
     AbsoluteError,
@@ -175,3 +176,14 @@ def test_threshold_from_an_input(form: FixedPointFormat, seed: int) -> None:
     scores, thresholds = random_inputs(form, 1, seed), random_inputs(form, 1, seed + 1)
     layer = AboveThreshold(0.0, from_input=True, input_formats=[str(form), str(form)])
     assert_equal(layer, (scores > thresholds).astype(float), scores, thresholds)
+
+
+def test_decision_at_the_end_of_wide_scores() -> None:
+    """2^50 of the last bits, the largest threshold and one more, are 50 bits to da4ml."""
+    form = FixedPointFormat.parse("ufixed<50,38>")
+    ends = np.array([0, form.step, form.high - form.step, form.high])
+    scores, thresholds = (part.reshape(-1, 1) for part in np.meshgrid(ends, ends))
+    layer = AboveThreshold(0.0, from_input=True, input_formats=[str(form), str(form)])
+    logic = timed(trace_logic(layer, (1,), (1,)), 4)
+    found = logic.predict(np.hstack([scores, thresholds]))
+    np.testing.assert_array_equal(found, layer.exact(scores, thresholds))

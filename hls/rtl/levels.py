@@ -30,7 +30,8 @@ def timed(logic: CombLogic, levels: int) -> CombLogic:
     other take neither time nor cost.
 
     Raises:
-        InputError: an operation has more levels than a stage, or a number more than `MAX_BITS`.
+        InputError: an operation has more levels than a stage, or a number more bits than
+            `MAX_BITS`, or than da4ml counts.
     """
     widest = max(
         (float(op.qint.max - op.qint.min) / op.qint.step for op in logic.ops if op.qint.step),
@@ -41,6 +42,12 @@ def timed(logic: CombLogic, levels: int) -> CombLogic:
             f"numbers inside the RTL must have at most {MAX_BITS} bits, got "
             f"{math.ceil(math.log2(widest + 1))}: use fewer bits"
         )
+    for op in logic.ops:
+        if _width(op) < _exact_width(op):
+            raise InputError(
+                f"numbers inside the RTL must have at most as many bits as da4ml counts, but it "
+                f"counts {_width(op)} for one of {_exact_width(op)}: use fewer bits"
+            )
     slowest = max(logic.ops, key=lambda op: _n_levels(op, logic.ops))
     if _n_levels(slowest, logic.ops) > levels:
         raise InputError(
@@ -98,6 +105,15 @@ def _name(op: Op, ops: Sequence[Op]) -> str:
 
 def _width(op: Op) -> int:
     return int(sum(minimal_kif(op.qint)))
+
+
+def _exact_width(op: Op) -> int:
+    """As `_width`, which takes a logarithm, wrong where 2^n + 1 is 2^n to floating point."""
+    low, high, step = op.qint
+    if not step:
+        return 0
+    first, last = round(low / step), round(high / step)
+    return max(max(last, 0).bit_length(), max(-first - 1, 0).bit_length()) + (first < 0)
 
 
 def _is_concatenation(op: Op, ops: Sequence[Op]) -> bool:
