@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from da4ml.cmvm.types import QInterval
 from test_random_designs import Request, draw_designs, graph_of, merged
 
 from hls.check import check_model
 from hls.exact import ExactGraph
+from hls.interface import Interface, Port
 from hls.rtl import verilator
 from hls.rtl.design import RtlDesign
 from hls.rtl.ghdl import VhdlSimulation, find_ghdl
-from hls.rtl.project import plan_rtl, write_rtl_project
+from hls.rtl.project import _outputs, plan_rtl, write_rtl_project
 from hls.rtl.verilator import VerilogSimulation
 from hls.settings import FirmwareSettings
 from hls.trigger import build_trigger_graph
@@ -92,6 +95,23 @@ def test_a_stage_too_short_for_an_operation() -> None:
     graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
     with pytest.raises(InputError, match=rule):
         plan_rtl(graph, 1)
+
+
+def test_ports_of_other_bits_than_results() -> None:
+    """Bits that are always zero may be left out, or may be too many; above is the sign."""
+    ports = [("half", "ufixed<3,3>"), ("even", "ufixed<4,4>"), ("signed", "fixed<5,4>")]
+    interface = Interface((), tuple(Port(name, form, 1) for name, form in ports))
+    intervals = [QInterval(0, 3.5, 0.5), QInterval(0, 6, 2), QInterval(-2, 1.5, 0.5)]
+    half, even, signed = _outputs(interface, SimpleNamespace(out_qint=intervals))
+    # In bits 0 to 2, the lowest of which is a half.
+    assert (half["verilog"], half["vhdl"]) == (
+        "{{1{1'b0}}, results[2:1]}",
+        "(0 downto 0 => '0') & results(2 downto 1)",
+    )
+    # In bits 3 and 4.
+    assert even["verilog"] == "{{1{1'b0}}, results[4:3], 1'b0}"
+    # In bits 5 to 7.
+    assert signed["verilog"] == "{{2{results[7]}}, results[7:5]}"
 
 
 def test_results_that_no_event_changes(tmp_path: Path) -> None:

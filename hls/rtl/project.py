@@ -136,26 +136,23 @@ def _outputs(interface: Interface, pipeline: Any) -> Iterator[dict[str, Any]]:
     for port, interval in zip(interface.outputs, pipeline.out_qint, strict=True):
         form, given = port.form, width_of(interval)
         zeros = form.fractional - fractional_of(interval) if given else form.width
-        if zeros < 0:
-            raise ProofError(
-                f"results of {port.name} in the RTL must be in steps of {form.step}, got "
-                f"{interval.step}"
-            )
-        kept = min(given, form.width - zeros)
+        # Interval arithmetic may not know that the last bits are always zero.
+        lowest, zeros = first + max(-zeros, 0), max(zeros, 0)
+        kept = min(first + given - lowest, form.width - zeros)
         # Above what is given, the sign.
         missing = form.width - zeros - kept
-        last = first + kept - 1
+        last = lowest + kept - 1
         sign = f"results[{last}]" if interval.min < 0 else "1'b0"
         parts = [
             f"{{{missing}{{{sign}}}}}" if missing else "",
-            f"results[{last}:{first}]" if kept else "",
+            f"results[{last}:{lowest}]" if kept else "",
             f"{zeros}'b0" if zeros else "",
         ]
         verilog = "{" + ", ".join(filter(None, parts)) + "}"
         sign = f"results({last})" if interval.min < 0 else "'0'"
         parts = [
             f"({missing - 1} downto 0 => {sign})" if missing else "",
-            f"results({last} downto {first})" if kept else "",
+            f"results({last} downto {lowest})" if kept else "",
             f"({zeros - 1} downto 0 => '0')" if zeros else "",
         ]
         vhdl = " & ".join(filter(None, parts))
