@@ -19,7 +19,6 @@ from hls.settings import FirmwareSettings
 from keras_ae import __version__
 from keras_ae.data.l1 import OBJECT_CLASSES
 from keras_ae.data.scaling import FEATURES, HardwareUnits
-from keras_ae.fixed_point import FixedPointFormat
 
 _TEMPLATES = Path(__file__).parent / "templates" / "handover"
 
@@ -162,8 +161,8 @@ def _strategy(settings: FirmwareSettings, reuse_factors: Mapping[str, int]) -> s
 
 
 def _port_row(side: str, port: Port) -> str:
-    form = FixedPointFormat.parse(port.format)
-    last_bit = f"2^{-form.fractional}" if form.fractional else "1"
+    fractional = port.form.fractional
+    last_bit = f"2^{-fractional}" if fractional else "1"
     return table_row(side, f"`{port.name}`", f"`{port.format}`", last_bit, str(port.n_values))
 
 

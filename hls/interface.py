@@ -46,6 +46,11 @@ class Port:
         """Bits of all values."""
         return self.n_values * self.form.width
 
+    @property
+    def n_words(self) -> int:
+        """Words of 32 bits that hold them, in which simulators exchange ports."""
+        return -(-self.width // 32)
+
 
 @dataclass(frozen=True)
 class Interface:

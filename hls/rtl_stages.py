@@ -86,7 +86,8 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
             f"   tracing about {cost.lut:,.0f} LUT and {cost.latency_cycles} cycles by the cost "
             "model: seconds for each thousand LUT"
         )
-        write_rtl_project(graph, run.rtl_folder, settings, bench_inputs(run, graph), origin_of(run))
+        events = bench_inputs(run, load_data(run), graph)
+        write_rtl_project(graph, run.rtl_folder, settings, events, origin_of(run))
 
     return run.stage("rtl", (run.rtl_folder,), work)
 
@@ -107,7 +108,7 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     """
     run.require("rtl")
     design = read_design(run.rtl_folder)
-    graph = load_keras_model(run.trigger_graph_path)
+    data, graph = load_data(run), load_keras_model(run.trigger_graph_path)
     exact = ExactGraph(graph)
     formats = {name: exact.grids[name].format for name in exact.output_names[:-1]}
     comparisons: dict[str, Comparison] = {}
@@ -122,12 +123,11 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
             comparisons[name] = comparisons.get(name, Comparison(0, 0, 0)) + comparison
 
         with VerilogSimulation(run.rtl_folder) as simulation:
-            samples = compared_samples(run, load_data(run), graph, n_events=n_events)
-            for name, values in samples:
+            for name, values in compared_samples(run, data, graph, n_events=n_events):
                 compare(simulation, name, values)
         if find_ghdl() is not None:
             with VhdlSimulation(run.rtl_folder) as vhdl:
-                compare(vhdl, "VHDL: background", tuple(bench_inputs(run, graph)))
+                compare(vhdl, "VHDL: background", tuple(bench_inputs(run, data, graph)))
                 compare(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.experiment.seed))
         report = RtlReport(comparisons, tuple(sorted(latencies)), design.latency_cycles)
         write_json(
@@ -170,19 +170,18 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
             require_room(folder)
             NEXTPNR.find()
         run.resources_path.unlink(missing_ok=True)
-        reports: list[ResourceReport] = []
         with ThreadPoolExecutor() as pool:
             # Each is a process of its own.
             work = [pool.submit(count_cells, folder, family, clock_ns) for family in FAMILIES]
             if place:
                 work.append(pool.submit(place_and_route, folder, clock_ns))
             # Those of one tool are kept when another fails.
-            for done in as_completed(work):
-                if done.exception() is None:
-                    _keep(run, reports, [done.result()])
-        # In the order of the tools, whichever was the first.
-        reports[:] = [done.result() for done in work]
-        _keep(run, reports, synthesize_by_vendors(folder, clock_ns))
+            for _ in as_completed(work):
+                done = (future for future in work if future.done() and not future.exception())
+                _write_reports(run, [future.result() for future in done])
+        reports = [future.result() for future in work]
+        reports += synthesize_by_vendors(folder, clock_ns)
+        _write_reports(run, reports)
         _update_page(run)
     return reports
 
@@ -213,8 +212,7 @@ def _verilog_digest(run: Run) -> str:
     return digest.hexdigest()
 
 
-def _keep(run: Run, reports: list[ResourceReport], more: list[ResourceReport]) -> None:
-    reports += more
+def _write_reports(run: Run, reports: list[ResourceReport]) -> None:
     write_json(run.resources_path, {"reports": [report.as_dict() for report in reports]})
 
 

@@ -257,9 +257,9 @@ def hardware_values(run: Run, sample: Sample) -> HardwareValues:
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
 
 
-def bench_inputs(run: Run, graph: keras.Model) -> list[np.ndarray]:
+def bench_inputs(run: Run, data: Dataset, graph: keras.Model) -> list[np.ndarray]:
     """Of the background, events of a test bench: (events, ...) of each input."""
-    background = hardware_values(run, load_data(run).validation)
+    background = hardware_values(run, data.validation)
     return [part[:N_BENCH_EVENTS] for part in with_threshold(graph, background)]
 
 

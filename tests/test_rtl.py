@@ -150,6 +150,18 @@ def test_many_random_designs(number: int, tmp_path: Path) -> None:
     check_random_designs(10, tmp_path / "rtl", derandomize=False)
 
 
+def with_one_register_less(
+    project: tuple[Path, RtlDesign], tmp_path: Path, name: str, last_valid: str
+) -> Path:
+    """The top in a copy of the project, with `out_valid` a cycle too early."""
+    path = Path(shutil.copytree(project[0], tmp_path / "copy")) / name
+    text, latency = path.read_text(), project[1].latency_cycles
+    last = last_valid.format(latency - 1)
+    assert text.count(last) == 1
+    path.write_text(text.replace(last, last_valid.format(latency - 2)))
+    return path
+
+
 class TestItCanFail:
     def test_one_broken_stage(
         self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
@@ -173,13 +185,8 @@ class TestItCanFail:
     def test_one_register_less(
         self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:
-        folder, design = project
-        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
-        path = copy / "verilog" / "anomaly_trigger.v"
-        text = path.read_text()
-        last = f"valid[{design.latency_cycles - 1}]"
-        assert text.count(last) == 1
-        path.write_text(text.replace(last, f"valid[{design.latency_cycles - 2}]"))
+        path = with_one_register_less(project, tmp_path, "verilog/anomaly_trigger.v", "valid[{}]")
+        copy, design = path.parents[1], project[1]
         events = stress_events(PRECISION.input, (6,), 500, seed=2)
         with pytest.raises(AssertionError):
             assert_equal(graph, copy, design, events)
@@ -226,13 +233,8 @@ class TestVhdl:
     def test_one_register_less(
         self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:
-        folder, design = project
-        copy = Path(shutil.copytree(folder, tmp_path / "copy"))
-        path = copy / "vhdl" / "anomaly_trigger.vhd"
-        text = path.read_text()
-        last = f"valid({design.latency_cycles - 1});"
-        assert text.count(last) == 1
-        path.write_text(text.replace(last, f"valid({design.latency_cycles - 2});"))
+        path = with_one_register_less(project, tmp_path, "vhdl/anomaly_trigger.vhd", "valid({});")
+        copy, design = path.parents[1], project[1]
         with pytest.raises(AssertionError):
             assert_equal(
                 graph, copy, design, stress_events(PRECISION.input, (6,), 300, 2), vhdl=True

@@ -14,7 +14,7 @@ import numpy as np
 
 from hls.compiled import call_program
 from hls.interface import PROJECT_NAME
-from hls.rtl.simulation import RtlSimulation, n_words
+from hls.rtl.simulation import RtlSimulation
 from keras_ae.errors import InputError
 
 _TEMPLATE = Path(__file__).parent / "templates" / "bench.vhd"
@@ -28,15 +28,11 @@ class VhdlSimulation(RtlSimulation):
         if ghdl is None:
             raise InputError("GHDL must be on PATH for simulation of VHDL, found none: install it")
         template = jinja2.Template(_TEMPLATE.read_text(encoding="utf-8"))
-        ports = {
-            side: [
-                {"name": port.name, "width": port.width, "n_words": n_words(port)}
-                for port in getattr(self._interface, side)
-            ]
-            for side in ("inputs", "outputs")
-        }
+        text = template.render(
+            project=PROJECT_NAME, inputs=self._interface.inputs, outputs=self._interface.outputs
+        )
         bench = self._build / "bench.vhd"
-        bench.write_text(template.render(project=PROJECT_NAME, **ports), encoding="utf-8")
+        bench.write_text(text, encoding="utf-8")
         sources = [*sorted((self._folder / "vhdl").glob("*.vhd")), bench]
         # GHDL writes into the working directory, and tables are read from there.
         for table in (self._folder / "vhdl").glob("*.mem"):
@@ -46,11 +42,11 @@ class VhdlSimulation(RtlSimulation):
 
     def _run(self, cycles: np.ndarray) -> np.ndarray:
         taken, given = self._build / "cycles.txt", self._build / "results.txt"
-        sizes = [1, *map(n_words, self._interface.inputs)]
+        sizes = [1, *(port.n_words for port in self._interface.inputs)]
         taken.write_text("".join(f"{line}\n" for line in _lines(cycles, sizes)), encoding="utf-8")
         files = [f"-gcycles_file={taken.name}", f"-gresults_file={given.name}"]
         call_program(["ghdl", "-r", "--std=08", "bench", *files], self._build)
-        sizes = [1, *map(n_words, self._interface.outputs)]
+        sizes = [1, *(port.n_words for port in self._interface.outputs)]
         rows = given.read_text(encoding="utf-8").splitlines()
         return np.array([_words(row.split(), sizes) for row in rows], np.uint32)
 

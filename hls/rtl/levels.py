@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from da4ml.cmvm.types import CombLogic, Op, minimal_kif
+from da4ml.cmvm.types import CombLogic, Op
 
+from hls.rtl.logic import width_of
 from keras_ae.errors import InputError
 
 #: Opcodes of da4ml, and their levels. A rectifier and other bits of a number (2, 3) are counted as
@@ -104,7 +105,7 @@ def _name(op: Op, ops: Sequence[Op]) -> str:
 
 
 def _width(op: Op) -> int:
-    return int(sum(minimal_kif(op.qint)))
+    return width_of(op.qint)
 
 
 def _exact_width(op: Op) -> int:

@@ -76,7 +76,7 @@ class RtlSimulation(CompiledProject):
         first, parts = 0, []
         for port in self._interface.inputs:
             values = rows[:, first : first + port.n_values]
-            parts.append(_to_words(values, port.form))
+            parts.append(_to_words(values, port))
             first += port.n_values
         return np.hstack(parts)
 
@@ -85,34 +85,28 @@ class RtlSimulation(CompiledProject):
         """Of each word of the inputs, those that belong to a port."""
         used = []
         for port in self._interface.inputs:
-            rest = port.width - 32 * (n_words(port) - 1)
-            used += [2**32 - 1] * (n_words(port) - 1) + [2**rest - 1]
+            rest = port.width - 32 * (port.n_words - 1)
+            used += [2**32 - 1] * (port.n_words - 1) + [2**rest - 1]
         return np.array(used, np.uint32)
 
     def _output(self, words: np.ndarray) -> TriggerOutput:
         first, outputs = 0, {}
         for port in self._interface.outputs:
-            part = words[:, first : first + n_words(port)]
+            part = words[:, first : first + port.n_words]
             outputs[port.name] = _from_words(part, port.form)
-            first += n_words(port)
+            first += port.n_words
         return TriggerOutput.of(outputs)
 
 
-def n_words(port: Port) -> int:
-    """Of 32 bits, of a port."""
-    return -(-port.width // 32)
-
-
-def _to_words(values: np.ndarray, form: FixedPointFormat) -> np.ndarray:
+def _to_words(values: np.ndarray, port: Port) -> np.ndarray:
     """Values (events, n) as two's complement one behind the other, (events, words)."""
-    n_events, n_values = values.shape
-    n_words = -(-n_values * form.width // 32)
-    words = np.zeros((n_events, n_words), np.uint32)
+    n_events, form = len(values), port.form
+    words = np.zeros((n_events, port.n_words), np.uint32)
     places = np.arange(form.width)
     for first in range(0, n_events, _CHUNK):
         units = np.rint(values[first : first + _CHUNK] / form.step).astype(np.int64)
         bits = ((units[..., None] >> places) & 1).astype(np.uint8).reshape(len(units), -1)
-        bits = np.pad(bits, [(0, 0), (0, 32 * n_words - bits.shape[1])])
+        bits = np.pad(bits, [(0, 0), (0, 32 * port.n_words - bits.shape[1])])
         packed = np.packbits(bits, axis=1, bitorder="little")
         words[first : first + _CHUNK] = packed.view("<u4")
     return words

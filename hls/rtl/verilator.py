@@ -17,7 +17,7 @@ import numpy as np
 
 from hls.compiled import call_program
 from hls.interface import PROJECT_NAME
-from hls.rtl.simulation import RtlSimulation, n_words
+from hls.rtl.simulation import RtlSimulation
 from keras_ae.errors import InputError
 
 _TEMPLATE = Path(__file__).parent / "templates" / "simulation.cpp"
@@ -34,15 +34,13 @@ class VerilogSimulation(RtlSimulation):
 
     def _compile(self) -> None:
         program, root = find_verilator()
-        ports = {
-            side: [(port.name, n_words(port)) for port in getattr(self._interface, side)]
-            for side in ("inputs", "outputs")
-        }
+        inputs, outputs = self._interface.inputs, self._interface.outputs
         text = jinja2.Template(_TEMPLATE.read_text(encoding="utf-8")).render(
             project=PROJECT_NAME,
-            **ports,
-            n_input_words=1 + sum(n for _, n in ports["inputs"]),
-            n_output_words=1 + sum(n for _, n in ports["outputs"]),
+            inputs=inputs,
+            outputs=outputs,
+            n_input_words=1 + sum(port.n_words for port in inputs),
+            n_output_words=1 + sum(port.n_words for port in outputs),
         )
         loop, model = self._build / "simulation.cpp", self._build / "model"
         loop.write_text(text, encoding="utf-8")

@@ -29,15 +29,15 @@ int main(int, char **arguments) {
         const uint32_t *input = before;
         uint32_t *output = after;
         top.in_valid = *input++ & 1;
-{%- for name, n_words in inputs %}
-        take(top.{{ name }}, input, {{ n_words }});
+{%- for port in inputs %}
+        take(top.{{ port.name }}, input, {{ port.n_words }});
 {%- endfor %}
         top.clk = 0;
         top.eval();
         // What stands at the outputs as the clock rises.
         *output++ = top.out_valid;
-{%- for name, n_words in outputs %}
-        give(top.{{ name }}, output, {{ n_words }});
+{%- for port in outputs %}
+        give(top.{{ port.name }}, output, {{ port.n_words }});
 {%- endfor %}
         std::fwrite(after, sizeof after, 1, results);
         top.clk = 1;
