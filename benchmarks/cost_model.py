@@ -40,17 +40,17 @@ from scipy.optimize import least_squares
 from hls.cost.features import count_logic
 from hls.cost.model import LUT_PER_UNIT, latency_cycles
 from hls.cost.shift_add import signed_digits
-from hls.exact import ExactGraph
-from hls.rtl.project import write_rtl_project
-from hls.settings import FirmwareSettings
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.rtl.write import write_rtl_project
 from hls.synthesis import yosys
-from hls.trigger import build_trigger_graph
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
-from keras_ae.learning import PruningSettings
+from keras_ae.fitting.pruning import Pruning
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
-from keras_ae.pruning import Pruning
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.learning import PruningSettings
 
 CSV = Path(__file__).with_suffix(".csv")
 N_DESIGNS = 120

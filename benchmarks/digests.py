@@ -27,14 +27,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import keras
 import numpy as np
 
-from hls.exact import ExactGraph
-from hls.rtl_stages import write_rtl
-from hls.stages import convert, hardware_values
-from hls.trigger import with_threshold
-from keras_ae.config import Experiment, load_experiment
+from hls.graph.build import with_threshold
+from hls.graph.exact import ExactGraph
+from hls.stages.firmware import convert, hardware_values
+from hls.stages.rtl import write_rtl
 from keras_ae.errors import InputError
 from keras_ae.evaluation import evaluate
 from keras_ae.runs import Run, create_run, read_json
+from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.training import (
     distill,
     load_data,

@@ -12,12 +12,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.data.dataset import Dataset, load_dataset
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import DigitsData
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Autoencoder, build_autoencoder
+from keras_ae.settings.architecture import ArchitectureSpec
 
 LATENT_DIM, SEED = 8, 1
 EPOCHS = 150

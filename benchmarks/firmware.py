@@ -23,15 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from hls.cost.model import estimate_cost
+from hls.graph.build import build_trigger_graph
+from hls.proof.validate import stress_events
 from hls.rtl.design import RtlDesign
-from hls.rtl.project import plan_rtl
-from hls.settings import firmware_settings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ConvolutionalSpec
+from hls.rtl.write import plan_rtl
 from keras_ae.models import build_student
 from keras_ae.precision import FixedPoint
 from keras_ae.runs import Run, open_run, read_json
+from keras_ae.settings.architecture import ConvolutionalSpec
+from keras_ae.settings.firmware import firmware_settings
 from keras_ae.training import load_keras_model
 
 _COLUMNS = (

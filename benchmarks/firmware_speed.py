@@ -18,13 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from hls.convert import convert_trigger_graph
-from hls.csim import Simulation
-from hls.exact import ExactGraph
-from hls.settings import load_firmware_settings
-from hls.stages import hardware_values
-from hls.trigger import with_threshold
+from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.csim import Simulation
+from hls.graph.build import with_threshold
+from hls.graph.exact import ExactGraph
+from hls.stages.firmware import hardware_values
 from keras_ae.runs import open_run
+from keras_ae.settings.firmware import load_firmware_settings
 from keras_ae.training import load_data, load_keras_model
 
 N_ROUNDS = 5

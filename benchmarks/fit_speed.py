@@ -24,11 +24,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.architecture import ArchitectureSpec
-from keras_ae.config import TrainingSettings
-from keras_ae.fitting import fit
+from keras_ae.fitting.batches import MAX_STEPS_PER_EXECUTION
+from keras_ae.fitting.fit import fit
 from keras_ae.models import Autoencoder, build_autoencoder
-from keras_ae.pipeline import MAX_STEPS_PER_EXECUTION
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.experiment import TrainingSettings
 
 N_EVENTS, BATCH_SIZE, N_EPOCHS = 400_000, 1024, 3
 N_PYTHAE_EVENTS = 50_000
@@ -63,7 +63,7 @@ def keras_rate(steps_per_execution: int = 1) -> float:
 
 
 def our_rate() -> float:
-    """keras_ae.fitting.fit, with its checkpoint after each epoch and a small validation."""
+    """keras_ae.fitting.fit.fit, with its checkpoint after each epoch and a small validation."""
     settings = TrainingSettings(epochs=1 + N_EPOCHS, batch_size=BATCH_SIZE)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     n_threads = len(os.sched_getaffinity(0))
     candidates: dict[str, Callable[[], float]] = {
-        "`keras_ae.fitting.fit`": our_rate,
+        "`keras_ae.fitting.fit.fit`": our_rate,
         "(a) `keras.Model.fit` on the array, same model": keras_rate,
         f"(a) with `steps_per_execution={MAX_STEPS_PER_EXECUTION}`": lambda: keras_rate(
             MAX_STEPS_PER_EXECUTION

@@ -23,15 +23,15 @@ import numpy as np
 from da4ml.cmvm import solve
 from da4ml.cmvm.types import QInterval
 
-from hls.exact import ExactGraph
-from hls.operation import producers
-from hls.quantized_weights import QuantizedWeights
-from hls.stages import hardware_values
-from hls.trigger import build_trigger_graph
-from keras_ae.config import Experiment, load_experiment
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.operation import producers
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.stages.firmware import hardware_values
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.evaluation import evaluate, evaluated_models
 from keras_ae.runs import Run, create_run, read_json
+from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.training import load_data, quantize, train
 
 CONFIG = Path(__file__).parents[1] / "configs" / "l1_vae_latent.yaml"

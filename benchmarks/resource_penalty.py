@@ -11,8 +11,8 @@ from pathlib import Path
 
 from seed_spread import SEEDS, print_table
 
-from keras_ae.config import load_experiment
-from keras_ae.search import with_values
+from keras_ae.settings.experiment import load_experiment
+from keras_ae.settings.scan import with_values
 
 CONFIG = Path(__file__).parents[1] / "configs" / "l1_vae_latent.yaml"
 PENALTIES = (0.0, 1e-5, 3e-5)

@@ -20,8 +20,8 @@ import numpy as np
 
 from hls.scan.measure import measure
 from hls.scan.measurement import Measurement
-from keras_ae.config import Experiment, load_experiment
-from keras_ae.search import Objectives
+from keras_ae.settings.experiment import Experiment, load_experiment
+from keras_ae.settings.scan import Objectives
 
 SEEDS = (1, 2, 3, 4, 5)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from hls.interface import REMEDY, read_interface
+from hls.graph.interface import REMEDY, read_interface
 from keras_ae.errors import InputError, ProofError
 
 

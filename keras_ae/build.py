@@ -7,8 +7,8 @@ import math
 import keras
 import numpy as np
 
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.precision import Precision
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 
 Spec = ArchitectureSpec | ConvolutionalSpec
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_ae import plots
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.clustering import adjusted_rand_index, cluster_latent
 from keras_ae.data.dataset import Dataset
+from keras_ae.fitting.pruning import weights_zero
 from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.models import (
     Autoencoder,
@@ -20,8 +20,8 @@ from keras_ae.models import (
     build_autoencoder,
 )
 from keras_ae.precision import Float
-from keras_ae.pruning import weights_zero
 from keras_ae.runs import Run, read_json, write_json
+from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.training import (
     build_model,
     load_data,

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_ae import __version__
-from keras_ae.config import Experiment, dump_experiment, load_experiment
 from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import locked, remove_unfinished, whole_file, write_text
+from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
 
 #: Stage -> the stage before it, and the sections of the experiment, or keys in them, that decide
 #: it. A run without a student leaves out `distill`.

@@ -12,14 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ae.config import Experiment
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
-from keras_ae.fitting import fit, remove_checkpoint
-from keras_ae.learning import StudentSettings, TrainingSettings
+from keras_ae.fitting.batches import n_whole_batches
+from keras_ae.fitting.fit import fit, remove_checkpoint
+from keras_ae.fitting.pruning import kernel_layers
 from keras_ae.metrics import check_rate
 from keras_ae.models import (
     PCA,
@@ -30,11 +30,11 @@ from keras_ae.models import (
     build_student,
 )
 from keras_ae.models.autoencoder import Arrays
-from keras_ae.objectives import ConstantSettings
-from keras_ae.pipeline import n_whole_batches
 from keras_ae.precision import FixedPoint, Float, Precision, weight_formats
-from keras_ae.pruning import kernel_layers
 from keras_ae.runs import Run, write_json
+from keras_ae.settings.experiment import Experiment
+from keras_ae.settings.learning import StudentSettings, TrainingSettings
+from keras_ae.settings.objectives import ConstantSettings
 
 
 def build_model(

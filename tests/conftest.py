@@ -66,7 +66,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 def run_chain(folder: Path, content: dict[str, Any]) -> None:
     """The whole chain of an experiment on the command line, into `folder`/run."""
-    from keras_ae import cli
+    from hls import cli
 
     config = folder / "experiment.yaml"
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -110,7 +110,7 @@ class Interruption(Exception):
 @pytest.fixture
 def interrupted_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Of an epoch and the arguments of `fitting.fit`: a training that ends as the epoch begins."""
-    from keras_ae import fitting
+    from keras_ae.fitting import fit as fitting
 
     def fit(epoch: int, *arguments: Any, **options: Any) -> None:
         class Interrupting(fitting.Batches):
@@ -131,7 +131,7 @@ def assert_resumed_is_whole(
     interrupted_fit: Callable[..., None], tmp_path: Path
 ) -> Callable[..., None]:
     """An interruption before an epoch, and the same training again, end at the same weights."""
-    from keras_ae import fitting
+    from keras_ae.fitting import fit as fitting
 
     def check(epoch: int, make_model: Callable[[], Any], *arguments: Any) -> None:
         def fit(model: Any, name: str) -> Any:

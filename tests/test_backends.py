@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from test_firmware import UNITS, convert, make_graph
 
-from hls.backends import BACKENDS
-from hls.constants import check_copies
-from hls.convert import convert_trigger_graph
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, with_threshold
-from hls.validate import stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from hls.cpp.backends import BACKENDS
+from hls.cpp.constants import check_copies
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph, with_threshold
+from hls.proof.validate import stress_events, validate_project
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits
 from keras_ae.data.sources import resolve_path
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 SCORES = ("squared_latent_norm", "reconstruction_error", "kl_divergence")
 

@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 import qkeras
 
-import hls.convert
-from hls.check import check_graph, check_model, require_none
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.layers import AboveThreshold, HardwareInput, LookupTable
-from hls.operations import exact_operation
-from hls.quantized_weights import QuantizedWeights
-from hls.refusal import Refusal
-from hls.score_layers import SquaredNorm
-from hls.settings import FirmwareSettings
-from hls.trigger import build_score_graph, build_trigger_graph, run_trigger_graph
-from hls.validate import stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+import hls.cpp.convert
+from hls.cpp.check import check_graph, check_model, require_none
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_score_graph, build_trigger_graph, run_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.logic_layers import AboveThreshold, HardwareInput, LookupTable
+from hls.graph.network_layers import exact_operation
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.graph.refusal import Refusal
+from hls.graph.score_layers import SquaredNorm
+from hls.proof.validate import stress_events, validate_project
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 FORMAT = FixedPointFormat(8, 4)
 Layers = Callable[[Any], Any]
@@ -276,7 +276,7 @@ def test_names_in_cpp(name: str, rule: str) -> None:
 def test_names_that_do_not_compile(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+    monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
     graph, events = trigger(lambda x: dense(3, name)(x)), stress_events(FORMAT, (4,), 20, seed=1)
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events])
     with pytest.raises(ProofError, match="must compile with"):
@@ -390,7 +390,7 @@ class TestQuantizers:
         assert name == "input_format"
         assert "must be the input's, fixed<10,5>, because hls4ml makes it the port's" in message
         # What is handed over would have other wires than its interface says.
-        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
         events = stress_events(FORMAT, (4,), 20, seed=1)
         convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events])
         with pytest.raises(ProofError, match="port objects the format fixed<10,5>, got fixed<8,4>"):
@@ -414,7 +414,7 @@ class TestQuantizers:
         ((name, message),) = found(graph)
         assert name == "coarse" and "must not follow another, got 'fine' before it" in message
         # hls4ml loses one of the two; what that does is shown below.
-        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
         with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
             convert_trigger_graph(
                 graph, tmp_path / "firmware", FirmwareSettings(), [np.zeros((1, 4))]
@@ -428,7 +428,7 @@ class TestQuantizers:
         message = "layer 'coarse': a quantizer must not follow another, got 'fine' before it"
         assert message in found(graph)[0][1]
         # hls4ml keeps one of the two, and rounds once where Keras rounds twice.
-        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
         events = stress_events(FORMAT, (4,), 2000, seed=1)
         with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
             convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:10]])
@@ -448,7 +448,7 @@ class TestQuantizers:
         refusals = found(graph, io_type="io_stream")
         assert [name for name, _ in refusals] == ["a", "b"]
         assert "must be alone behind its layer 'd'" in refusals[0][1]
-        monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
         settings = FirmwareSettings(io_type="io_stream")
         with pytest.raises(NotImplementedError, match="only supported with IOType=io_parallel"):
             convert_trigger_graph(graph, tmp_path / "firmware", settings, [np.zeros((1, 4))])
@@ -466,7 +466,7 @@ def test_averages_in_ac_types(
     )
     assert found(graph, backend=backend) == [("pool", message)]
     # hls4ml's mean has no more bits than a pixel.
-    monkeypatch.setattr(hls.convert, "check_graph", lambda *_: [])
+    monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
     events = stress_events(FORMAT, (4, 4, 1), 500, seed=1)
     settings = FirmwareSettings(backend=backend)
     convert_trigger_graph(graph, tmp_path / "firmware", settings, [events[:10]])

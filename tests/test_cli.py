@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from keras_ae import cli
+from hls import cli
 
 ROOT = Path(__file__).parents[1]
 
@@ -297,8 +297,8 @@ class TestMistakes:
         command: str,
         needed: str,
     ) -> None:
-        from keras_ae.config import Experiment
         from keras_ae.runs import create_run
+        from keras_ae.settings.experiment import Experiment
 
         create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
         assert_one_line(
@@ -322,7 +322,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_checkpoint(
 ) -> None:
     experiment_content["training"] |= {"epochs": 400, "early_stopping_patience": 400}
     config.write_text(yaml.safe_dump(experiment_content))
-    command = [sys.executable, "-m", "keras_ae.cli", "train", config, "--run-dir", tmp_path / "run"]
+    command = [sys.executable, "-m", "hls.cli", "train", config, "--run-dir", tmp_path / "run"]
     state = tmp_path / "run" / "checkpoint_float" / "state.json"
     with subprocess.Popen(
         command,
@@ -367,7 +367,7 @@ def test_full_disk(config: Path, tmp_path: Path) -> None:
         pytest.skip("mounting a small disk is not permitted here")
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "keras_ae.cli", "train", config, "--run-dir", disk / "run"],
+            [sys.executable, "-m", "hls.cli", "train", config, "--run-dir", disk / "run"],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -387,8 +387,8 @@ def test_options_of_training_reach_keras(
 ) -> None:
     import keras
 
-    from keras_ae.config import load_experiment
     from keras_ae.runs import create_run
+    from keras_ae.settings.experiment import load_experiment
     from keras_ae.training import load_model, train
 
     experiment_content["training"] |= {"mixed_precision": True, "tensorboard": True}
@@ -403,8 +403,8 @@ def test_options_of_training_reach_keras(
 
 
 def test_seeds_reach_the_weights(config: Path, tmp_path: Path) -> None:
-    from keras_ae.config import load_experiment
     from keras_ae.precision import Float
+    from keras_ae.settings.experiment import load_experiment
     from keras_ae.training import build_model
 
     experiment = load_experiment(config)

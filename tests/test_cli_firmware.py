@@ -20,13 +20,13 @@ import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
-from hls.exact import ExactGraph
-from hls.interface import BENCH_INPUTS, BENCH_OUTPUTS, Interface
-from hls.validate import bench_reference
+from hls.graph.exact import ExactGraph
+from hls.graph.interface import BENCH_INPUTS, BENCH_OUTPUTS, Interface
+from hls.proof.validate import bench_reference
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.report import summary
 from keras_ae.runs import open_run
+from keras_ae.summary import summary
 
 
 class TestCheck:
@@ -217,7 +217,7 @@ def kill(stage: str, folder: Path, moment: Callable[[], bool], scratch: Path) ->
     """Kill a stage at a moment of its work; `scratch` is its folder for temporary files."""
     scratch.mkdir()
     with subprocess.Popen(
-        [sys.executable, "-m", "keras_ae.cli", stage, str(folder)],
+        [sys.executable, "-m", "hls.cli", stage, str(folder)],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,

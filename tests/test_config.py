@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hls.settings import load_firmware_settings
-from keras_ae.architecture import ConvolutionalSpec
-from keras_ae.config import Experiment, dump_experiment, load_experiment
 from keras_ae.errors import InputError
+from keras_ae.settings.architecture import ConvolutionalSpec
+from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
+from keras_ae.settings.firmware import load_firmware_settings
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 

@@ -10,18 +10,18 @@ import keras
 import numpy as np
 import pytest
 
-from hls.constants import altered_constants, check_copies, read_rows
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.interface import Interface, check_port_types
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec
+from hls.cpp.constants import altered_constants, check_copies, read_rows
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.interface import Interface, check_port_types
+from hls.proof.validate import stress_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 UNITS = HardwareUnits().format
 

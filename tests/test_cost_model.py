@@ -17,20 +17,20 @@ from hls.cost.model import (
     latency_cycles,
 )
 from hls.cost.shift_add import canonical_parts, enclosed_bits, signed_digits, traced_grids
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.refusal import Refusal
-from hls.rtl.project import plan_rtl, write_rtl_project
-from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
+from hls.graph.build import build_score_graph, build_trigger_graph, with_threshold
+from hls.graph.exact import ExactGraph
+from hls.graph.grid import Grid
+from hls.graph.refusal import Refusal
+from hls.proof.validate import stress_events
+from hls.rtl.write import plan_rtl, write_rtl_project
 from hls.synthesis.yosys import count_cells
-from hls.trigger import build_score_graph, build_trigger_graph, with_threshold
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.data.l1 import N_OBJECTS
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 
 PRECISION = FixedPoint(
     input="fixed<5,3>",

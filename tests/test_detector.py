@@ -13,12 +13,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.data.scaling import L1Scaler, ScalingQuantiles
 from keras_ae.detector import AnomalyDetector
 from keras_ae.errors import InputError
 from keras_ae.metrics import roc_auc
 from keras_ae.models import build_autoencoder
+from keras_ae.settings.architecture import ArchitectureSpec
 
 RNG = np.random.default_rng(1)
 PLANE = RNG.normal(size=(2, 6))

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.operations import exact_operation
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.grid import Grid
+from hls.graph.network_layers import exact_operation
+from hls.proof.validate import stress_events
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 
 
 def rounded(value: Fraction, form: FixedPointFormat) -> Fraction:

@@ -10,21 +10,21 @@ import keras
 import numpy as np
 import pytest
 
-from hls.convert import convert_trigger_graph
-from hls.divergence import keras_divergence, to_bits, trace_project
-from hls.exact import ExactGraph
-from hls.fidelity import layer_errors
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import Comparison, stress_events, validate_project
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.proof.divergence import keras_divergence, to_bits, trace_project
+from hls.proof.validate import Comparison, stress_events, validate_project
+from hls.report.fidelity import layer_errors
 from keras_ae import plots
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.batches import map_batches
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.mapping import map_batches
 from keras_ae.metrics import rate_interval
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 SPEC = ConvolutionalSpec(
     kind="convolutional", image_shape=(4, 4, 1), filters=(2,), hidden_dims=(5,), latent_dim=2

@@ -10,22 +10,22 @@ import keras
 import numpy as np
 import pytest
 
-from hls.constants import check_copies
-from hls.convert import convert_trigger_graph
-from hls.csim import Simulation
-from hls.exact import ExactGraph, TriggerOutput
-from hls.interface import Interface, read_interface
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, run_trigger_graph, with_threshold
-from hls.validate import HardwareValues, compare_outputs, stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.batches import map_batches
+from hls.cpp.constants import check_copies
+from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.csim import Simulation
+from hls.graph.build import build_trigger_graph, run_trigger_graph, with_threshold
+from hls.graph.exact import ExactGraph, TriggerOutput
+from hls.graph.interface import Interface, read_interface
+from hls.proof.validate import HardwareValues, compare_outputs, stress_events, validate_project
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.mapping import map_batches
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float, quantizer_format
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 UNITS = HardwareUnits().format
 # With an offset, so that empty slots need their mask.

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae import fitting
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
-from keras_ae.learning import TrainingSettings
+from keras_ae.fitting import fit as fitting
 from keras_ae.models import VariationalAutoencoder, build_autoencoder
 from keras_ae.precision import Float
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.learning import TrainingSettings
 
 X = np.random.default_rng(1).normal(size=(400, 6)).astype("float32")
 SETTINGS = TrainingSettings(epochs=8, batch_size=64, plateau_patience=1, learning_rate=0.02)

@@ -8,20 +8,20 @@ import keras
 import numpy as np
 import pytest
 
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.layers import AboveThreshold, HardwareInput, LookupTable
-from hls.overrides import fractional_bits
-from hls.quantized_weights import QuantizedWeights
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, run_trigger_graph
-from hls.validate import stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec
+from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.overrides import fractional_bits
+from hls.graph.build import build_trigger_graph, run_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.logic_layers import AboveThreshold, HardwareInput, LookupTable
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.proof.validate import stress_events, validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint, quantizer_format
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 
 @pytest.mark.parametrize("form", ["ufixed<4,-3>", "ufixed<8,0>", "ufixed<32,2>", "ufixed<31,31>"])

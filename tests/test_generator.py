@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pythia8mc", reason="needs the extra 'physics'")
 import awkward as ak
 
-from keras_ae import cli
+from hls import cli
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
 from keras_ae.generator import chunks, processes

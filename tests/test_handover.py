@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from conftest import made_once
 
-from hls.convert import convert_trigger_graph
-from hls.handover import Origin
-from hls.interface import PROJECT_NAME, read_interface
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, with_threshold
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.hls_handover import Origin
+from hls.graph.build import build_trigger_graph, with_threshold
+from hls.graph.interface import PROJECT_NAME, read_interface
+from hls.proof.validate import stress_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 N_EVENTS = 50
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import qkeras
 
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.layers import AboveThreshold, HardwareInput
-from hls.operations import exact_operation
-from hls.score_layers import SquaredNorm
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events, validate_project
-from keras_ae.architecture import ConvolutionalSpec
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.logic_layers import AboveThreshold, HardwareInput
+from hls.graph.network_layers import exact_operation
+from hls.graph.score_layers import SquaredNorm
+from hls.proof.validate import stress_events, validate_project
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ConvolutionalSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 INPUT, SHAPE = FixedPointFormat(8, 4), (4, 4, 2)
 #: Narrower than the input at both ends: everything saturates, and rounds.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from keras_ae import cli
+from hls import cli
 from keras_ae.data import top_tagging
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images

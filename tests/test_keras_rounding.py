@@ -9,17 +9,17 @@ import keras
 import numpy as np
 import pytest
 
-import hls.validate
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph, TriggerOutput
-from hls.keras_rounding import beyond_rounding
-from hls.quantized_weights import QuantizedWeights
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph, run_trigger_graph
-from hls.validate import HardwareValues, stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec
+import hls.proof.validate
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph, run_trigger_graph
+from hls.graph.exact import ExactGraph, TriggerOutput
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.proof.keras_rounding import beyond_rounding
+from hls.proof.validate import HardwareValues, stress_events, validate_project
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 #: The first layer is exact in float32, the second is not.
 PRECISION = FixedPoint(
@@ -95,8 +95,8 @@ def test_the_proof_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def beyond(_: keras.Model, exact: ExactGraph, inputs: Sequence[np.ndarray]) -> np.ndarray:
         return beyond_rounding(twin, exact, tuple(inputs))
 
-    monkeypatch.setattr(hls.validate, "run_trigger_graph", run)
-    monkeypatch.setattr(hls.validate, "beyond_rounding", beyond)
+    monkeypatch.setattr(hls.proof.validate, "run_trigger_graph", run)
+    monkeypatch.setattr(hls.proof.validate, "beyond_rounding", beyond)
     validation = validate_project(graph, tmp_path / "firmware", {"stress": values})
     assert validation.firmware["stress"].mismatching_bits == 0
     assert validation.keras_is_off and not validation.is_proved

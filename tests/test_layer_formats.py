@@ -10,21 +10,21 @@ import pytest
 import yaml
 from test_random_designs import merged
 
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.quantized_weights import QuantizedWeights
-from hls.rtl.project import plan_rtl
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events, validate_project
-from keras_ae import cli
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.config import Experiment, dump_experiment, load_experiment
+from hls import cli
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.proof.validate import stress_events, validate_project
+from hls.rtl.write import plan_rtl
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint, Float, quantizer_format, weight_formats
 from keras_ae.runs import create_run
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
+from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.training import build_fixed_point_model, quantize_model, train
 
 SPEC = ArchitectureSpec(input_dim=5, hidden_dims=(4, 3), latent_dim=2)

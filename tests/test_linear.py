@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
-from keras_ae.architecture import ArchitectureSpec
-from keras_ae.config import Experiment
 from keras_ae.data.digits import load_digits
 from keras_ae.errors import InputError
 from keras_ae.models import PCA, Autoencoder, build_autoencoder
 from keras_ae.precision import Float
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.experiment import Experiment
 from keras_ae.training import build_model, quantize_model
 
 

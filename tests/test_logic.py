@@ -10,11 +10,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.grid import Grid
-from hls.layers import TABLE_FUNCTIONS, AboveThreshold, LogicLayer, LookupTable
-from hls.rtl.levels import timed
-from hls.rtl.logic import trace_logic
-from hls.score_layers import (
+from hls.graph.grid import Grid
+from hls.graph.logic_layers import TABLE_FUNCTIONS, AboveThreshold, LogicLayer, LookupTable
+from hls.graph.score_layers import (
     AbsoluteError,
     GaussianDivergence,
     NormalizedNorm,
@@ -22,6 +20,8 @@ from hls.score_layers import (
     SquaredNorm,
     Total,
 )
+from hls.rtl.levels import timed
+from hls.rtl.logic import trace_logic
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder, copy_weights
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import KINDS
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
 from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
-from keras_ae.objectives import OBJECTIVES, SparseObjective
 from keras_ae.precision import FixedPoint, Float, Precision
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.objectives import OBJECTIVES, SparseObjective
 
 SPEC = ArchitectureSpec(input_dim=12, hidden_dims=(8, 6), latent_dim=2)
 PRECISIONS = {"float": Float(), "fixed": FixedPoint()}
@@ -262,7 +262,7 @@ def test_two_replicas_train_like_one(tmp_path: Path) -> None:
 import numpy as np, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from keras_ae.architecture import ArchitectureSpec
+from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.models import Autoencoder, OjaPCA, VariationalAutoencoder
@@ -321,7 +321,7 @@ print("equal")
 
 
 def test_weights_that_saturate_are_named(experiment_content: dict[str, Any]) -> None:
-    from keras_ae.config import Experiment
+    from keras_ae.settings.experiment import Experiment
     from keras_ae.training import build_model, quantize_model
 
     experiment = Experiment.model_validate(experiment_content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hls4ml.utils import qinterval
 
-from hls.overrides import check_hls4ml
+from hls.cpp.overrides import check_hls4ml
 
 
 def test_versions() -> None:

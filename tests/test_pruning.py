@@ -12,17 +12,17 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from keras_ae import fitting
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.config import Experiment, load_experiment
 from keras_ae.errors import InputError
+from keras_ae.fitting import fit as fitting
+from keras_ae.fitting.pruning import kernel_layers, sparsity_at, weights_zero
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.learning import PruningSettings, QuantizationSettings
 from keras_ae.models import ScoringModel, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint
-from keras_ae.pruning import kernel_layers, sparsity_at, weights_zero
-from keras_ae.report import summary
 from keras_ae.runs import Run, create_run, read_json
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.experiment import Experiment, load_experiment
+from keras_ae.settings.learning import PruningSettings, QuantizationSettings
+from keras_ae.summary import summary
 from keras_ae.training import quantize, train
 
 X = FixedPoint().input.quantize(np.random.default_rng(1).normal(size=(400, 6))).astype("float32")

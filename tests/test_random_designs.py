@@ -19,18 +19,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hls.check import check_model
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph, TriggerOutput
-from hls.keras_rounding import beyond_rounding
-from hls.settings import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
-from hls.trigger import build_trigger_graph, run_trigger_graph
-from hls.validate import HardwareValues, stress_events, validate_project
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
+from hls.cpp.check import check_model
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph, run_trigger_graph
+from hls.graph.exact import ExactGraph, TriggerOutput
+from hls.proof.keras_rounding import beyond_rounding
+from hls.proof.validate import HardwareValues, stress_events, validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.fixed_point import KINDS, FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, weight_formats
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 
 N_EVENTS = 300
 DESIGNS_AT_ONCE = 15

@@ -12,18 +12,18 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from hls.quantized_weights import QuantizedWeights
-from hls.rtl.project import plan_rtl
-from hls.trigger import build_trigger_graph
-from keras_ae import fitting
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.config import Experiment, dump_experiment, load_experiment
+from hls.graph.build import build_trigger_graph
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.rtl.write import plan_rtl
 from keras_ae.errors import InputError
-from keras_ae.learning import PruningSettings, QuantizationSettings, TrainingSettings
+from keras_ae.fitting import fit as fitting
+from keras_ae.fitting.bit_penalty import ResourcePenalty, bit_operations
+from keras_ae.fitting.pruning import kernel_layers
 from keras_ae.models import ScoringModel, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint, Float
-from keras_ae.pruning import kernel_layers
-from keras_ae.resources import ResourcePenalty, bit_operations
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
+from keras_ae.settings.learning import PruningSettings, QuantizationSettings, TrainingSettings
 
 PRECISION = FixedPoint(
     input="fixed<6,3>",

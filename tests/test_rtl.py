@@ -13,21 +13,21 @@ import pytest
 from da4ml.cmvm.types import QInterval
 from test_random_designs import Request, draw_designs, graph_of, merged
 
-from hls.check import check_model
-from hls.exact import ExactGraph
-from hls.interface import Interface, Port
+from hls.cpp.check import check_model
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.graph.interface import Interface, Port
+from hls.proof.validate import stress_events
 from hls.rtl import verilator
 from hls.rtl.design import RtlDesign
 from hls.rtl.ghdl import VhdlSimulation, find_ghdl
-from hls.rtl.project import _outputs, plan_rtl, write_rtl_project
 from hls.rtl.verilator import VerilogSimulation
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec
+from hls.rtl.write import _outputs, plan_rtl, write_rtl_project
 from keras_ae.errors import InputError, ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 PRECISION = FixedPoint(
     input="fixed<6,3>", weight="fixed<5,2>", activation="ufixed<6,3>", latent="fixed<7,3>"

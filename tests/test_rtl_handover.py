@@ -12,17 +12,17 @@ import keras
 import numpy as np
 import pytest
 
-from hls.exact import ExactGraph
-from hls.handover import Origin
-from hls.rtl.project import write_rtl_project
+from hls.cpp.hls_handover import Origin
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import ExactGraph
+from hls.proof.validate import stress_events
 from hls.rtl.verilator import find_verilator
-from hls.settings import FirmwareSettings
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec
+from hls.rtl.write import write_rtl_project
 from keras_ae.data.scaling import HardwareUnits, L1Scaler
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 N_FEATURES, N_EVENTS = 5, 30
 PRECISION = FixedPoint(

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from conftest import made_once, run_chain
 
-from hls import rtl_stages
+from hls import cli
 from hls.cost import model
-from hls.implementations import as_text
+from hls.report.implementations import as_text
 from hls.rtl.design import RtlDesign
+from hls.stages import rtl as rtl_stages
 from hls.synthesis import nextpnr, open_tools, yosys
-from hls.synthesis.report import ResourceReport
-from keras_ae import cli
+from hls.synthesis.resources import ResourceReport
 from keras_ae.errors import InputError
 from keras_ae.runs import Run, open_run
 from keras_ae.training import load_keras_model

@@ -13,7 +13,7 @@ import pytest
 from test_synthesis import bin_folder, install_tool  # noqa: F401
 
 from hls.rtl.design import RtlDesign
-from hls.synthesis.report import ResourceReport
+from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from keras_ae.errors import InputError
 

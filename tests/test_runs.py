@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from keras_ae.config import Experiment
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file, write_text
 from keras_ae.runs import Run, create_run, open_run
+from keras_ae.settings.experiment import Experiment
 
 
 @pytest.fixture

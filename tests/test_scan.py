@@ -20,9 +20,9 @@ from hls.scan.results import front_table
 from hls.scan.run import check_scan, run_scan
 from hls.scan.study import Study
 from hls.scan.workers import Workers, dask_workers
-from keras_ae.config import load_experiment
 from keras_ae.errors import InputError
-from keras_ae.search import Objectives, Scan
+from keras_ae.settings.experiment import load_experiment
+from keras_ae.settings.scan import Objectives, Scan
 
 Result = dict[str, Any]
 

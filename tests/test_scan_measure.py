@@ -19,16 +19,16 @@ from conftest import made_once
 from test_cli import ROOT, assert_one_line, run_cli
 from test_search import write_scan
 
+from hls import cli
 from hls.scan import measure as measuring
 from hls.scan.trial import run_trial
-from hls.settings import FirmwareSettings
-from keras_ae import cli
-from keras_ae.config import load_experiment
 from keras_ae.data.dataset import halves, load_dataset
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 from keras_ae.runs import create_run, read_json
-from keras_ae.search import Objectives, Scan, load_scan
+from keras_ae.settings.experiment import load_experiment
+from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.scan import Objectives, Scan, load_scan
 
 FORMATS = {"input": "fixed<6,5>", "activation": "ufixed<5,4>", "latent": "fixed<6,4>"}
 
@@ -93,8 +93,8 @@ def test_trials_that_share_a_float_model_train_it_once(
 
 
 def test_a_point_of_the_front_is_trained_already(finished_scan: Path) -> None:
-    from hls.exact import ExactGraph
-    from hls.stages import hardware_values, trigger_graph
+    from hls.graph.exact import ExactGraph
+    from hls.stages.firmware import hardware_values, trigger_graph
     from keras_ae import training
 
     path = min((finished_scan / "pareto").iterdir())
@@ -193,9 +193,7 @@ class TestMistakes:
     def test_missing_libraries(
         self, config: Path, tmp_path: Path, library: str, options: list[str], message: str
     ) -> None:
-        command = (
-            f"import sys; sys.modules[{library!r}] = None; from keras_ae.cli import main; main()"
-        )
+        command = f"import sys; sys.modules[{library!r}] = None; from hls.cli import main; main()"
         found = subprocess.run(
             [sys.executable, "-c", command, "scan", config, "--scan-dir", tmp_path / "s", *options],
             cwd=ROOT,
@@ -212,7 +210,7 @@ def test_killed_processes(experiment_content: dict[str, Any], tmp_path: Path) ->
     config = write_tiny(tmp_path, experiment_content, n_trials=4)
     folder = tmp_path / "s"
     arguments = ["scan", str(config), "--scan-dir", str(folder), "--processes", "2"]
-    command = [sys.executable, "-m", "keras_ae.cli", *arguments]
+    command = [sys.executable, "-m", "hls.cli", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 240
         table = folder / "trials.csv"
@@ -255,7 +253,7 @@ def test_ctrl_c_ends_the_processes_at_once(
 ) -> None:
     experiment_content["training"] |= {"epochs": 400, "early_stopping_patience": 400}
     config = write_tiny(tmp_path, experiment_content)
-    command = [sys.executable, "-m", "keras_ae.cli", "scan", str(config)]
+    command = [sys.executable, "-m", "hls.cli", "scan", str(config)]
     command += ["--processes", n_processes]
     with subprocess.Popen(
         [*command, "--scan-dir", str(tmp_path / "s")],

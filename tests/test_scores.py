@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
 from keras_ae.models import build_autoencoder
 from keras_ae.scores import kl_to_standard_normal, normalized_latent_norm, squared_latent_norm
+from keras_ae.settings.architecture import ArchitectureSpec
 
 
 @pytest.fixture

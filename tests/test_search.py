@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hls.settings import FirmwareSettings, load_firmware_settings
 from keras_ae.errors import InputError
-from keras_ae.search import Distribution, Objectives, Scan, load_scan
+from keras_ae.settings.firmware import FirmwareSettings, load_firmware_settings
+from keras_ae.settings.scan import Distribution, Objectives, Scan, load_scan
 
 SCANS = sorted((Path(__file__).parents[1] / "configs" / "scans").glob("*.yaml"))
 

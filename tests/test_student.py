@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae import fitting
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.build import build_encoder
 from keras_ae.errors import InputError
-from keras_ae.learning import TrainingSettings
+from keras_ae.fitting import fit as fitting
 from keras_ae.models import Student, build_student
 from keras_ae.precision import FixedPoint, Float
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.learning import TrainingSettings
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(400, 6)).astype("float32")

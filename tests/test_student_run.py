@@ -14,21 +14,21 @@ import yaml
 from conftest import made_once, run_chain
 from test_fidelity import read_page
 
-from hls.convert import convert_trigger_graph
-from hls.exact import ExactGraph
-from hls.interface import read_interface
-from hls.settings import FirmwareSettings, load_firmware_settings
-from hls.trigger import build_trigger_graph, with_threshold
-from hls.validate import stress_events, validate_project
-from keras_ae import cli
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.config import Experiment, load_experiment
+from hls import cli
+from hls.cpp.convert import convert_trigger_graph
+from hls.graph.build import build_trigger_graph, with_threshold
+from hls.graph.exact import ExactGraph
+from hls.graph.interface import read_interface
+from hls.proof.validate import stress_events, validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Student, build_student
 from keras_ae.precision import FixedPoint
 from keras_ae.runs import Run, create_run, open_run, read_json
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.experiment import Experiment, load_experiment
+from keras_ae.settings.firmware import FirmwareSettings, load_firmware_settings
 from keras_ae.training import distill, load_data, load_model, network_inputs
 
 STUDENT = {

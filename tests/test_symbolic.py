@@ -10,7 +10,7 @@ from da4ml.trace import FixedVariableArray, comb_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.symbolic import looked_up, product, rounded, squared, where_negative
+from hls.graph.symbolic import looked_up, product, rounded, squared, where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
 FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())

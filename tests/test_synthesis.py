@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from hls.backends import BACKENDS, Backend
-from hls.synthesis.report import ResourceReport
+from hls import cli
+from hls.cpp.backends import BACKENDS, Backend
+from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import find_tool, synthesize_project
-from keras_ae import cli
-from keras_ae.config import Experiment
 from keras_ae.errors import InputError
 from keras_ae.runs import Run, create_run
+from keras_ae.settings.experiment import Experiment
 
 NAME = "anomaly_trigger"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import keras
 import pytest
 
+from hls.graph.build import build_trigger_graph
+from hls.proof.validate import stress_events
 from hls.rtl.design import RtlDesign
-from hls.rtl.project import write_rtl_project
-from hls.settings import FirmwareSettings
+from hls.rtl.write import write_rtl_project
 from hls.synthesis.nextpnr import place_and_route
 from hls.synthesis.yosys import count_cells
-from hls.trigger import build_trigger_graph
-from hls.validate import stress_events
-from keras_ae.architecture import ArchitectureSpec
 from keras_ae.errors import InputError, ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
+from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.settings.firmware import FirmwareSettings
 
 #: A parity of four bits, a sum of two bytes, a byte that waits for eight cycles, and that sum, or
 #: zero where it is less than the byte.

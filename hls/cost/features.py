@@ -24,12 +24,12 @@ from hls.cost.shift_add import (
     signed_digits,
     traced_grids,
 )
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.operation import Operation
-from hls.quantized_weights import QuantizedWeights, exact_format
-from hls.refusal import Refusal
-from hls.symbolic import LUT_INPUTS, TABLE_BITS
+from hls.graph.exact import ExactGraph
+from hls.graph.grid import Grid
+from hls.graph.operation import Operation
+from hls.graph.quantized_weights import QuantizedWeights, exact_format
+from hls.graph.refusal import Refusal
+from hls.graph.symbolic import LUT_INPUTS, TABLE_BITS
 
 
 @dataclass(frozen=True)

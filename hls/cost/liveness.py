@@ -10,11 +10,11 @@ import math
 import keras
 import numpy as np
 
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.layers import AboveThreshold, LogicLayer, LookupTable, ScaleObjects
-from hls.operation import Operation
-from hls.quantized_weights import QuantizedWeights
+from hls.graph.exact import ExactGraph
+from hls.graph.grid import Grid
+from hls.graph.logic_layers import AboveThreshold, LogicLayer, LookupTable, ScaleObjects
+from hls.graph.operation import Operation
+from hls.graph.quantized_weights import QuantizedWeights
 
 
 def live_values(

@@ -1,6 +1,6 @@
 """What RTL by distributed arithmetic takes, from weights and formats alone, in milliseconds.
 
-`hls.rtl.project.plan_rtl` traces the design, in seconds; this is for a search, or for a network
+`hls.rtl.write.plan_rtl` traces the design, in seconds; this is for a search, or for a network
 while it is trained. Errors against yosys are in benchmarks/cost_model.md.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 import keras
 
 from hls.cost.features import count_logic
-from hls.exact import ExactGraph
-from hls.settings import FirmwareSettings
-from hls.trigger import build_score_graph
+from hls.graph.build import build_score_graph
+from hls.graph.exact import ExactGraph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
+from keras_ae.settings.firmware import FirmwareSettings
 
 #: LUT of UltraScale+ by yosys, for each unit of `hls.cost.features.Logic`.
 #: Fitted by `python benchmarks/cost_model.py report`.

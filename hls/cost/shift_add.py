@@ -8,9 +8,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from hls.exact import ExactGraph
-from hls.grid import Grid
-from hls.quantized_weights import QuantizedWeights
+from hls.graph.exact import ExactGraph
+from hls.graph.grid import Grid
+from hls.graph.quantized_weights import QuantizedWeights
 
 #: Of the trees, what is left when da4ml has shared terms between outputs: a factor, and exponents
 #: of digits per weight, outputs and bits of the widest weight; and how many levels more than the

@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 
 from hls.compiled import call_program
-from hls.interface import PROJECT_NAME
+from hls.graph.interface import PROJECT_NAME
 from hls.rtl.simulation import RtlSimulation
 from keras_ae.errors import InputError
 

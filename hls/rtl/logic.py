@@ -12,8 +12,8 @@ import numpy as np
 from da4ml.cmvm.types import minimal_kif
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 
-from hls.exact import ExactGraph
-from hls.layers import LogicLayer
+from hls.graph.exact import ExactGraph
+from hls.graph.logic_layers import LogicLayer
 
 
 def trace_logic(layer: LogicLayer, *shapes: Sequence[int]) -> Any:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hls.compiled import CompiledProject
-from hls.exact import TriggerOutput
-from hls.interface import Port
+from hls.graph.exact import TriggerOutput
+from hls.graph.interface import Port
 from hls.rtl.design import RTL_REMEDY
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from hls.check import require_none
 from hls.cost.model import require_size
-from hls.exact import ExactGraph
-from hls.rtl.project import plan_rtl
+from hls.cpp.check import require_none
+from hls.graph.build import with_threshold
+from hls.graph.exact import ExactGraph
+from hls.rtl.write import plan_rtl
 from hls.scan.measurement import Measurement, Quality
-from hls.settings import firmware_settings
-from hls.stages import check, hardware_values, trigger_graph
-from hls.trigger import with_threshold
-from keras_ae.config import Experiment
+from hls.stages.firmware import check, hardware_values, trigger_graph
 from keras_ae.data.dataset import Dataset, Sample, halves
 from keras_ae.errors import InputError
 from keras_ae.files import locked, remove_unfinished
 from keras_ae.metrics import MIN_BACKGROUND_EVENTS, ScoresBySample, roc_auc, tpr_at_fpr
 from keras_ae.runs import Run, create_run
-from keras_ae.search import Objectives
+from keras_ae.settings.experiment import Experiment
+from keras_ae.settings.firmware import firmware_settings
+from keras_ae.settings.scan import Objectives
 from keras_ae.training import (
     distill,
     load_data,

@@ -11,8 +11,8 @@ from typing import Any
 from hls.scan.study import Study, Trial
 from hls.scan.trial import trial_folder
 from keras_ae import plots
-from keras_ae.config import dump_experiment
 from keras_ae.files import whole_folder, write_text
+from keras_ae.settings.experiment import dump_experiment
 
 #: Resources in words.
 _RESOURCES = {

@@ -12,14 +12,14 @@ from hls.scan.results import one_line, write_figures, write_tables
 from hls.scan.study import Study, Trial
 from hls.scan.trial import run_trial
 from hls.scan.workers import Workers
-from hls.settings import firmware_settings
 from keras_ae import __version__
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
-from keras_ae.search import Scan
+from keras_ae.settings.firmware import firmware_settings
+from keras_ae.settings.scan import Scan
 
 
 def check_scan(scan: Scan, subject: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hls.scan.measurement import Measurement, Quality
 from keras_ae.errors import InputError
-from keras_ae.search import Distribution, Scan
+from keras_ae.settings.scan import Distribution, Scan
 
 try:
     import optuna

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from keras_ae.config import Experiment
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
 from keras_ae.loading import load_tensorflow
-from keras_ae.search import Objectives
+from keras_ae.settings.experiment import Experiment
+from keras_ae.settings.scan import Objectives
 
 #: Keras has one global state in a process; a Dask worker may have several threads.
 _ONE_AT_A_TIME = threading.Lock()

@@ -12,7 +12,7 @@ from typing import Any
 
 from hls.rtl.design import RtlDesign, read_design
 from hls.synthesis.open_tools import OpenTool
-from hls.synthesis.report import ResourceReport
+from hls.synthesis.resources import ResourceReport
 from hls.synthesis.yosys import synthesize_verilog
 from keras_ae.errors import InputError
 from keras_ae.files import temporary_folder

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hls.backends import Backend, Tool
-from hls.synthesis.report import ResourceReport
+from hls.cpp.backends import Backend, Tool
+from hls.synthesis.resources import ResourceReport
 from keras_ae.errors import InputError
 
 LOG_NAME = "synthesis.log"

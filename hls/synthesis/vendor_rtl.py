@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hls.rtl.design import read_design
-from hls.synthesis.report import ResourceReport
+from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import read_utilization, run_tool
 from keras_ae.errors import InputError
 

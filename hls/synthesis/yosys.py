@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hls.interface import PROJECT_NAME
+from hls.graph.interface import PROJECT_NAME
 from hls.rtl.design import read_design
 from hls.synthesis.netlist import stage_paths
 from hls.synthesis.open_tools import OpenTool
-from hls.synthesis.report import ResourceReport
+from hls.synthesis.resources import ResourceReport
 from keras_ae.errors import InputError
 from keras_ae.files import temporary_folder
 

@@ -16,8 +16,8 @@ from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.inference import Inference
 from keras_ae.models.registry import register
 from keras_ae.models.scoring import split_condition
-from keras_ae.objectives import PlainObjective
 from keras_ae.scores import latent_norm, squared_latent_norm, sum_features
+from keras_ae.settings.objectives import PlainObjective
 
 Tensor = Any
 

@@ -9,7 +9,7 @@ import keras
 from keras_ae.errors import InputError
 from keras_ae.models.registry import register
 from keras_ae.models.variational import VariationalAutoencoder
-from keras_ae.objectives import ConditionalVariationalObjective
+from keras_ae.settings.objectives import ConditionalVariationalObjective
 
 
 @register(ConditionalVariationalObjective)

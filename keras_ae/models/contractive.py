@@ -13,8 +13,8 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.models.autoencoder import Autoencoder, Pass, Tensor
 from keras_ae.models.registry import register
-from keras_ae.objectives import ContractiveObjective
 from keras_ae.scores import sum_features
+from keras_ae.settings.objectives import ContractiveObjective
 
 #: Activation -> the square of its derivative, from what it returns.
 _SQUARED_DERIVATIVES = {

@@ -10,7 +10,7 @@ from keras_ae.corruptions import Corruption, GaussianNoise
 from keras_ae.likelihoods import Likelihood
 from keras_ae.models.autoencoder import Autoencoder, Tensor
 from keras_ae.models.registry import register
-from keras_ae.objectives import DenoisingObjective
+from keras_ae.settings.objectives import DenoisingObjective
 
 
 @register(DenoisingObjective)

@@ -12,7 +12,7 @@ from keras_ae.errors import InputError
 from keras_ae.models.autoencoder import Pass, Tensor
 from keras_ae.models.registry import register
 from keras_ae.models.variational import VariationalAutoencoder
-from keras_ae.objectives import ImportanceWeightedObjective
+from keras_ae.settings.objectives import ImportanceWeightedObjective
 
 #: Of the noise in validation, always the same.
 _VALIDATION_SEED = (0, 0)

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_ae.arrays import check_events
-from keras_ae.batches import BATCH_SIZE, map_batches
 from keras_ae.likelihoods import Likelihood
+from keras_ae.mapping import BATCH_SIZE, map_batches
 from keras_ae.models.scoring import ScoringModel
 
 Tensor = Any

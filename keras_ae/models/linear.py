@@ -18,7 +18,7 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.models.autoencoder import Autoencoder, Tensor
 from keras_ae.models.registry import register
-from keras_ae.objectives import LinearObjective, OjaObjective, PCAObjective
+from keras_ae.settings.objectives import LinearObjective, OjaObjective, PCAObjective
 
 
 @register(LinearObjective)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keras_ae.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.build import build_decoder, build_encoder
-from keras_ae.config import validate_settings
 from keras_ae.corruptions import CORRUPTIONS
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import LIKELIHOODS, Gaussian
-from keras_ae.objectives import OBJECTIVES, Objective
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
+from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.experiment import validate_settings
+from keras_ae.settings.objectives import OBJECTIVES, Objective
 
 if TYPE_CHECKING:
     from keras_ae.models.autoencoder import Autoencoder

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_ae.arrays import check_events, check_not_empty
-from keras_ae.batches import BATCH_SIZE, map_batches
 from keras_ae.errors import InputError
+from keras_ae.mapping import BATCH_SIZE, map_batches
 from keras_ae.models.finite_loss import StopAtNonFiniteLoss
 from keras_ae.scores import sum_features
 

@@ -12,9 +12,9 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.models.autoencoder import Autoencoder, Pass, Tensor
 from keras_ae.models.registry import register
-from keras_ae.objectives import SparseObjective
 from keras_ae.precision import keeps_unit_interval
 from keras_ae.scores import sum_features
+from keras_ae.settings.objectives import SparseObjective
 
 _MARGIN = 1e-6
 

@@ -11,15 +11,15 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ae.arrays import check_count, check_events
-from keras_ae.batches import BATCH_SIZE
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
+from keras_ae.mapping import BATCH_SIZE
 from keras_ae.models.autoencoder import Autoencoder, Pass, Tensor
 from keras_ae.models.interpolation import INTERPOLATIONS
 from keras_ae.models.registry import register
-from keras_ae.objectives import VariationalObjective
 from keras_ae.schedules import Schedule
 from keras_ae.scores import kl_to_standard_normal, normalized_latent_norm, sum_features
+from keras_ae.settings.objectives import VariationalObjective
 
 _LOG_2PI = math.log(2 * math.pi)
 

@@ -1,0 +1,370 @@
+"""The command `keras-ae`: reads arguments, calls one function a stage, prints what came of it.
+
+The only module of this package that knows `hls`. TensorFlow and all that needs it are imported
+inside the commands, so that `--help` and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hls.scan.commands import scan
+from keras_ae import __version__
+from keras_ae.errors import InputError, ProofError
+from keras_ae.generator.commands import generate, generate_jets
+from keras_ae.loading import load_tensorflow, set_environment
+
+if TYPE_CHECKING:
+    from hls.proof.validate import Validation
+    from keras_ae.runs import Run
+
+#: Those that are skipped when they are finished.
+_STAGES = ("train", "distill", "quantize", "evaluate", "convert")
+
+_n_events = click.option(
+    "--n-events",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Validate so many at least, by more stress events. Default: 20,000 stress events.",
+)
+_run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="keras-ae")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def cli() -> None:
+    """Autoencoders for anomaly detection in hardware triggers.
+
+    From unlabelled events to FPGA firmware, and the proof that the firmware is the quantized
+    Keras model, bit for bit.
+    """
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+@_n_events
+def run(config: Path, run_dir: Path | None, n_events: int) -> None:
+    """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
+
+    A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
+    ends with its evaluation; one without a student has none to distill.
+    """
+    from keras_ae.summary import summary
+
+    experiment_run = _create_run(config, run_dir)
+    with_firmware = experiment_run.experiment.firmware is not None
+    left_out = set() if with_firmware else {"convert"}
+    if experiment_run.experiment.student is None:
+        left_out.add("distill")
+    for stage in _STAGES:
+        if stage not in left_out:
+            _do_stage(experiment_run, stage)
+    if with_firmware:
+        _validate(experiment_run, n_events=n_events)
+    else:
+        click.echo(summary(experiment_run))
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+def train(config: Path, run_dir: Path | None) -> None:
+    """Train the float model of the experiment CONFIG; makes the run directory."""
+    _do_stage(_create_run(config, run_dir), "train")
+
+
+@cli.command()
+@_run_folder
+def distill(run_folder: Path) -> None:
+    """Teach the student of RUN the score of its float model."""
+    _do_stage(_open_run(run_folder), "distill")
+
+
+@cli.command()
+@_run_folder
+def quantize(run_folder: Path) -> None:
+    """Fine-tune the model of RUN, or its student, in fixed point."""
+    _do_stage(_open_run(run_folder), "quantize")
+
+
+@cli.command()
+@_run_folder
+def evaluate(run_folder: Path) -> None:
+    """Measure AUC and TPR of every score of RUN, beside baselines."""
+    _do_stage(_open_run(run_folder), "evaluate")
+
+
+@cli.command()
+@_run_folder
+@click.option("--synthesize", is_flag=True, help="Then run the vendor's tool, if it is on PATH.")
+def convert(run_folder: Path, synthesize: bool) -> None:
+    """Write the HLS project of RUN, with score and trigger decision inside.
+
+    With --synthesize, resources and timing that the vendor's tool reports go to synthesis.json; the
+    command 'synthesize' is for RTL.
+    """
+    opened = _open_run(run_folder)
+    _do_stage(opened, "convert")
+    if synthesize:
+        _synthesize(opened)
+
+
+@cli.command()
+@click.argument("path", metavar="CONFIG|RUN", type=click.Path(path_type=Path))
+def check(path: Path) -> None:
+    """Say what keeps an experiment from becoming exact firmware: layer, rule, value, remedy.
+
+    Exit code 1 if something does. `run`, `train` and `convert` check, too.
+    """
+    from keras_ae.settings.experiment import load_experiment
+
+    opened = _open_run(path) if path.is_dir() else None
+    experiment = opened.experiment if opened else load_experiment(path)
+    load_tensorflow()
+    from hls.stages.firmware import check as find_refusals
+    from hls.stages.firmware import estimate_rtl
+
+    refusals = find_refusals(experiment, str(path), opened)
+    for refusal in refusals:
+        click.echo(refusal)
+    if refusals:
+        sys.exit(1)
+    click.echo("nothing keeps it from becoming firmware")
+    cost = estimate_rtl(experiment, str(path), opened)
+    untrained = "" if opened and opened.is_finished("quantize") else ", untrained and not pruned"
+    click.echo(
+        f"RTL by the cost model: {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles{untrained}"
+    )
+
+
+@cli.command()
+@_run_folder
+@click.option(
+    "--events",
+    "event_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="More events to compare, in the ADC2021 layout; can be repeated.",
+)
+@_n_events
+def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> None:
+    """Compare the HLS project of RUN with the quantized model, every event, every bit.
+
+    Exit code 1 unless all bits are equal.
+    """
+    _validate(_open_run(run_folder), event_files, n_events)
+
+
+@cli.command()
+@_run_folder
+@click.option(
+    "--n-events",
+    type=click.IntRange(min=0),
+    default=100_000,
+    show_default=True,
+    help="Simulate stress events up to this number in all.",
+)
+@click.option("--as-is", is_flag=True, help="Simulate the RTL as it lies on disk, changed or not.")
+def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
+    """Write Verilog and VHDL of RUN, and simulate every event cycle by cycle.
+
+    Exit code 1 unless all bits are equal, and each result comes in the stated cycle.
+    """
+    opened = _open_run(run_folder)
+    _start_stage("rtl")
+    from hls.stages.rtl import simulate_rtl, write_rtl
+
+    changed = [] if as_is else opened.changed_contents("rtl")
+    if changed:
+        click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
+    if not as_is and not write_rtl(opened, report=click.echo):
+        click.echo("   already done, inputs unchanged")
+    click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
+    report = simulate_rtl(opened, n_events)
+    cycles = ", ".join(map(str, report.latency_cycles))
+    click.echo(
+        f"events simulated: {report.events}   mismatching bits: {report.mismatching_bits}   "
+        f"latency: {cycles} cycles, an event in each"
+    )
+    _show_implementations(opened)
+    if not report.is_proved:
+        error = ProofError(
+            "RTL and quantized model must be the same function, with a latency of "
+            f"{report.stated_latency_cycles} cycles, but differ; see {opened.rtl_path}"
+        )
+        click.echo(f"error: {_one_line(error)}", err=True)
+        sys.exit(1)
+
+
+@cli.command()
+@_run_folder
+@click.option("--no-place", is_flag=True, help="Count cells only: no place and route.")
+def synthesize(run_folder: Path, no_place: bool) -> None:
+    """Resources and clock of the RTL of RUN by yosys and nextpnr, and vendors' tools on PATH.
+
+    yosys maps to AMD's families; nextpnr places and routes in an ECP5, an open family, whose clock
+    says nothing of AMD's. Into resources.json and the fidelity report. The HLS project is
+    synthesized by 'convert --synthesize'.
+    """
+    opened = _open_run(run_folder)
+    _start_stage("synthesize")
+    from hls.stages.rtl import synthesize_rtl
+
+    tools = "yosys" if no_place else "yosys, nextpnr"
+    click.echo(f"   {tools}: minutes; some more when they are run for the first time")
+    synthesize_rtl(opened, place=not no_place)
+    _show_implementations(opened)
+
+
+cli.add_command(scan)
+cli.add_command(generate)
+cli.add_command(generate_jets)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every mistake of the user's is one line and exit code 2."""
+    set_environment()
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Before or behind the command.
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = cli.main(arguments, prog_name="keras-ae", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"error: {_one_line(error)}", err=True)
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command continues", err=True)
+        code = 130
+    except (InputError, ProofError, OSError, ImportError) as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"error: {_one_line(error)}", err=True)
+        code = 1 if isinstance(error, ProofError) else 2
+    sys.exit(code)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message()} See keras-ae --help."
+    return " ".join(str(error).split())
+
+
+def _create_run(config: Path, run_dir: Path | None) -> Run:
+    from keras_ae.data.dataset import load_dataset
+    from keras_ae.runs import create_run
+    from keras_ae.settings.experiment import dump_experiment, load_experiment
+    from keras_ae.settings.firmware import load_firmware_settings
+
+    experiment = load_experiment(config)
+    load_firmware_settings(experiment, str(config))
+    folder = run_dir or Path("runs") / experiment.name
+    # A fault leaves no half-made run behind, and a run that is there as it was.
+    if not folder.exists():
+        load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+    written = folder / "experiment.yaml"
+    known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
+    if experiment.firmware is not None and not known:
+        load_tensorflow()
+        from hls.cpp.check import require_none
+        from hls.stages.firmware import check as find_refusals
+
+        # Before hours of training, not after them.
+        require_none(find_refusals(experiment, str(config)))
+    return create_run(folder, experiment)
+
+
+def _open_run(folder: Path) -> Run:
+    from keras_ae.runs import open_run
+    from keras_ae.settings.firmware import load_firmware_settings
+
+    opened = open_run(folder)
+    load_firmware_settings(opened.experiment, str(folder / "experiment.yaml"))
+    return opened
+
+
+def _start_stage(stage: str) -> None:
+    click.echo(f"── {stage}")
+    load_tensorflow()
+
+
+def _do_stage(run: Run, stage: str) -> None:
+    _start_stage(stage)
+    if stage == "convert":
+        from hls.stages.firmware import convert as work
+    elif stage == "evaluate":
+        from keras_ae.evaluation import evaluate as work
+    elif stage == "distill":
+        from keras_ae.training import distill as work
+    elif stage == "quantize":
+        from keras_ae.training import quantize as work
+    else:
+        from keras_ae.training import train as work
+    if not work(run):
+        click.echo("   already done, inputs unchanged")
+
+
+def _synthesize(run: Run) -> None:
+    from hls.cpp.backends import BACKENDS
+    from hls.stages.firmware import synthesize as work
+    from keras_ae.settings.firmware import load_firmware_settings
+
+    report = work(run)
+    if report is not None:
+        click.echo(report)
+        return
+    settings = load_firmware_settings(run.experiment, str(run.folder))
+    tools = BACKENDS[settings.backend].tools if settings else ()
+    names = " or ".join(tool.program for tool in tools)
+    click.echo(f"no vendor tool on PATH, nothing was synthesized: looked for {names}")
+
+
+def _show_implementations(run: Run) -> None:
+    from hls.report.implementations import as_text, implementations
+    from keras_ae.settings.firmware import firmware_settings
+
+    click.echo(as_text(implementations(run, firmware_settings(run.experiment, str(run.folder)))))
+
+
+def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:
+    _start_stage("validate")
+    from hls.stages.firmware import validate as work
+    from keras_ae.summary import summary
+
+    validation = work(run, event_files, n_events)
+    click.echo(summary(run))
+    click.echo(f"fidelity report: {run.fidelity_page_path}")
+    if not validation.is_proved:
+        click.echo(f"error: {_one_line(ProofError(_what_differs(validation, run)))}", err=True)
+        sys.exit(1)
+
+
+def _what_differs(validation: Validation, run: Run) -> str:
+    """Where firmware and reference part, and what to do."""
+    found = ["firmware and quantized model must be the same function, but differ"]
+    for level, (sample, first) in validation.divergences.items():
+        if level == "keras" and not validation.keras_is_off:
+            continue
+        found.append(
+            f"{level} first in layer {first.layer}, element {first.element}, event {first.event} "
+            f"of {sample}: expected {first.expected_bits}, got {first.found_bits} in {first.format}"
+        )
+    if validation.altered:
+        found.append(f"constants that are not the model's: {', '.join(validation.altered)}")
+    return "; ".join([*found, f"'keras-ae convert {run.folder}' writes the project again"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Moved here; see hls/__init__.py."""

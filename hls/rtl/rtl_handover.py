@@ -1,0 +1,152 @@
+"""What the engineer who takes RTL over finds beside it: README, interface, scripts, test bench."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import keras
+import numpy as np
+
+from hls.cpp.backends import BACKENDS
+from hls.cpp.hls_handover import Origin, decision_facts, names_of_objects, order_of_values
+from hls.graph.exact import ExactGraph
+from hls.graph.interface import FILE_NAME, PROJECT_NAME, Interface, Port
+from hls.graph.logic_layers import ScaleObjects
+from keras_ae import __version__
+from keras_ae.data.scaling import HardwareUnits
+from keras_ae.files import write_text
+from keras_ae.settings.firmware import FirmwareSettings
+
+_TEMPLATES = Path(__file__).parent / "templates" / "project"
+_FILES = ("README.md", "vivado.tcl", "quartus.tcl", "cocotb/run.py")
+_TEST = "cocotb/test_top.py"
+#: Families, by which hls4ml asks for a device: one of each, for a compiler that asks for its name.
+_QUARTUS_DEVICES = {"Arria10": "10AX115S2F45I1SG"}
+
+
+def write_rtl_handover(
+    folder: Path,
+    graph: keras.Model,
+    settings: FirmwareSettings,
+    latency_cycles: int,
+    bench_inputs: Sequence[np.ndarray],
+    origin: Origin | None = None,
+) -> None:
+    """Add README, `interface.json`, scripts for Vivado and Quartus and a bench for cocotb.
+
+    Args:
+        folder: of the RTL project.
+        graph: trigger graph that it was made of.
+        settings: part and clock of the scripts, where the part is of the script's vendor.
+        latency_cycles: of the design.
+        bench_inputs: events of the bench, (events, ...) of each input.
+        origin: of the graph, for the README.
+    """
+    exact = ExactGraph(graph)
+    interface = Interface.of(exact)
+    units = origin.units if origin else None
+    inputs = [_described(port) | _layout(graph, port.name, units) for port in interface.inputs]
+    outputs = list(map(_described, interface.outputs))
+    decision = graph.get_layer(interface.outputs[-1].name)
+    ports = {
+        "top": PROJECT_NAME,
+        "clock": "clk",
+        "clock_edge": "rising",
+        "clock_ns": settings.clock_ns,
+        "reset": None,
+        "in_valid": "in_valid",
+        "out_valid": "out_valid",
+        "latency_cycles": latency_cycles,
+        "latency": f"what rising edge n takes has its result taken by edge n + {latency_cycles}",
+        "initiation_interval": 1,
+        "packing": "value i of a port in its bits i * value_bits and up, in two's complement",
+        "decision": f"{interface.outputs[0].name} > threshold",
+        "threshold": "input" if decision.from_input else decision.threshold,
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+    write_text(folder / FILE_NAME, json.dumps(ports, indent=2) + "\n")
+    of_intel = settings.backend == "Quartus"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    values: dict[str, Any] = {
+        "top": PROJECT_NAME,
+        "version": __version__,
+        "facts": decision_facts(graph, interface, origin, "bench/events.txt"),
+        "latency": latency_cycles,
+        "levels": settings.levels_per_stage,
+        "inputs": inputs,
+        "outputs": outputs,
+        "pins": ["in_valid", "out_valid", *(port["name"] for port in (*inputs, *outputs))],
+        "order": "\n".join(order_of_values(graph, units)),
+        "n_events": len(bench_inputs[0]),
+        "clock_ns": f"{settings.clock_ns:g}",
+        "vivado_part": BACKENDS["Vitis"].default_part if of_intel else settings.part,
+        "quartus_part": _QUARTUS_DEVICES.get(settings.part, settings.part)
+        if of_intel
+        else _QUARTUS_DEVICES[BACKENDS["Quartus"].default_part],
+    }
+    (folder / "cocotb").mkdir()
+    for name in _FILES:
+        write_text(folder / name, environment.get_template(name).render(values))
+    shutil.copyfile(_TEMPLATES / _TEST, folder / "cocotb" / f"test_{PROJECT_NAME}.py")
+    (folder / "bench").mkdir()
+    write_text(folder / "bench" / "events.txt", _bench_lines(exact, interface, bench_inputs))
+
+
+def _described(port: Port) -> dict[str, Any]:
+    """A port with the bits of each value and of all, and what the last of a value's bits is."""
+    form = port.form
+    return {
+        **asdict(port),
+        "value_bits": form.width,
+        "width": port.width,
+        "signed": form.signed,
+        "step": form.step,
+    }
+
+
+def _layout(graph: keras.Model, name: str, units: HardwareUnits | None) -> dict[str, Any]:
+    """What the values of an input are, in their order."""
+    layout: dict[str, Any] = {"shape": list(graph.get_layer(name).output.shape[1:])}
+    if any(isinstance(layer, ScaleObjects) and layer.input.name == name for layer in graph.layers):
+        layout["values"] = names_of_objects()
+        if units:
+            layout["units"] = {
+                "pt": f"{units.pt_lsb_gev:g} GeV",
+                "eta": f"{units.eta_lsb:g}",
+                "phi": f"{units.phi_lsb:g}",
+            }
+    return layout
+
+
+def _bench_lines(exact: ExactGraph, interface: Interface, inputs: Sequence[np.ndarray]) -> str:
+    """Of each event the ports in hexadecimal, inputs before outputs."""
+    output = exact.evaluate(*inputs)
+    columns = [
+        _words(values.reshape(len(values), -1), port)
+        for values, port in zip(inputs, interface.inputs, strict=True)
+    ]
+    results = [*output.scores.values(), output.trigger.astype(float)]
+    columns += [
+        _words(values[:, None], port)
+        for values, port in zip(results, interface.outputs, strict=True)
+    ]
+    return "".join(" ".join(words) + "\n" for words in zip(*columns, strict=True))
+
+
+def _words(values: np.ndarray, port: Port) -> list[str]:
+    """Values (events, n) of a port, one behind the other in two's complement, the first lowest."""
+    form = port.form
+    units = np.rint(values / form.step).astype(np.int64).astype(object) % 2**form.width
+    shifts = np.array([2 ** (form.width * place) for place in range(values.shape[1])], object)
+    return [f"{word:x}" for word in (units * shifts).sum(axis=1)]

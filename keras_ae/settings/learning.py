@@ -1,0 +1,89 @@
+"""How models learn: sections `training`, `student` and `quantization`. Knows no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from keras_ae.errors import InputError
+from keras_ae.settings.architecture import Architecture
+
+
+class Section(BaseModel):
+    """Of an experiment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TrainingSettings(Section):
+    """How long and how fast; patience in epochs of the validation loss."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(1024, ge=1)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    early_stopping_patience: int = Field(10, ge=1)
+    plateau_patience: int = Field(4, ge=1)
+    plateau_factor: float = Field(0.3, gt=0, lt=1)
+    mixed_precision: bool = False
+    jit_compile: bool = False
+    tensorboard: bool = False
+
+
+class PruningSettings(Section):
+    """Magnitude pruning, see `pruning.Pruning`.
+
+    `sparsity` is the share of each kernel's weights that become zero, in the course of the first
+    `n_epochs`. Of the epochs after them the best is kept.
+    """
+
+    sparsity: float = Field(gt=0, lt=1)
+    n_epochs: int = Field(4, ge=1)
+
+
+class QuantizationSettings(TrainingSettings):
+    """Fine-tuning in fixed point; with `pruning` also with fewer weights.
+
+    With `resource_penalty` > 0 also with fewer bits in them: what a bit operation costs, in nats,
+    see `resources.ResourcePenalty`.
+    """
+
+    pruning: PruningSettings | None = None
+    resource_penalty: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_pruning(self) -> QuantizationSettings:
+        if self.pruning is not None and self.pruning.n_epochs >= self.epochs:
+            raise InputError(
+                f"pruning.n_epochs must be < epochs, {self.epochs}, so that one epoch at least "
+                f"trains what is left, got {self.pruning.n_epochs}"
+            )
+        return self
+
+
+def _one_latent_dimension(content: Any) -> Any:
+    """The architecture of a student, in which latent_dim need not be written."""
+    return {"latent_dim": 1, **content} if isinstance(content, dict) else content
+
+
+class StudentSettings(Section):
+    """A small network that learns the score of the run's autoencoder, see `models.Student`.
+
+    It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
+    whose one latent dimension is the score.
+    """
+
+    architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _check_score(self) -> StudentSettings:
+        spec = self.architecture
+        for name, value in (("latent_dim", 1), ("latent_activation", "linear")):
+            if getattr(spec, name) != value:
+                raise InputError(
+                    f"architecture.{name} of a student must be {value!r}, because its latent "
+                    f"dimension is its score, got {getattr(spec, name)!r}"
+                )
+        return self
