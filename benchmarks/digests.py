@@ -33,18 +33,16 @@ from hls.stages.firmware import convert, hardware_values
 from hls.stages.rtl import write_rtl
 from keras_ae.errors import InputError
 from keras_ae.evaluation import evaluate
-from keras_ae.runs import Run, create_run, read_json
-from keras_ae.settings.experiment import Experiment, load_experiment
-from keras_ae.training import (
-    distill,
+from keras_ae.run_contents import (
     load_data,
     load_keras_model,
     load_model,
     network_inputs,
-    quantize,
     sample_scores,
-    train,
 )
+from keras_ae.runs import Run, create_run, read_json
+from keras_ae.settings.experiment import Experiment, load_experiment
+from keras_ae.training import distill, quantize, train
 
 COLUMNS = (
     *("float", "student", "quantized", "scores", "exact", "threshold"),

@@ -29,10 +29,10 @@ from hls.rtl.design import RtlDesign
 from hls.rtl.write import plan_rtl
 from keras_ae.models import build_student
 from keras_ae.precision import FixedPoint
+from keras_ae.run_contents import load_keras_model
 from keras_ae.runs import Run, open_run, read_json
 from keras_ae.settings.architecture import ConvolutionalSpec
 from keras_ae.settings.firmware import firmware_settings
-from keras_ae.training import load_keras_model
 
 _COLUMNS = (
     *("design", "LUT", "FF", "DSP", "BRAM", "cycles", "II", "ns", "levels in a stage"),

@@ -23,9 +23,9 @@ from hls.cpp.csim import Simulation
 from hls.graph.build import with_threshold
 from hls.graph.exact import ExactGraph
 from hls.stages.firmware import hardware_values
+from keras_ae.run_contents import load_data, load_keras_model
 from keras_ae.runs import open_run
 from keras_ae.settings.firmware import load_firmware_settings
-from keras_ae.training import load_data, load_keras_model
 
 N_ROUNDS = 5
 N_REFERENCE, N_SIMULATED = 2_000_000, 100_000

@@ -1,39 +1,41 @@
 """Autoencoders for anomaly detection in hardware triggers, from unlabelled events to firmware.
 
-    config         an experiment: the YAML file as frozen, strict models
-    architecture   what is connected to what
-    objectives     what is minimized, as settings
-    learning       how models learn, as settings: training, student, quantization
-    precision      float or fixed point: layer factories
+The first of the two packages: it learns, and knows nothing of `hls`. A module imports from those
+above it in this list.
+
+    errors, files  the user's mistakes; files that are whole or absent
+    loading        TensorFlow, when it is needed and without its noise
+    arrays         checks of arrays
+    mapping        functions over arrays that are too large for one call
     fixed_point    formats, written fixed<W,I>
-    build          (architecture, precision) -> encoder, decoder
-    models         keras.Model subclasses, one objective a file; build_autoencoder; students
+    scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
-    scores         what anomaly scores are made of
-    detector       model, score, scaler and threshold as a scikit-learn detector
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties
     divergences    KL and Jensen-Shannon
     compression    size of a code, rate and distortion
     clustering     clusters of the code
-    arrays         checks of arrays
-    batches        functions over arrays that are too large for one call
     data           trigger events, jet images, digits; scaling to hardware integers
-    generator      collision events and jets from Pythia 8 and FastJet (extra: physics)
-    pipeline       batches for training
-    pruning        small weights to zero while training
-    resources      what weights cost in logic, as a penalty while training
-    fitting        fit with early stopping, best weights, continuation
+    settings       an experiment: the YAML file as frozen, strict models
+    plots          figures
+    precision      float or fixed point: layer factories
+    build          (architecture, precision) -> encoder, decoder
+    weights        weights of one network for another of the same layers
+    models         keras.Model subclasses, one objective a file; build_autoencoder; students
+    runs           the run directory
+    fitting        fit with early stopping, best weights, continuation; pruning
+    detector       model, score, scaler and threshold as a scikit-learn detector
+    experiment_models  the models of an experiment, untrained
+    quantization   a trained model -> the same in fixed point
+    run_contents   events and models of a run, and what a model sees
     training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate
-    runs           the run directory
-    report         what a run found, as text
-    plots          figures
-    errors, files  the user's mistakes; files that are whole or absent
-    cli            the command keras-ae
+    summary        what a run found, as text
+    generator      collision events and jets from Pythia 8 and FastJet (extra: physics)
 
-Firmware and its proof are in the package `hls`. Importing `keras_ae` does not import TensorFlow.
+Firmware and its proof are in the package `hls`, and so is the command `keras-ae`, which is above
+both. Importing `keras_ae` does not import TensorFlow.
 """
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ import numpy as np
 from keras_ae import plots
 from keras_ae.clustering import adjusted_rand_index, cluster_latent
 from keras_ae.data.dataset import Dataset
+from keras_ae.experiment_models import build_model
 from keras_ae.fitting.pruning import weights_zero
 from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.models import (
@@ -20,17 +21,16 @@ from keras_ae.models import (
     build_autoencoder,
 )
 from keras_ae.precision import Float
-from keras_ae.runs import Run, read_json, write_json
-from keras_ae.settings.architecture import ArchitectureSpec
-from keras_ae.training import (
-    build_model,
+from keras_ae.quantization import quantize_model
+from keras_ae.run_contents import (
     load_data,
     load_model,
     network_inputs,
-    quantize_model,
     sample_scores,
     tested_inputs,
 )
+from keras_ae.runs import Run, read_json, write_json
+from keras_ae.settings.architecture import ArchitectureSpec
 
 #: Events of each sample in figures that show single ones.
 _N_SHOWN = 2000

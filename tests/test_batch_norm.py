@@ -14,9 +14,9 @@ from keras_ae.fitting import fit as fitting
 from keras_ae.fixed_point import KINDS, FixedPointFormats
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float
+from keras_ae.quantization import quantize_model
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import TrainingSettings, validate_settings
-from keras_ae.training import quantize_model
 
 DENSE = ArchitectureSpec(input_dim=5, hidden_dims=(7, 4), latent_dim=2, batch_norm=True)
 IMAGES = {
@@ -148,8 +148,8 @@ def test_interrupted_training_continues_with_its_statistics(tmp_path: Path) -> N
 
 
 def test_weights_that_saturate_after_folding_are_named(experiment_content: dict[str, Any]) -> None:
+    from keras_ae.experiment_models import build_model
     from keras_ae.settings.experiment import Experiment
-    from keras_ae.training import build_model
 
     experiment_content["architecture"]["batch_norm"] = True
     experiment = validate_settings(Experiment, experiment_content, "test")

@@ -387,9 +387,10 @@ def test_options_of_training_reach_keras(
 ) -> None:
     import keras
 
+    from keras_ae.run_contents import load_model
     from keras_ae.runs import create_run
     from keras_ae.settings.experiment import load_experiment
-    from keras_ae.training import load_model, train
+    from keras_ae.training import train
 
     experiment_content["training"] |= {"mixed_precision": True, "tensorboard": True}
     config.write_text(yaml.safe_dump(experiment_content))
@@ -403,9 +404,9 @@ def test_options_of_training_reach_keras(
 
 
 def test_seeds_reach_the_weights(config: Path, tmp_path: Path) -> None:
+    from keras_ae.experiment_models import build_model
     from keras_ae.precision import Float
     from keras_ae.settings.experiment import load_experiment
-    from keras_ae.training import build_model
 
     experiment = load_experiment(config)
     same = [build_model(experiment, Float()).encoder.get_weights()[0] for _ in range(2)]

@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae.build import copy_weights
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import KINDS
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, Float
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import OBJECTIVES
+from keras_ae.weights import copy_weights
 
 N_EVENTS = 96
 SHAPES = {"features": (12,), "image": (8, 8, 1)}

@@ -18,14 +18,16 @@ from hls.graph.quantized_weights import QuantizedWeights
 from hls.proof.validate import stress_events, validate_project
 from hls.rtl.write import plan_rtl
 from keras_ae.errors import InputError
+from keras_ae.experiment_models import build_fixed_point_model
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint, Float, quantizer_format, weight_formats
+from keras_ae.quantization import quantize_model
 from keras_ae.runs import create_run
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
 from keras_ae.settings.firmware import FirmwareSettings
-from keras_ae.training import build_fixed_point_model, quantize_model, train
+from keras_ae.training import train
 
 SPEC = ArchitectureSpec(input_dim=5, hidden_dims=(4, 3), latent_dim=2)
 OTHERS = FixedPoint(input="fixed<6,3>")

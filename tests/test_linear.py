@@ -11,11 +11,12 @@ from scipy.linalg import subspace_angles
 
 from keras_ae.data.digits import load_digits
 from keras_ae.errors import InputError
+from keras_ae.experiment_models import build_model
 from keras_ae.models import PCA, Autoencoder, build_autoencoder
 from keras_ae.precision import Float
+from keras_ae.quantization import quantize_model
 from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.experiment import Experiment
-from keras_ae.training import build_model, quantize_model
 
 
 @pytest.fixture(scope="module")

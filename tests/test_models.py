@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from keras_ae.build import build_decoder, build_encoder, copy_weights
+from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import KINDS
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
@@ -24,6 +24,7 @@ from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencod
 from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.objectives import OBJECTIVES, SparseObjective
+from keras_ae.weights import copy_weights
 
 SPEC = ArchitectureSpec(input_dim=12, hidden_dims=(8, 6), latent_dim=2)
 PRECISIONS = {"float": Float(), "fixed": FixedPoint()}
@@ -321,8 +322,9 @@ print("equal")
 
 
 def test_weights_that_saturate_are_named(experiment_content: dict[str, Any]) -> None:
+    from keras_ae.experiment_models import build_model
+    from keras_ae.quantization import quantize_model
     from keras_ae.settings.experiment import Experiment
-    from keras_ae.training import build_model, quantize_model
 
     experiment = Experiment.model_validate(experiment_content)
     model = build_model(experiment, Float())

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import test_contract
 
+from keras_ae.experiment_models import build_model
 from keras_ae.models import registry
 from keras_ae.precision import Float
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.objectives import OBJECTIVES
-from keras_ae.training import build_model
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
 (SOURCE,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

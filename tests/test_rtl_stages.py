@@ -20,8 +20,8 @@ from hls.stages import rtl as rtl_stages
 from hls.synthesis import nextpnr, open_tools, yosys
 from hls.synthesis.resources import ResourceReport
 from keras_ae.errors import InputError
+from keras_ae.run_contents import load_keras_model
 from keras_ae.runs import Run, open_run
-from keras_ae.training import load_keras_model
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

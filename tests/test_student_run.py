@@ -25,11 +25,12 @@ from keras_ae.errors import InputError
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Student, build_student
 from keras_ae.precision import FixedPoint
+from keras_ae.run_contents import load_data, load_model, network_inputs
 from keras_ae.runs import Run, create_run, open_run, read_json
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.firmware import FirmwareSettings, load_firmware_settings
-from keras_ae.training import distill, load_data, load_model, network_inputs
+from keras_ae.training import distill
 
 STUDENT = {
     "architecture": {"input_dim": N_FEATURES, "hidden_dims": [6]},

@@ -22,8 +22,8 @@ from keras_ae.mapping import map_batches
 from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
 from keras_ae.models import ScoringModel
 from keras_ae.precision import is_quantizer, quantizer_format
+from keras_ae.run_contents import sample_scores, tested_inputs
 from keras_ae.runs import Run
-from keras_ae.training import sample_scores, tested_inputs
 
 #: Events on which layers are compared.
 _N_EVENTS = 2000

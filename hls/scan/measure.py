@@ -18,19 +18,12 @@ from keras_ae.data.dataset import Dataset, Sample, halves
 from keras_ae.errors import InputError
 from keras_ae.files import locked, remove_unfinished
 from keras_ae.metrics import MIN_BACKGROUND_EVENTS, ScoresBySample, roc_auc, tpr_at_fpr
+from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.firmware import firmware_settings
 from keras_ae.settings.scan import Objectives
-from keras_ae.training import (
-    distill,
-    load_data,
-    load_model,
-    network_inputs,
-    quantize,
-    sample_scores,
-    train,
-)
+from keras_ae.training import distill, quantize, train
 
 
 def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectives) -> Measurement:

@@ -1,1 +1,5 @@
-"""Moved here; see hls/__init__.py."""
+"""When what is done: stages that take a run directory and leave their results in it.
+
+firmware  `check`, `convert` and `validate`, and the vendor's synthesis of what was converted
+rtl       the commands `rtl` and `synthesize`
+"""

@@ -30,19 +30,14 @@ from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
+from keras_ae.experiment_models import build_fixed_point_model
 from keras_ae.files import whole_file, write_text
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
+from keras_ae.run_contents import load_data, load_keras_model, load_model, network_inputs
 from keras_ae.runs import Run, read_json, write_json
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.firmware import firmware_settings
-from keras_ae.training import (
-    build_fixed_point_model,
-    load_data,
-    load_keras_model,
-    load_model,
-    network_inputs,
-)
 
 N_STRESS_EVENTS = 20_000
 

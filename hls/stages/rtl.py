@@ -27,9 +27,9 @@ from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from hls.synthesis.yosys import FAMILIES, YOSYS, count_cells
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import remove_unfinished
+from keras_ae.run_contents import load_data, load_keras_model
 from keras_ae.runs import Run, read_json, write_json
 from keras_ae.settings.firmware import firmware_settings
-from keras_ae.training import load_data, load_keras_model
 
 #: Events that are simulated at least; a gap follows every fourth.
 N_EVENTS = 100_000

@@ -2,12 +2,13 @@
 
 import keras_ae.precision  # noqa: F401  registers QKeras' layers, so that quantized models load
 from keras_ae.models.autoencoder import Autoencoder, Pass
+from keras_ae.models.building import build_autoencoder
 from keras_ae.models.conditional import ConditionalVariationalAutoencoder
 from keras_ae.models.contractive import ContractiveAutoencoder
 from keras_ae.models.denoising import DenoisingAutoencoder
 from keras_ae.models.importance_weighted import ImportanceWeightedAutoencoder
 from keras_ae.models.linear import PCA, LinearAutoencoder, OjaPCA
-from keras_ae.models.registry import build_autoencoder, register
+from keras_ae.models.registry import register
 from keras_ae.models.scoring import ScoringModel
 from keras_ae.models.sparse import SparseAutoencoder
 from keras_ae.models.student import Student, build_student

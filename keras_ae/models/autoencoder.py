@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.build import copy_weights
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.inference import Inference
@@ -18,6 +17,7 @@ from keras_ae.models.registry import register
 from keras_ae.models.scoring import split_condition
 from keras_ae.scores import latent_norm, squared_latent_norm, sum_features
 from keras_ae.settings.objectives import PlainObjective
+from keras_ae.weights import copy_weights
 
 Tensor = Any
 

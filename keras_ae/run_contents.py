@@ -1,0 +1,80 @@
+"""What a run holds, for those who use it: its events, its models, and what a model sees."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_ae.data.dataset import Dataset, Sample, load_dataset
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.data.sources import L1Data
+from keras_ae.errors import InputError
+from keras_ae.models import ScoringModel
+from keras_ae.models.autoencoder import Arrays
+from keras_ae.runs import Run
+
+
+def load_model(run: Run, precision: str) -> Any:
+    """The `float`, `student` or `quantized` model of a run; with a student, that is quantized."""
+    return load_keras_model(run.model_path(precision))
+
+
+def load_keras_model(path: Path) -> keras.Model:
+    """Read a .keras file of a run.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"model not found: {path}")
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} must be a model saved by keras-ae, got a damaged one: {str(error)[:200]}"
+        ) from error
+
+
+def load_data(run: Run) -> Dataset:
+    """The experiment's events, as their source gives them; trigger events as integers."""
+    experiment = run.experiment
+    return load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+
+
+def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
+    """What the `float` or `quantized` model of a run sees of a sample; a pair with a condition.
+
+    The quantized model is trained and scored on inputs in its own format: they are what the
+    firmware reconstructs and compares with. A float student sees what the float model does.
+    """
+    x = sample.x
+    if isinstance(run.experiment.data, L1Data):
+        x = L1Scaler.load(run.scaler_path).transform(x)
+    spec, form = run.experiment.architecture, run.experiment.precision.input
+    arrays = [x.reshape(-1, *spec.input_shape)]
+    if spec.condition_dim:
+        arrays.append(sample.condition)
+    if precision == "quantized":
+        arrays = [form.quantize(array) for array in arrays]
+    arrays = [array.astype(np.float32) for array in arrays]
+    return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
+
+
+def tested_inputs(run: Run, data: Dataset) -> dict[str, dict[str, Any]]:
+    """Network inputs of the test background and of the signals, by precision and sample."""
+    return {
+        precision: {
+            name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
+        }
+        for precision in ("float", "quantized")
+    }
+
+
+def sample_scores(model: ScoringModel, inputs: Arrays) -> dict[str, np.ndarray]:
+    """Every score of `network_inputs`, each (events,)."""
+    return model.scores(*inputs) if isinstance(inputs, tuple) else model.scores(inputs)
