@@ -32,7 +32,6 @@ from keras_ae.precision import FixedPoint
 from keras_ae.run_contents import load_keras_model
 from keras_ae.runs import Run, open_run, read_json
 from keras_ae.settings.architecture import ConvolutionalSpec
-from keras_ae.settings.firmware import firmware_settings
 
 _COLUMNS = (
     *("design", "LUT", "FF", "DSP", "BRAM", "cycles", "II", "ns", "levels in a stage"),
@@ -110,7 +109,7 @@ def resources(run: Run) -> list[Any]:
     """Of synthesis, or else of da4ml."""
     simulated = read_json(run.rtl_path, "design", "mismatching_bits", "events")
     design = RtlDesign(**simulated["design"])
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     ns = design.latency_cycles * settings.clock_ns
     counted = _report(run, "UltraScale+")
     source, cells = "da4ml", ""

@@ -25,7 +25,6 @@ from hls.graph.exact import ExactGraph
 from hls.stages.firmware import hardware_values
 from keras_ae.run_contents import load_data, load_keras_model
 from keras_ae.runs import open_run
-from keras_ae.settings.firmware import load_firmware_settings
 
 N_ROUNDS = 5
 N_REFERENCE, N_SIMULATED = 2_000_000, 100_000
@@ -66,8 +65,7 @@ def main() -> None:
         exact = ExactGraph(graph)
         with tempfile.TemporaryDirectory() as temporary:
             project = Path(temporary) / "firmware"
-            settings = load_firmware_settings(run.experiment, folder)
-            assert settings is not None
+            settings = run.experiment.require_firmware(folder)
             start = time.perf_counter()
             convert_trigger_graph(graph, project, settings, [part[:1000] for part in inputs])
             converted = time.perf_counter()

@@ -28,7 +28,7 @@ from keras_ae.fitting.batches import MAX_STEPS_PER_EXECUTION
 from keras_ae.fitting.fit import fit
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.settings.architecture import ArchitectureSpec
-from keras_ae.settings.experiment import TrainingSettings
+from keras_ae.settings.learning import TrainingSettings
 
 N_EVENTS, BATCH_SIZE, N_EPOCHS = 400_000, 1024, 3
 N_PYTHAE_EVENTS = 50_000

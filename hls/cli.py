@@ -266,10 +266,8 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     from keras_ae.data.dataset import load_dataset
     from keras_ae.runs import create_run
     from keras_ae.settings.experiment import dump_experiment, load_experiment
-    from keras_ae.settings.firmware import load_firmware_settings
 
     experiment = load_experiment(config)
-    load_firmware_settings(experiment, str(config))
     folder = run_dir or Path("runs") / experiment.name
     # A fault leaves no half-made run behind, and a run that is there as it was.
     if not folder.exists():
@@ -288,11 +286,8 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
 
 def _open_run(folder: Path) -> Run:
     from keras_ae.runs import open_run
-    from keras_ae.settings.firmware import load_firmware_settings
 
-    opened = open_run(folder)
-    load_firmware_settings(opened.experiment, str(folder / "experiment.yaml"))
-    return opened
+    return open_run(folder)
 
 
 def _start_stage(stage: str) -> None:
@@ -319,23 +314,21 @@ def _do_stage(run: Run, stage: str) -> None:
 def _synthesize(run: Run) -> None:
     from hls.cpp.backends import BACKENDS
     from hls.stages.firmware import synthesize as work
-    from keras_ae.settings.firmware import load_firmware_settings
 
     report = work(run)
     if report is not None:
         click.echo(report)
         return
-    settings = load_firmware_settings(run.experiment, str(run.folder))
-    tools = BACKENDS[settings.backend].tools if settings else ()
-    names = " or ".join(tool.program for tool in tools)
+    settings = run.experiment.require_firmware(str(run.folder))
+    names = " or ".join(tool.program for tool in BACKENDS[settings.backend].tools)
     click.echo(f"no vendor tool on PATH, nothing was synthesized: looked for {names}")
 
 
 def _show_implementations(run: Run) -> None:
     from hls.report.implementations import as_text, implementations
-    from keras_ae.settings.firmware import firmware_settings
 
-    click.echo(as_text(implementations(run, firmware_settings(run.experiment, str(run.folder)))))
+    settings = run.experiment.require_firmware(str(run.folder))
+    click.echo(as_text(implementations(run, settings)))
 
 
 def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from keras_ae.errors import InputError
-from keras_ae.settings.architecture import ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
-from keras_ae.settings.firmware import load_firmware_settings
+from keras_ae.settings.firmware import FirmwareSettings
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -213,20 +212,19 @@ def test_what_has_no_firmware_is_refused_before_training(
 ) -> None:
     for section, values in changes.items():
         experiment_content[section] |= values
-    experiment = load(experiment_content, tmp_path)
     with pytest.raises(InputError, match=f"e.yaml: {message}"):
-        load_firmware_settings(experiment, "e.yaml")
+        load(experiment_content, tmp_path)
     experiment_content["firmware"] = None
-    assert load_firmware_settings(load(experiment_content, tmp_path), "e.yaml") is None
+    assert load(experiment_content, tmp_path).firmware is None
 
 
 def test_transposed_convolutions_are_refused_with_the_reason(
     experiment_content: dict[str, Any], tmp_path: Path
 ) -> None:
-    spec = ConvolutionalSpec(kind="convolutional", image_shape=(8, 8, 1), upsampling="transpose")
-    experiment = load(experiment_content, tmp_path).model_copy(update={"architecture": spec})
+    spec = {"kind": "convolutional", "image_shape": [8, 8, 1], "upsampling": "transpose"}
+    experiment_content |= {"data": {"kind": "digits"}, "architecture": spec}
     with pytest.raises(InputError, match="got 'transpose': hls4ml has no transposed convolution"):
-        load_firmware_settings(experiment, "e.yaml")
+        load(experiment_content, tmp_path)
 
 
 def test_scores_of_other_objectives_have_no_firmware(
@@ -234,9 +232,30 @@ def test_scores_of_other_objectives_have_no_firmware(
 ) -> None:
     experiment_content["objective"] = {"kind": "plain"}
     experiment_content["firmware"]["scores"] = ["kl_divergence"]
-    experiment = load(experiment_content, tmp_path)
     with pytest.raises(InputError, match=r"firmware\.scores must be .*, got 'kl_divergence'"):
-        load_firmware_settings(experiment, "e.yaml")
+        load(experiment_content, tmp_path)
+
+
+def test_firmware_is_written_with_every_default(experiment_content: dict[str, Any]) -> None:
+    del experiment_content["firmware"]
+    experiment = Experiment.model_validate(experiment_content)
+    assert experiment.firmware == FirmwareSettings()
+    written = yaml.safe_load(dump_experiment(experiment))
+    assert set(written["firmware"]) == set(FirmwareSettings.model_fields)
+    assert Experiment.model_validate(written) == experiment
+
+
+def test_firmware_must_be_a_section(experiment_content: dict[str, Any], tmp_path: Path) -> None:
+    experiment_content["firmware"] = "Vitis"
+    with pytest.raises(InputError, match="firmware: must be a mapping of keys, got 'Vitis'"):
+        load(experiment_content, tmp_path)
+
+
+def test_firmware_that_is_needed(experiment_content: dict[str, Any]) -> None:
+    experiment_content["firmware"] = None
+    experiment = Experiment.model_validate(experiment_content)
+    with pytest.raises(InputError, match=r"^here: section firmware must be given .* got null$"):
+        experiment.require_firmware("here")
 
 
 def test_oja_needs_gradient_steps_without_memory(

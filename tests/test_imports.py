@@ -27,7 +27,7 @@ SINGLE_IMPORTERS = {
         for name in ("curves", "fidelity", "figure", "images", "latent", "pareto")
     },
     "pandas": {"keras_ae.data.top_tagging"},
-    "yaml": {"keras_ae.settings.experiment"},
+    "yaml": {"keras_ae.settings.yaml_files"},
     "click": {"hls.cli", "keras_ae.generator.commands", "hls.scan.commands"},
     "optuna": {"hls.scan.study"},
     "distributed": {"hls.scan.workers"},

@@ -27,7 +27,6 @@ from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 from keras_ae.runs import create_run, read_json
 from keras_ae.settings.experiment import load_experiment
-from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.scan import Objectives, Scan, load_scan
 
 FORMATS = {"input": "fixed<6,5>", "activation": "ufixed<5,4>", "latent": "fixed<6,4>"}
@@ -67,7 +66,7 @@ def finished_scan(
 
 @pytest.fixture
 def tiny(experiment_content: dict[str, Any], tmp_path: Path) -> Scan:
-    return load_scan(write_tiny(tmp_path, experiment_content), FirmwareSettings)
+    return load_scan(write_tiny(tmp_path, experiment_content))
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -288,9 +287,9 @@ def test_what_is_refused_and_what_fails(
     assert "sums must stay within 2^53" in result["refused"]
     # Before any training.
     assert not (tmp_path / "float").exists()
-    too_large = experiment.model_copy(
-        update={"firmware": {**(experiment.firmware or {}), "max_rtl_lut": 10}}
-    )
+    assert experiment.firmware is not None
+    firmware = experiment.firmware.model_copy(update={"max_rtl_lut": 10})
+    too_large = experiment.model_copy(update={"firmware": firmware})
     result = run_trial(tmp_path, 2, too_large, wanted)
     assert "RTL must have at most firmware.max_rtl_lut = 10 LUT, estimated " in result["refused"]
 

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from keras_ae.errors import InputError
-from keras_ae.settings.firmware import FirmwareSettings, load_firmware_settings
 from keras_ae.settings.scan import Distribution, Objectives, Scan, load_scan
 
 SCANS = sorted((Path(__file__).parents[1] / "configs" / "scans").glob("*.yaml"))
@@ -37,14 +36,14 @@ def write_scan(folder: Path, base: dict[str, Any], **sections: Any) -> Path:
 
 
 def load(folder: Path, base: dict[str, Any], **sections: Any) -> Scan:
-    return load_scan(write_scan(folder, base, **sections), FirmwareSettings)
+    return load_scan(write_scan(folder, base, **sections))
 
 
 @pytest.mark.parametrize("path", SCANS, ids=lambda path: path.stem)
 def test_every_scan_loads_and_says_how_to_run_it_and_what_it_gave(path: Path) -> None:
-    scan = load_scan(path, FirmwareSettings)
+    scan = load_scan(path)
     assert scan.settings.name == path.stem
-    assert load_firmware_settings(scan.base, str(path)) is not None
+    assert scan.base.firmware is not None
     header = path.read_text(encoding="utf-8").split("\nname:")[0]
     for word in ("Command:", "Run time:", "Result:", f"keras-ae scan configs/scans/{path.name}"):
         assert word in header
@@ -164,7 +163,7 @@ def test_mistakes(
 
 def test_missing_files(experiment_content: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"^scan file not found: none\.yaml$"):
-        load_scan(Path("none.yaml"), FirmwareSettings)
+        load_scan(Path("none.yaml"))
     with pytest.raises(FileNotFoundError, match=r"^experiment file not found: .*/other\.yaml$"):
         load(tmp_path, experiment_content, experiment="other.yaml")
 
@@ -198,8 +197,9 @@ def test_values_reach_the_experiment(experiment_content: dict[str, Any], tmp_pat
     assert experiment.architecture.hidden_dims == (8,)
     assert experiment.quantization.pruning is not None
     assert experiment.quantization.pruning.sparsity == 0.3
-    assert experiment.firmware == {**(scan.base.firmware or {}), "levels_per_stage": 3}
-    assert scan.base.firmware and scan.base.firmware["scores"] == []
+    assert experiment.firmware and scan.base.firmware
+    assert experiment.firmware == scan.base.firmware.model_copy(update={"levels_per_stage": 3})
+    assert scan.base.firmware.scores == ()
     # What was not searched is as it was.
     assert experiment.training == scan.base.training
     assert experiment.precision.latent == scan.base.precision.latent
@@ -266,3 +266,17 @@ def test_formats_of_single_layers(tmp_path: Path, experiment_content: dict[str, 
     with pytest.raises(InputError, match="unknown key .*encoder_dense_1.wide; choices: weight, "):
         key = "precision.layers.encoder_dense_1.wide.width"
         load(tmp_path, experiment_content, search={key: {"low": 3, "high": 8}})
+
+
+def test_another_backend_brings_its_part_and_strategy(
+    tmp_path: Path, experiment_content: dict[str, Any]
+) -> None:
+    experiment_content["firmware"] = {"clock_ns": 4.0}
+    search = {"firmware.backend": {"choices": ["Vitis", "Quartus"]}}
+    firmware = (
+        load(tmp_path, experiment_content, search=search)
+        .experiment(0, {"firmware.backend": "Quartus"})
+        .firmware
+    )
+    assert firmware is not None
+    assert (firmware.part, firmware.strategy, firmware.clock_ns) == ("Arria10", "resource", 4.0)

@@ -29,7 +29,8 @@ from keras_ae.run_contents import load_data, load_model, network_inputs
 from keras_ae.runs import Run, create_run, open_run, read_json
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
-from keras_ae.settings.firmware import FirmwareSettings, load_firmware_settings
+from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.yaml_files import validate_settings
 from keras_ae.training import distill
 
 STUDENT = {
@@ -228,16 +229,15 @@ def test_refused_experiments(
 
 def test_firmware_has_the_students_score_alone(student_content: dict[str, Any]) -> None:
     student_content["firmware"]["scores"] = ["kl_divergence"]
-    experiment = Experiment.model_validate(student_content)
     message = "e.yaml: firmware.scores must be empty with a student, .*, got kl_divergence"
     with pytest.raises(InputError, match=message):
-        load_firmware_settings(experiment, "e.yaml")
+        validate_settings(Experiment, student_content, "e.yaml")
 
 
 def test_teacher_that_firmware_could_not_hold(student_content: dict[str, Any]) -> None:
     student_content["trigger"]["score"] = "latent_norm"
     student_content["architecture"]["latent_activation"] = "sigmoid"
-    settings = load_firmware_settings(Experiment.model_validate(student_content), "e.yaml")
+    settings = Experiment.model_validate(student_content).firmware
     assert isinstance(settings, FirmwareSettings)
 
 

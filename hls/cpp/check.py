@@ -25,6 +25,7 @@ from keras_ae.models import Autoencoder, ScoringModel
 from keras_ae.precision import is_quantizer, quantizer_format
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from keras_ae.settings.objectives import STUDENT_SCORE
+from keras_ae.settings.targets import TARGETS
 
 #: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
 MAX_UNROLLED = 4096
@@ -224,7 +225,7 @@ def _coarser_code(model: ScoringModel) -> Iterator[Refusal]:
 def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
     if settings.strategy != "latency":
         return
-    others = [name for name in BACKENDS[settings.backend].strategies if name != "latency"]
+    others = [name for name in TARGETS[settings.backend].strategies if name != "latency"]
     for layer in graph.layers:
         n_weights = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
         if n_weights > MAX_UNROLLED:

@@ -13,7 +13,6 @@ import jinja2
 import keras
 import numpy as np
 
-from hls.cpp.backends import BACKENDS
 from hls.cpp.hls_handover import Origin, decision_facts, names_of_objects, order_of_values
 from hls.graph.exact import ExactGraph
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Interface, Port
@@ -22,6 +21,7 @@ from keras_ae import __version__
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.files import write_text
 from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.targets import TARGETS
 
 _TEMPLATES = Path(__file__).parent / "templates" / "project"
 _FILES = ("README.md", "vivado.tcl", "quartus.tcl", "cocotb/run.py")
@@ -90,10 +90,10 @@ def write_rtl_handover(
         "order": "\n".join(order_of_values(graph, units)),
         "n_events": len(bench_inputs[0]),
         "clock_ns": f"{settings.clock_ns:g}",
-        "vivado_part": BACKENDS["Vitis"].default_part if of_intel else settings.part,
+        "vivado_part": TARGETS["Vitis"].default_part if of_intel else settings.part,
         "quartus_part": _QUARTUS_DEVICES.get(settings.part, settings.part)
         if of_intel
-        else _QUARTUS_DEVICES[BACKENDS["Quartus"].default_part],
+        else _QUARTUS_DEVICES[TARGETS["Quartus"].default_part],
     }
     (folder / "cocotb").mkdir()
     for name in _FILES:

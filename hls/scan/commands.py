@@ -24,12 +24,11 @@ def scan(config: Path, scan_dir: Path | None, processes: int | None, dask: str |
     """
     from keras_ae.data.sources import require_absolute_paths
     from keras_ae.errors import InputError
-    from keras_ae.settings.firmware import FirmwareSettings
     from keras_ae.settings.scan import load_scan
 
     if dask is not None and processes is not None:
         raise click.UsageError("one of --processes and --dask must be given, got both.")
-    loaded = load_scan(config, FirmwareSettings)
+    loaded = load_scan(config)
     if dask is not None:
         require_absolute_paths(loaded.base.data)
     from hls.scan.results import front_table, results_of

@@ -21,7 +21,6 @@ from keras_ae.metrics import MIN_BACKGROUND_EVENTS, ScoresBySample, roc_auc, tpr
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
-from keras_ae.settings.firmware import firmware_settings
 from keras_ae.settings.scan import Objectives
 from keras_ae.training import distill, quantize, train
 
@@ -39,7 +38,7 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         InputError: an experiment that cannot be trained or put into firmware, or a score that is
             too coarse for the false-positive rate.
     """
-    settings = firmware_settings(experiment, experiment.name)
+    settings = experiment.require_firmware(experiment.name)
     # Before the training, not after it.
     require_none(check(experiment, experiment.name))
     with locked(folder.with_suffix(".lock"), wait=True), warnings.catch_warnings():

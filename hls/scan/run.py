@@ -18,7 +18,6 @@ from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
-from keras_ae.settings.firmware import firmware_settings
 from keras_ae.settings.scan import Scan
 
 
@@ -30,7 +29,7 @@ def check_scan(scan: Scan, subject: str) -> None:
         InputError: an experiment without firmware, a signal that the data do not have, too little
             data, or a TPR that they cannot give.
     """
-    firmware_settings(scan.base, subject)
+    scan.base.require_firmware(subject)
     base, wanted = scan.base, scan.settings.objectives
     data = load_dataset(base.data, base.scaling.units, base.seed)
     if not data.signals:
@@ -102,7 +101,7 @@ def _work(study: Study, workers: Workers, report: Callable[[str], None]) -> None
                 break
             try:
                 experiment = study.scan.experiment(trial.number, trial.values)
-                firmware_settings(experiment, f"trial {trial.number}")
+                experiment.require_firmware(f"trial {trial.number}")
             except InputError as error:
                 finish(trial, {"refused": " ".join(str(error).split())})
                 continue

@@ -37,7 +37,6 @@ from keras_ae.models import ScoringModel
 from keras_ae.run_contents import load_data, load_keras_model, load_model, network_inputs
 from keras_ae.runs import Run, read_json, write_json
 from keras_ae.settings.experiment import Experiment
-from keras_ae.settings.firmware import firmware_settings
 
 N_STRESS_EVENTS = 20_000
 
@@ -57,7 +56,7 @@ def check(
     Raises:
         InputError: settings that no firmware can have, or `firmware: null`.
     """
-    settings = firmware_settings(experiment, subject)
+    settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
     scores = (experiment.deciding_score, *settings.scores)
     return check_model(model, scores, settings, scaler, _units(experiment))
@@ -71,7 +70,7 @@ def estimate_rtl(
     Of its quantized model, or of an untrained one, in which nothing is pruned, as in `check`, which
     must have found nothing.
     """
-    settings = firmware_settings(experiment, subject)
+    settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
     scores = (experiment.deciding_score, *settings.scores)
     units, error = _units(experiment), settings.table_error
@@ -93,7 +92,7 @@ def _model_and_scaler(
 
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
 
     def work() -> None:
         score, trigger = run.experiment.deciding_score, run.experiment.trigger
@@ -131,7 +130,7 @@ def trigger_graph(run: Run, background: HardwareValues) -> keras.Model:
     Raises:
         InputError: see `build_trigger_graph`.
     """
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     return build_trigger_graph(
         load_model(run, "quantized"),
         (run.experiment.deciding_score, *settings.scores),
@@ -158,7 +157,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         InputError: event files for an experiment without trigger events or with a condition; or
             another process is at work on the run.
     """
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     run.require("convert")
     if event_files and (
         not isinstance(run.experiment.data, L1Data) or run.experiment.architecture.condition_dim
@@ -232,7 +231,7 @@ def synthesize(run: Run) -> ResourceReport | None:
         InputError: the run is not converted, or the tool fails.
     """
     run.require("convert")
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     run.synthesis_path.unlink(missing_ok=True)
     backend = BACKENDS[settings.backend]
     report = synthesize_project(run.firmware_folder, PROJECT_NAME, backend)

@@ -29,7 +29,6 @@ from keras_ae.errors import InputError, ProofError
 from keras_ae.files import remove_unfinished
 from keras_ae.run_contents import load_data, load_keras_model
 from keras_ae.runs import Run, read_json, write_json
-from keras_ae.settings.firmware import firmware_settings
 
 #: Events that are simulated at least; a gap follows every fourth.
 N_EVENTS = 100_000
@@ -72,7 +71,7 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
     Raises:
         InputError: no Verilator or g++, or a design too large or too slow for its settings.
     """
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
 
     def work() -> None:
         # Before minutes of tracing, not after them.
@@ -159,7 +158,7 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
             vendor's tool fails.
         ProofError: RTL that differs from the model, or that a tool does not take.
     """
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     folder, clock_ns = run.rtl_folder, settings.clock_ns
     with run.locked():
         _require_proof(run)
@@ -217,5 +216,5 @@ def _write_reports(run: Run, reports: list[ResourceReport]) -> None:
 
 
 def _update_page(run: Run) -> None:
-    settings = firmware_settings(run.experiment, str(run.folder))
+    settings = run.experiment.require_firmware(str(run.folder))
     update_page(run.fidelity_page_path, implementations(run, settings))

@@ -15,8 +15,8 @@ from keras_ae.models.registry import MODELS
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.settings.experiment import validate_settings
 from keras_ae.settings.objectives import OBJECTIVES, Objective
+from keras_ae.settings.yaml_files import validate_settings
 
 if TYPE_CHECKING:
     from keras_ae.models.autoencoder import Autoencoder

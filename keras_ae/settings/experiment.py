@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated
 
-import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Field,
     SerializeAsAny,
-    ValidationError,
     model_validator,
 )
 
@@ -20,7 +17,8 @@ from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
 from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
-from keras_ae.settings.architecture import Architecture
+from keras_ae.settings.architecture import Architecture, ConvolutionalSpec
+from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from keras_ae.settings.learning import (
     QuantizationSettings,
     Section,
@@ -28,37 +26,12 @@ from keras_ae.settings.learning import (
     TrainingSettings,
 )
 from keras_ae.settings.objectives import (
-    OBJECTIVES,
     SIGNED_SCORES,
     STUDENT_SCORE,
     Objective,
     parse_objective,
 )
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                mark = node.value[index][0].start_mark
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=mark)
-        return super().construct_mapping(node, deep)
-
-
-#: In the words of the YAML file instead of pydantic's.
-_RULES = {
-    "model_type": "must be a mapping of keys",
-    "dict_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "tuple_type": "must be a list",
-    "too_short": "must have more entries",
-    "float_type": "must be a number (in YAML 1.0e-3, not 1e-3)",
-}
+from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
 class ScalingSettings(Section):
@@ -108,8 +81,7 @@ class TriggerSettings(Section):
 class Experiment(Section):
     """Everything that decides a run.
 
-    `firmware` is validated by `keras_ae.settings.firmware`; null for an experiment that ends with
-    its evaluation.
+    `firmware` is null for an experiment that ends with its evaluation.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
@@ -123,7 +95,7 @@ class Experiment(Section):
     precision: FixedPointFormats
     quantization: QuantizationSettings = QuantizationSettings()
     trigger: TriggerSettings
-    firmware: dict[str, Any] | None = Field(default_factory=dict)
+    firmware: FirmwareSettings | None = Field(default_factory=FirmwareSettings)
 
     @property
     def deciding_score(self) -> str:
@@ -140,6 +112,16 @@ class Experiment(Section):
             f"student {self.student.architecture}, which learned the logarithm of the "
             f"{self.trigger.score} of a {model}"
         )
+
+    def require_firmware(self, subject: str) -> FirmwareSettings:
+        """The section `firmware`.
+
+        Raises:
+            InputError: `firmware: null`; named after `subject`.
+        """
+        if self.firmware is None:
+            raise InputError(f"{subject}: section firmware must be given for firmware, got null")
+        return self.firmware
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
@@ -177,6 +159,8 @@ class Experiment(Section):
             )
         if self.student is not None:
             self._check_student(self.student)
+        if self.firmware is not None:
+            self._check_deployable(self.firmware)
         return self
 
     def _check_not_by_gradient(self, settings: QuantizationSettings) -> None:
@@ -209,6 +193,39 @@ class Experiment(Section):
                 f"logarithm: {', '.join(choices)}, got '{self.trigger.score}'"
             )
 
+    def _check_deployable(self, settings: FirmwareSettings) -> None:
+        """Raise InputError where there is no firmware for what is asked for."""
+        if self.student is not None:
+            # Nothing of its teacher goes into firmware.
+            if settings.scores:
+                raise InputError(
+                    "firmware.scores must be empty with a student, which has one score, "
+                    f"got {', '.join(settings.scores)}"
+                )
+            return
+        spec = self.architecture
+        if len({self.trigger.score, *settings.scores}) <= len(settings.scores):
+            raise InputError(
+                "firmware.scores must name each once, and not trigger.score, "
+                f"'{self.trigger.score}', got {', '.join(settings.scores)}"
+            )
+        scores = [name for name in (*ERROR_SCORES, *LATENT_SCORES) if name in self.objective.scores]
+        if isinstance(spec, ConvolutionalSpec) and spec.upsampling == "transpose":
+            raise InputError(
+                "architecture.upsampling must be 'upsample' for firmware, got 'transpose': "
+                "hls4ml has no transposed convolution"
+            )
+        for name, value, choices in (
+            ("trigger.score", self.trigger.score, scores),
+            *(("firmware.scores", score, scores) for score in settings.scores),
+            ("architecture.latent_activation", spec.latent_activation, ("linear", "relu")),
+        ):
+            if value not in choices:
+                raise InputError(
+                    f"{name} must be {' or '.join(map(repr, choices))} for firmware, got "
+                    f"{value!r}: choose another or set 'firmware: null'"
+                )
+
 
 def load_experiment(path: Path) -> Experiment:
     """Read a YAML file.
@@ -221,104 +238,6 @@ def load_experiment(path: Path) -> Experiment:
     return validate_settings(Experiment, content, str(path))
 
 
-def load_mapping(path: Path, kind: str) -> dict[str, Any]:
-    """What a YAML file holds; `kind` is what the file is called where it is missing.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: not YAML, a key that stands twice, or no mapping.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} must be a YAML file, got a directory")
-    if not path.is_file():
-        raise FileNotFoundError(f"{kind} file not found: {path}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise InputError(f"{path} must be YAML: {error.problem}, in line {line}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a mapping of sections, got {type(content).__name__}")
-    return content
-
-
 def dump_experiment(experiment: Experiment) -> str:
     """The experiment as YAML, every default written out."""
-    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
-
-
-def validate_settings(
-    model: type[Model], content: dict[str, Any], subject: str, section: str = ""
-) -> Model:
-    """`content`, the whole file or one `section` of it, as a `model`.
-
-    Raises:
-        InputError: the first of its faults, with subject, dotted path, rule, value and choices.
-    """
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{subject}: {_first_fault(model, content, error, section)}") from None
-
-
-def _first_fault(
-    model: type[BaseModel], content: dict[str, Any], error: ValidationError, section: str
-) -> str:
-    fault = error.errors(include_url=False)[0]
-    keys, found = _follow(model, content, fault["loc"])
-    location = [*([section] if section else []), *keys]
-    path = ".".join(location)
-    cause = fault.get("ctx", {}).get("error")
-    if fault["type"] == "extra_forbidden":
-        choices = ", ".join(found.model_fields) if found else ""
-        return f"unknown key {path}; choices: {choices}"
-    if fault["type"] == "missing":
-        return f"missing key {path}"
-    if fault["type"].startswith("union_tag"):
-        found_tag = fault.get("ctx", {}).get("tag", "none")
-        tags = fault["ctx"].get("expected_tags", "named")
-        return f"{path}.kind must be one of {tags}, got '{found_tag}'"
-    if isinstance(cause, InputError):
-        # A rule that names its own key needs only the sections before it.
-        if location and str(cause).startswith(location[-1]):
-            return ".".join([*location[:-1], str(cause)])
-        return f"{path}: {cause}" if path else str(cause)
-    rule = _RULES.get(fault["type"], f"{fault['msg'][0].lower()}{fault['msg'][1:]}")
-    return f"{path}: {rule}, got {fault['input']!r}"
-
-
-def _follow(
-    model: type[BaseModel], content: dict[str, Any], location: tuple[Any, ...]
-) -> tuple[list[str], type[BaseModel] | None]:
-    """The keys of pydantic's location, without the tags of unions, and the last section in it."""
-    keys: list[str] = []
-    section: type[BaseModel] | None = model
-    candidates: list[type[BaseModel]] = []
-    for part in location:
-        tagged = [c for c in candidates if part in get_args(c.model_fields["kind"].annotation)]
-        if tagged:
-            section, candidates = tagged[0], []
-            continue
-        keys.append(str(part))
-        if section and part in section.model_fields:
-            sections = sections_in(section.model_fields[part].annotation)
-            section = sections[0] if len(sections) == 1 else None
-            if section is Objective:
-                # Its settings are found by its kind.
-                objective = content.get(part)
-                kind = objective.get("kind") if isinstance(objective, dict) else None
-                section = OBJECTIVES.get(str(kind), Objective)
-            candidates = [c for c in sections if "kind" in c.model_fields]
-    # An unknown key stands behind the section that it is unknown to.
-    if section is None and len(keys) == 1:
-        section = model
-    return keys, section
-
-
-def sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that a field of this annotation can hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in sections_in(part)]
+    return dump_mapping(experiment.model_dump(mode="json"))

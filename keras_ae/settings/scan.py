@@ -15,14 +15,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.settings.experiment import (
-    Experiment,
-    load_experiment,
-    load_mapping,
-    sections_in,
-    validate_settings,
-)
+from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.learning import Section
+from keras_ae.settings.yaml_files import load_mapping, sections_in, validate_settings
 
 #: Trials that differ in these would not be compared on the same events.
 _KEPT = ("name", "seed", "data")
@@ -171,12 +166,8 @@ class Scan:
         return values
 
 
-def load_scan(path: Path, firmware: type[BaseModel]) -> Scan:
+def load_scan(path: Path) -> Scan:
     """Read a scan's YAML and its experiment.
-
-    Args:
-        path: of the scan.
-        firmware: what the section `firmware` of an experiment may hold.
 
     Raises:
         FileNotFoundError: one of the two files is missing.
@@ -193,7 +184,7 @@ def load_scan(path: Path, firmware: type[BaseModel]) -> Scan:
                     f"{subject}: search must leave {', '.join(_KEPT)} as they are, so that trials "
                     f"are compared on the same events, got {key}"
                 )
-            _check_key(base, key, firmware, f"{subject}: {section}")
+            _check_key(base, key, f"{subject}: {section}")
     everything = [*settings.fixed, *searched]
     for number, key in enumerate(everything):
         for other in everything[number + 1 :]:
@@ -218,6 +209,10 @@ def with_values(experiment: Experiment, values: Mapping[str, Any], subject: str)
         InputError: it does not hold together; named after `subject`.
     """
     content = experiment.model_dump(mode="json")
+    if experiment.firmware is not None:
+        # What was not given depends on what is: another backend has parts of its own.
+        given = experiment.firmware.model_dump(mode="json", exclude_unset=True)
+        content["firmware"] = given
     for key, value in values.items():
         *sections, last = key.split(".")
         node = content
@@ -240,16 +235,14 @@ def with_values(experiment: Experiment, values: Mapping[str, Any], subject: str)
     return validate_settings(Experiment, content, subject)
 
 
-def _check_key(experiment: Experiment, key: str, firmware: type[BaseModel], subject: str) -> None:
+def _check_key(experiment: Experiment, key: str, subject: str) -> None:
     """Raise InputError unless an experiment like this one can have the dotted key."""
     value: Any = experiment
     annotation: Any = Experiment
     parts = key.split(".")
     for number, part in enumerate(parts):
         path = ".".join(parts[: number + 1])
-        if parts[:number] == ["firmware"]:
-            known = dict.fromkeys(firmware.model_fields)
-        elif FixedPointFormat in (type(value), annotation, *get_args(annotation)):
+        if FixedPointFormat in (type(value), annotation, *get_args(annotation)):
             known = dict.fromkeys(("width", "integer"))
         else:
             if isinstance(value, Mapping):

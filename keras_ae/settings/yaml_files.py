@@ -1,0 +1,134 @@
+"""YAML files, and the mistakes in them: one line with dotted path, rule, value and choices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from keras_ae.errors import InputError
+from keras_ae.settings.objectives import OBJECTIVES, Objective
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: In the words of the YAML file instead of pydantic's.
+_RULES = {
+    "model_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "tuple_type": "must be a list",
+    "too_short": "must have more entries",
+    "float_type": "must be a number (in YAML 1.0e-3, not 1e-3)",
+}
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                mark = node.value[index][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_mapping(path: Path, kind: str) -> dict[str, Any]:
+    """What a YAML file holds; `kind` is what the file is called where it is missing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: not YAML, a key that stands twice, or no mapping.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} must be a YAML file, got a directory")
+    if not path.is_file():
+        raise FileNotFoundError(f"{kind} file not found: {path}")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(f"{path} must be YAML: {error.problem}, in line {line}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a mapping of sections, got {type(content).__name__}")
+    return content
+
+
+def dump_mapping(content: dict[str, Any]) -> str:
+    """As YAML, in the order of `content`."""
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def validate_settings(model: type[Model], content: dict[str, Any], subject: str) -> Model:
+    """`content` as a `model`.
+
+    Raises:
+        InputError: the first of its faults, with subject, dotted path, rule, value and choices.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{subject}: {_first_fault(model, content, error)}") from None
+
+
+def _first_fault(model: type[BaseModel], content: dict[str, Any], error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    location, found = _follow(model, content, fault["loc"])
+    path = ".".join(location)
+    cause = fault.get("ctx", {}).get("error")
+    if fault["type"] == "extra_forbidden":
+        choices = ", ".join(found.model_fields) if found else ""
+        return f"unknown key {path}; choices: {choices}"
+    if fault["type"] == "missing":
+        return f"missing key {path}"
+    if fault["type"].startswith("union_tag"):
+        found_tag = fault.get("ctx", {}).get("tag", "none")
+        tags = fault["ctx"].get("expected_tags", "named")
+        return f"{path}.kind must be one of {tags}, got '{found_tag}'"
+    if isinstance(cause, InputError):
+        # A rule that names its own key needs only the sections before it.
+        if location and str(cause).startswith(location[-1]):
+            return ".".join([*location[:-1], str(cause)])
+        return f"{path}: {cause}" if path else str(cause)
+    rule = _RULES.get(fault["type"], f"{fault['msg'][0].lower()}{fault['msg'][1:]}")
+    return f"{path}: {rule}, got {fault['input']!r}"
+
+
+def _follow(
+    model: type[BaseModel], content: dict[str, Any], location: tuple[Any, ...]
+) -> tuple[list[str], type[BaseModel] | None]:
+    """The keys of pydantic's location, without the tags of unions, and the last section in it."""
+    keys: list[str] = []
+    section: type[BaseModel] | None = model
+    candidates: list[type[BaseModel]] = []
+    for part in location:
+        tagged = [c for c in candidates if part in get_args(c.model_fields["kind"].annotation)]
+        if tagged:
+            section, candidates = tagged[0], []
+            continue
+        keys.append(str(part))
+        if section and part in section.model_fields:
+            sections = sections_in(section.model_fields[part].annotation)
+            section = sections[0] if len(sections) == 1 else None
+            if section is Objective:
+                # Its settings are found by its kind.
+                objective = content.get(part)
+                kind = objective.get("kind") if isinstance(objective, dict) else None
+                section = OBJECTIVES.get(str(kind), Objective)
+            candidates = [c for c in sections if "kind" in c.model_fields]
+    # An unknown key stands behind the section that it is unknown to.
+    if section is None and len(keys) == 1:
+        section = model
+    return keys, section
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field of this annotation can hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]
