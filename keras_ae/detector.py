@@ -20,7 +20,7 @@ from keras_ae.errors import InputError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.fitting.batches import Batches
 from keras_ae.metrics import check_rate, threshold_at_fpr
-from keras_ae.models import PCA, Autoencoder
+from keras_ae.models import Autoencoder
 from keras_ae.runs import read_json
 
 _MODEL, _FITTED_MODEL = "model.keras", "fitted_model.keras"
@@ -123,17 +123,19 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _train(self, train: np.ndarray, calibration: np.ndarray) -> dict[str, list[float]]:
         """Fit `model_` on network inputs; returns the terms by epoch."""
         train = self.model_.check_inputs(train, "X")
-        if isinstance(self.model_, PCA):
-            return self.model_.fit(train, validation_data=(calibration,)).history
-        batches = Batches(train, self.batch_size, self.random_state)
-        return self.model_.fit(
-            batches.dataset,
-            validation_data=(calibration,),
-            epochs=self.epochs,
-            callbacks=[batches],
-            shuffle=False,
-            verbose=0,
-        ).history
+
+        def in_epochs() -> dict[str, list[float]]:
+            batches = Batches(train, self.batch_size, self.random_state)
+            return self.model_.fit(
+                batches.dataset,
+                validation_data=(calibration,),
+                epochs=self.epochs,
+                callbacks=[batches],
+                shuffle=False,
+                verbose=0,
+            ).history
+
+        return self.model_.learn(train, calibration, in_epochs)
 
     def anomaly_score(self, X: np.ndarray) -> np.ndarray:
         """The model's score of X (events, features): (events,), higher for the more anomalous."""

@@ -17,7 +17,6 @@ from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.models import (
     Autoencoder,
     ScoringModel,
-    VariationalAutoencoder,
     build_autoencoder,
 )
 from keras_ae.precision import Float
@@ -170,7 +169,7 @@ def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inpu
         }
         figures |= {f"images_{name}": plots.reconstructions(*pair) for name, pair in pairs.items()}
         figures["average_images"] = plots.average_images(pairs)
-        if isinstance(model, VariationalAutoencoder) and not model.condition_dim:
+        if run.experiment.objective.variational and not model.condition_dim:
             (x,) = shown["background"]
             strip = model.interpolate(x[0], x[1], n_steps=10)
             figures["interpolation"] = plots.interpolation_strip(strip.reshape(-1, *shape))

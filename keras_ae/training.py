@@ -12,7 +12,7 @@ from keras_ae.experiment_models import build_deployed_model, build_fixed_point_m
 from keras_ae.files import whole_file
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.metrics import check_rate
-from keras_ae.models import PCA, ScoringModel, Student
+from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
@@ -89,10 +89,9 @@ def _fit_stage(
     checkpoint = run.folder / f"checkpoint_{precision}"
     inputs = model.check_inputs(network_inputs(run, precision, data.train), "training data")
     validation = network_inputs(run, precision, data.validation)
-    if isinstance(model, PCA):
-        history = model.fit(inputs, validation_data=(validation,)).history
-    else:
-        history = fit(
+
+    def in_epochs() -> dict[str, list[float]]:
+        return fit(
             model,
             inputs,
             validation,
@@ -102,9 +101,11 @@ def _fit_stage(
             tensorboard=run.folder / f"tensorboard_{precision}",
             progress=progress,
             targets=(_teacher_scores(run, data.train), _teacher_scores(run, data.validation))
-            if isinstance(model, Student)
+            if model.has_teacher
             else None,
         )
+
+    history = model.learn(inputs, validation, in_epochs)
     with whole_file(run.model_path(precision)) as temporary:
         model.save(temporary)
     write_json(run.history_path(precision), history)

@@ -68,6 +68,16 @@ def test_pca_is_the_textbook_s(digits: np.ndarray, eigen: tuple[np.ndarray, np.n
     )
 
 
+def test_what_is_solved_is_not_trained(digits: np.ndarray) -> None:
+    def never() -> dict[str, list[float]]:
+        raise AssertionError
+
+    history = linear("pca", 5).learn(digits, digits[:100], never)
+    assert {len(values) for values in history.values()} == {1}
+    assert {"loss", "val_loss"} <= set(history)
+    assert linear("oja", 5).learn(digits, digits[:100], lambda: {"loss": [3.0]}) == {"loss": [3.0]}
+
+
 def test_linear_autoencoder_comes_down_to_pca(
     digits: np.ndarray, eigen: tuple[np.ndarray, np.ndarray]
 ) -> None:

@@ -27,7 +27,7 @@ def toy() -> Iterator[None]:
     # Not with the annotations of this file.
     exec(compile(SOURCE, "CONTRIBUTING.md", "exec", dont_inherit=True), namespace)
     yield
-    registry._MODELS.pop(OBJECTIVES.pop("orthogonal"))
+    registry.MODELS.pop(OBJECTIVES.pop("orthogonal"))
 
 
 def test_it_is_short() -> None:

@@ -40,7 +40,7 @@ def fit(
     """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
 
     With pruning, none of these looks at an epoch before the last weight is pruned. With a resource
-    penalty all of them look at the loss with it, see `resources.ResourcePenalty`.
+    penalty all of them look at the loss with it, see `bit_penalty.ResourcePenalty`.
 
     Args:
         model: changed in place.

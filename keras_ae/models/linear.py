@@ -18,6 +18,7 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.models.autoencoder import Autoencoder, Tensor
 from keras_ae.models.registry import register
+from keras_ae.models.scoring import History, InEpochs
 from keras_ae.settings.objectives import LinearObjective, OjaObjective, PCAObjective
 
 
@@ -121,6 +122,10 @@ class PCA(LinearAutoencoder):
             validated = self.evaluate(validation_data[0], return_dict=True, verbose=0)
             history.history |= {f"val_{name}": [value] for name, value in validated.items()}
         return history
+
+    def learn(self, train: Any, validation: Any, in_epochs: InEpochs) -> History:
+        """Solve for `train`; there are no epochs."""
+        return self.fit(train, validation_data=(validation,)).history
 
 
 @register(OjaObjective)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -16,6 +16,10 @@ from keras_ae.scores import sum_features
 
 Tensor = Any
 
+#: Every term by epoch.
+History = dict[str, list[float]]
+InEpochs = Callable[[], History]
+
 
 class ScoringModel(keras.Model):
     """A model whose encoder sees events, and that has anomaly scores by name.
@@ -25,6 +29,9 @@ class ScoringModel(keras.Model):
     """
 
     encoder: keras.Model
+
+    #: Whether it learns the score of another model, which is then y in `fit`.
+    has_teacher: ClassVar[bool] = False
 
     @property
     def networks(self) -> tuple[keras.Model, ...]:
@@ -47,6 +54,19 @@ class ScoringModel(keras.Model):
         Networks match by the names of their layers, so that one can be in fixed point.
         """
         raise NotImplementedError
+
+    def learn(self, train: Any, validation: Any, in_epochs: InEpochs) -> History:
+        """Fit to network inputs, in the form of x in `fit`; returns every term by epoch.
+
+        A model that is solved rather than trained overrides this and leaves `in_epochs` alone, so
+        that who fits models need not know which they are.
+
+        Args:
+            train: to learn.
+            validation: to measure the terms on.
+            in_epochs: trains the model on these, epoch by epoch; returns what this returns.
+        """
+        return in_epochs()
 
     # Of the model, on tensors ------------------------------------------------------------------
 

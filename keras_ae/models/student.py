@@ -36,6 +36,8 @@ class Student(ScoringModel):
         InputError: an encoder of another output.
     """
 
+    has_teacher = True
+
     def __init__(self, encoder: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         shapes = [tuple(output.shape) for output in encoder.outputs]

@@ -145,12 +145,13 @@ class Experiment(Section):
         sections = {"training": self.training, "quantization": self.quantization}
         for name, section in sections.items():
             of_teacher = self.student is None or name == "training"
-            if self.objective.kind == "oja" and of_teacher and section.optimizer != "sgd":
+            choices = self.objective.optimizers
+            if of_teacher and section.optimizer not in choices:
                 raise InputError(
-                    f"{name}.optimizer must be 'sgd' for objective.kind 'oja', "
-                    f"got '{section.optimizer}'"
+                    f"{name}.optimizer must be {' or '.join(map(repr, choices))} for "
+                    f"objective.kind '{self.objective.kind}', got '{section.optimizer}'"
                 )
-        if self.student is None and self.objective.kind in ("pca", "oja"):
+        if self.student is None and not self.objective.by_gradient:
             self._check_not_by_gradient(self.quantization)
         if self.trigger.score not in self.objective.scores:
             raise InputError(

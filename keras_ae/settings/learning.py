@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from keras_ae.errors import InputError
 from keras_ae.settings.architecture import Architecture
 
+Optimizer = Literal["adam", "sgd"]
+
 
 class Section(BaseModel):
     """Of an experiment."""
@@ -21,7 +23,7 @@ class TrainingSettings(Section):
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(1024, ge=1)
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     early_stopping_patience: int = Field(10, ge=1)
     plateau_patience: int = Field(4, ge=1)
@@ -46,7 +48,7 @@ class QuantizationSettings(TrainingSettings):
     """Fine-tuning in fixed point; with `pruning` also with fewer weights.
 
     With `resource_penalty` > 0 also with fewer bits in them: what a bit operation costs, in nats,
-    see `resources.ResourcePenalty`.
+    see `bit_penalty.ResourcePenalty`.
     """
 
     pruning: PruningSettings | None = None

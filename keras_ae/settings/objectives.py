@@ -6,12 +6,13 @@ YAML.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
+from keras_ae.settings.learning import Optimizer
 
 #: Scores of every model.
 SCORES = (
@@ -116,6 +117,10 @@ class Objective(_Settings):
 
     #: Whether the encoder gives a distribution: mean and log-variance.
     variational: ClassVar[bool] = False
+    #: Whether its model learns by gradient, so that what a gradient does can be asked for.
+    by_gradient: ClassVar[bool] = True
+    #: Optimizers that its model can learn by.
+    optimizers: ClassVar[tuple[Optimizer, ...]] = get_args(Optimizer)
     #: Names of the scores that its model has.
     scores: ClassVar[tuple[str, ...]] = SCORES
 
@@ -173,7 +178,9 @@ class LinearObjective(Objective):
 
 
 class _ComponentsObjective(LinearObjective):
-    """Principal components: no more than there are features."""
+    """Principal components: no more than there are features, and not by gradient."""
+
+    by_gradient: ClassVar[bool] = False
 
     def check_architecture(self, spec: ArchitectureSpec | ConvolutionalSpec) -> None:
         super().check_architecture(spec)
@@ -194,6 +201,9 @@ class OjaObjective(_ComponentsObjective):
     """Principal components by Oja's rule, see `linear.OjaPCA`."""
 
     kind: Literal["oja"] = "oja"  # type: ignore[assignment]
+
+    # Steps without memory.
+    optimizers: ClassVar[tuple[Optimizer, ...]] = ("sgd",)
 
 
 class SparseObjective(Objective):
