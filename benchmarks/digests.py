@@ -33,6 +33,7 @@ from hls.stages.firmware import convert, hardware_values
 from hls.stages.rtl import write_rtl
 from keras_ae.errors import InputError
 from keras_ae.evaluation import evaluate
+from keras_ae.files import read_json
 from keras_ae.run_contents import (
     load_data,
     load_keras_model,
@@ -40,7 +41,7 @@ from keras_ae.run_contents import (
     network_inputs,
     sample_scores,
 )
-from keras_ae.runs import Run, create_run, read_json
+from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.training import distill, quantize, train
 

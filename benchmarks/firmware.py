@@ -27,10 +27,11 @@ from hls.graph.build import build_trigger_graph
 from hls.proof.validate import stress_events
 from hls.rtl.design import RtlDesign
 from hls.rtl.write import plan_rtl
+from keras_ae.files import read_json
 from keras_ae.models import build_student
 from keras_ae.precision import FixedPoint
 from keras_ae.run_contents import load_keras_model
-from keras_ae.runs import Run, open_run, read_json
+from keras_ae.runs import Run, open_run
 from keras_ae.settings.architecture import ConvolutionalSpec
 
 _COLUMNS = (

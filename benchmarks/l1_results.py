@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from keras_ae.runs import Run, open_run, read_json
+from keras_ae.files import read_json
+from keras_ae.runs import Run, open_run
 
 BASELINES = {
     "PCA": "baseline/pca",

@@ -30,8 +30,9 @@ from hls.graph.quantized_weights import QuantizedWeights
 from hls.stages.firmware import hardware_values
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.evaluation import evaluate, evaluated_models
+from keras_ae.files import read_json
 from keras_ae.run_contents import load_data
-from keras_ae.runs import Run, create_run, read_json
+from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.training import quantize, train
 

@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 import click
 
 from hls.scan.commands import scan
+from hls.stages.table import function_of
 from keras_ae import __version__
 from keras_ae.errors import InputError, ProofError
 from keras_ae.generator.commands import generate, generate_jets
 from keras_ae.loading import load_tensorflow, set_environment
+from keras_ae.stages import PROVED, stages_of
 
 if TYPE_CHECKING:
     from hls.proof.validate import Validation
     from keras_ae.runs import Run
-
-#: Those that are skipped when they are finished.
-_STAGES = ("train", "distill", "quantize", "evaluate", "convert")
 
 _n_events = click.option(
     "--n-events",
@@ -61,14 +60,10 @@ def run(config: Path, run_dir: Path | None, n_events: int) -> None:
     from keras_ae.summary import summary
 
     experiment_run = _create_run(config, run_dir)
-    with_firmware = experiment_run.experiment.firmware is not None
-    left_out = set() if with_firmware else {"convert"}
-    if experiment_run.experiment.student is None:
-        left_out.add("distill")
-    for stage in _STAGES:
-        if stage not in left_out:
-            _do_stage(experiment_run, stage)
-    if with_firmware:
+    stages = stages_of(experiment_run.experiment)
+    for stage in stages:
+        _do_stage(experiment_run, stage)
+    if PROVED in stages:
         _validate(experiment_run, n_events=n_events)
     else:
         click.echo(summary(experiment_run))
@@ -181,12 +176,12 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     """
     opened = _open_run(run_folder)
     _start_stage("rtl")
-    from hls.stages.rtl import simulate_rtl, write_rtl
+    from hls.stages.rtl import simulate_rtl
 
     changed = [] if as_is else opened.changed_contents("rtl")
     if changed:
         click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
-    if not as_is and not write_rtl(opened, report=click.echo):
+    if not as_is and not function_of("rtl")(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
     report = simulate_rtl(opened, n_events)
@@ -297,17 +292,7 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if stage == "convert":
-        from hls.stages.firmware import convert as work
-    elif stage == "evaluate":
-        from keras_ae.evaluation import evaluate as work
-    elif stage == "distill":
-        from keras_ae.training import distill as work
-    elif stage == "quantize":
-        from keras_ae.training import quantize as work
-    else:
-        from keras_ae.training import train as work
-    if not work(run):
+    if not function_of(stage)(run):
         click.echo("   already done, inputs unchanged")
 
 

@@ -23,11 +23,13 @@ above it in this list.
     build          (architecture, precision) -> encoder, decoder
     weights        weights of one network for another of the same layers
     models         keras.Model subclasses, one objective a file; build_autoencoder; students
-    runs           the run directory
     fitting        fit with early stopping, best weights, continuation; pruning
     detector       model, score, scaler and threshold as a scikit-learn detector
     experiment_models  the models of an experiment, untrained
     quantization   a trained model -> the same in fixed point
+    run_files      where the files of a run are
+    stages         which stages a run has, in which order, what decides each and what it writes
+    runs           the run directory, and which of its stages are finished
     run_contents   events and models of a run, and what a model sees
     training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate

@@ -17,11 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from keras_ae.arrays import check_count, check_events, check_not_empty
 from keras_ae.errors import InputError
-from keras_ae.files import whole_folder, write_text
+from keras_ae.files import read_json, whole_folder, write_text
 from keras_ae.fitting.batches import Batches
 from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import Autoencoder
-from keras_ae.runs import read_json
 
 _MODEL, _FITTED_MODEL = "model.keras", "fitted_model.keras"
 _SCALER, _STATE = "scaler.joblib", "detector.json"

@@ -12,6 +12,7 @@ from keras_ae import plots
 from keras_ae.clustering import adjusted_rand_index, cluster_latent
 from keras_ae.data.dataset import Dataset
 from keras_ae.experiment_models import build_model
+from keras_ae.files import read_json, write_json
 from keras_ae.fitting.pruning import weights_zero
 from keras_ae.metrics import ScoresBySample, separation
 from keras_ae.models import (
@@ -28,7 +29,7 @@ from keras_ae.run_contents import (
     sample_scores,
     tested_inputs,
 )
-from keras_ae.runs import Run, read_json, write_json
+from keras_ae.runs import Run
 from keras_ae.settings.architecture import ArchitectureSpec
 
 #: Events of each sample in figures that show single ones.
@@ -59,7 +60,7 @@ def evaluate(run: Run) -> bool:
         _write_plots(run, scores)
         _write_event_plots(run, model, data, inputs["float"])
 
-    return run.stage("evaluate", (run.metrics_path, run.plots_folder / "roc.png"), work)
+    return run.stage("evaluate", work)
 
 
 def evaluated_models(run: Run) -> dict[str, ScoringModel]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from keras_ae.errors import InputError
 
 _PREFIX = ".writing-"
 
@@ -87,3 +91,24 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a whole JSON file, floats as short as they can be read back exactly."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path, *keys: str) -> Any:
+    """Read a JSON file that a stage wrote, a mapping with at least `keys`.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} must be JSON: {error}") from error
+    missing = set(keys) - set(content if isinstance(content, dict) else ())
+    if missing:
+        raise InputError(f"{path} must hold {', '.join(sorted(missing))}: run the stage again")
+    return content

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_ae.runs import Run, read_json
+from keras_ae.files import read_json
+from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 
 #: The rate at which the table quotes the TPR.

@@ -9,14 +9,14 @@ from keras_ae.data.scaling import L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
-from keras_ae.files import whole_file
+from keras_ae.files import whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.metrics import check_rate
 from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
-from keras_ae.runs import Run, write_json
+from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import StudentSettings, TrainingSettings
 
@@ -44,8 +44,7 @@ def train(run: Run, progress: bool = True) -> bool:
         )
         _fit_stage(run, "float", model, data, experiment.training, progress)
 
-    outputs = (run.scaler_path, run.model_path("float"), run.history_path("float"))
-    return run.stage("train", outputs, work)
+    return run.stage("train", work)
 
 
 def distill(run: Run, progress: bool = True) -> bool:
@@ -62,8 +61,7 @@ def distill(run: Run, progress: bool = True) -> bool:
         student.adapt(_teacher_scores(run, data.train))
         _fit_stage(run, "student", student, data, settings.training, progress)
 
-    outputs = (run.model_path("student"), run.history_path("student"))
-    return run.stage("distill", outputs, work)
+    return run.stage("distill", work)
 
 
 def quantize(run: Run, progress: bool = True) -> bool:
@@ -74,8 +72,7 @@ def quantize(run: Run, progress: bool = True) -> bool:
         model = quantize_model(load_model(run, trained), run.experiment)
         _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
-    outputs = (run.model_path("quantized"), run.history_path("quantized"))
-    return run.stage("quantize", outputs, work)
+    return run.stage("quantize", work)
 
 
 def _fit_stage(

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from keras_ae.evaluation import evaluate, evaluated_models, score_samples
+from keras_ae.files import read_json
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Autoencoder
 from keras_ae.run_contents import load_data, load_model, network_inputs
-from keras_ae.runs import Run, create_run, read_json
+from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.summary import summary
 from keras_ae.training import quantize, train

@@ -13,12 +13,13 @@ import tensorflow as tf
 import yaml
 
 from keras_ae.errors import InputError
+from keras_ae.files import read_json
 from keras_ae.fitting import fit as fitting
 from keras_ae.fitting.pruning import kernel_layers, sparsity_at, weights_zero
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint
-from keras_ae.runs import Run, create_run, read_json
+from keras_ae.runs import Run, create_run
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.learning import PruningSettings, QuantizationSettings

@@ -28,86 +28,92 @@ def changed(run: Run, **sections: dict[str, Any]) -> Run:
 
 
 def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
-    output = run.folder / "result"
+    output = run.model_path("float")
     calls = []
 
     def work() -> None:
         calls.append(1)
         write_text(output, "done")
 
-    assert run.stage("train", (output,), work)
-    assert not run.stage("train", (output,), work)
-    assert not changed(run, firmware={"clock_ns": 2.5}).stage("train", (output,), work)
-    assert changed(run, training={"epochs": 7}).stage("train", (output,), work)
+    assert run.stage("train", work)
+    assert not run.stage("train", work)
+    assert not changed(run, firmware={"clock_ns": 2.5}).stage("train", work)
+    assert changed(run, training={"epochs": 7}).stage("train", work)
     run = changed(run, training={"epochs": 7})
     output.write_text("tampered")
-    assert run.stage("train", (output,), work)
+    assert run.stage("train", work)
     output.unlink()
-    assert run.stage("train", (output,), work)
+    assert run.stage("train", work)
     assert len(calls) == 4
 
 
 def test_files_in_a_folder_that_a_stage_wrote(run: Run) -> None:
-    folder = run.folder / "project"
+    folder = run.firmware_folder
 
     def work() -> None:
         write_text(folder / "deep" / "weights", "1")
 
-    assert run.stage("train", (folder,), work)
+    for stage in ("train", "quantize"):
+        run.stage(stage, lambda: None)
+    assert run.stage("convert", work)
     write_text(folder / "build" / "made later", "x")
-    assert not run.stage("train", (folder,), work)
+    assert not run.stage("convert", work)
     (folder / "deep" / "weights").write_text("2")
     # What comes after may look at what was changed; the stage itself mends it.
-    assert run.is_finished("train")
-    assert run.stage("train", (folder,), work)
+    assert run.is_finished("convert")
+    assert run.stage("convert", work)
     assert (folder / "deep" / "weights").read_text() == "1"
     (folder / "deep" / "weights").unlink()
-    assert run.stage("train", (folder,), work)
+    assert run.stage("convert", work)
 
 
 def test_failed_stage_is_not_finished(run: Run) -> None:
-    run.stage("train", (), lambda: None)
+    run.stage("train", lambda: None)
     run = changed(run, training={"epochs": 7})
 
     def fail() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run.stage("train", (), fail)
+        run.stage("train", fail)
     with pytest.raises(InputError, match="must have finished the stage 'train' first, .* none"):
         run.require("train")
 
 
 def test_later_stages_do_not_outlive_a_change_before_them(run: Run) -> None:
     for stage in ("train", "quantize", "evaluate", "convert"):
-        run.stage(stage, (), lambda: None)
+        run.stage(stage, lambda: None)
         assert run.is_finished(stage)
     write_text(run.validation_path, "{}")
     other = changed(run, scaling={"quantiles": {"pt_spread": 0.75}})
     with pytest.raises(InputError, match="must have finished the stage 'quantize' first"):
-        other.stage("convert", (), lambda: None)
-    other.stage("train", (), lambda: None)
+        other.stage("convert", lambda: None)
+    other.stage("train", lambda: None)
     assert not run.validation_path.exists()
     with pytest.raises(InputError, match="'quantize' first, .*, finished: train$"):
-        other.stage("convert", (), lambda: None)
+        other.stage("convert", lambda: None)
     assert not other.is_finished("evaluate")
 
 
 def test_stage_that_is_repeated_is_another(run: Run) -> None:
     content = iter("123456")
+    paths = {
+        "train": run.model_path("float"),
+        "quantize": run.model_path("quantized"),
+        "convert": run.trigger_path,
+    }
 
     def write(name: str) -> bool:
-        path = run.folder / name
-        return run.stage(name, (path,), lambda: write_text(path, next(content)))
+        return run.stage(name, lambda: write_text(paths[name], next(content)))
 
     for stage in ("train", "quantize", "convert"):
         assert write(stage)
     # Made again with the same settings, but not the same bits.
-    (run.folder / "quantize").unlink()
+    paths["quantize"].unlink()
     assert write("quantize") and not write("train")
     assert not run.is_finished("convert")
     assert write("convert") and run.is_finished("convert")
-    (run.folder / "train").unlink()
+    paths["train"].unlink()
     assert write("train")
     assert not run.is_finished("quantize") and not run.is_finished("convert")
 
@@ -115,9 +121,9 @@ def test_stage_that_is_repeated_is_another(run: Run) -> None:
 def test_one_process_at_a_time(run: Run) -> None:
     def work() -> None:
         with pytest.raises(InputError, match="one command at a time, but another is at work"):
-            run.stage("train", (), lambda: None)
+            run.stage("train", lambda: None)
 
-    assert run.stage("train", (), work)
+    assert run.stage("train", work)
     assert run.is_finished("train")
 
 
@@ -125,13 +131,22 @@ def test_experiment_is_read_back(run: Run) -> None:
     assert open_run(run.folder) == run
 
 
-def test_run_of_another_format(run: Run) -> None:
-    record = json.loads((run.folder / "run.json").read_text())
-    write_text(run.folder / "run.json", json.dumps(record | {"format": 99}))
-    with pytest.raises(InputError, match="run directory must be of format 1, got 99"):
-        open_run(run.folder)
-    with pytest.raises(InputError, match="run directory must be of format 1, got 99"):
-        create_run(run.folder, run.experiment)
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"format": 1, "version": "0.1.0"}, "format 2, got 1, made by keras-ae 0.1.0"),
+        ({"format": 99, "version": "7.0.0"}, "format 2, got 99, made by keras-ae 7.0.0"),
+        ({"format": None, "version": None}, "format 2, got None, made by keras-ae of an unknown v"),
+    ],
+)
+def test_run_of_another_format(run: Run, record: dict[str, Any], message: str) -> None:
+    written = json.loads((run.folder / "run.json").read_text()) | record
+    kept = {name: value for name, value in written.items() if value is not None}
+    write_text(run.folder / "run.json", json.dumps(kept))
+    remedy = f"start anew with 'keras-ae run {run.folder / 'experiment.yaml'} --run-dir NEW'$"
+    for use in (open_run, lambda folder: create_run(folder, run.experiment)):
+        with pytest.raises(InputError, match=f"run directory must be of {message}.*: {remedy}"):
+            use(run.folder)
 
 
 def test_damaged_record(run: Run) -> None:
@@ -170,7 +185,7 @@ class TestTakeOver:
         other = create_run(tmp_path / "other", run.experiment)
         for stage, path in (("train", "float"), ("quantize", "quantized")):
             written = other.model_path(path)
-            other.stage(stage, (written,), lambda w=written: write_text(w, w.stem))
+            other.stage(stage, lambda w=written: write_text(w, w.stem))
         return other
 
     def test_what_is_finished_with_the_same_inputs(self, run: Run, finished: Run) -> None:

@@ -22,11 +22,12 @@ from hls.graph.interface import read_interface
 from hls.proof.validate import stress_events, validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
+from keras_ae.files import read_json
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Student, build_student
 from keras_ae.precision import FixedPoint
 from keras_ae.run_contents import load_data, load_model, network_inputs
-from keras_ae.runs import Run, create_run, open_run, read_json
+from keras_ae.runs import Run, create_run, open_run
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.firmware import FirmwareSettings

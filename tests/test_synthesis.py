@@ -281,16 +281,15 @@ class TestCommandLine:
     def run(self, experiment_content: dict[str, Any], tmp_path: Path) -> Run:
         """A run directory whose stages count as finished."""
         run = create_run(tmp_path / "run", Experiment.model_validate(experiment_content))
-        outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
 
         def work() -> None:
             run.firmware_folder.mkdir()
-            for path in outputs[:2]:
+            for path in (run.trigger_graph_path, run.trigger_path):
                 path.write_text("{}")
 
-        run.stage("train", (), lambda: None)
-        run.stage("quantize", (), lambda: None)
-        run.stage("convert", outputs, work)
+        run.stage("train", lambda: None)
+        run.stage("quantize", lambda: None)
+        run.stage("convert", work)
         return run
 
     def convert(
@@ -326,8 +325,7 @@ class TestCommandLine:
         assert found["latency_cycles_max"] == 18 and found["latency_ns_max"] == 90.0
         # It belongs to this project.
         shutil.rmtree(run.firmware_folder)
-        outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
-        run.stage("convert", outputs, run.firmware_folder.mkdir)
+        run.stage("convert", run.firmware_folder.mkdir)
         assert not run.synthesis_path.exists()
 
     def test_a_tool_that_fails(

@@ -9,7 +9,8 @@ from typing import Any
 
 from hls.rtl.design import RtlDesign
 from hls.synthesis.resources import ResourceReport
-from keras_ae.runs import Run, read_json
+from keras_ae.files import read_json
+from keras_ae.runs import Run
 from keras_ae.settings.firmware import FirmwareSettings
 
 #: Of a row, by the keys of a `ResourceReport` and of the comparisons.

@@ -13,9 +13,9 @@ from markupsafe import Markup, escape
 from hls.report.fidelity import Fidelity
 from hls.report.implementations import table
 from keras_ae import __version__, plots
-from keras_ae.files import write_text
+from keras_ae.files import read_json, write_text
 from keras_ae.metrics import TARGET_FPRS
-from keras_ae.runs import Run, read_json
+from keras_ae.runs import Run
 from keras_ae.settings.firmware import FirmwareSettings
 
 _LABELS = {

@@ -14,6 +14,7 @@ from hls.graph.exact import ExactGraph
 from hls.rtl.write import plan_rtl
 from hls.scan.measurement import Measurement, Quality
 from hls.stages.firmware import check, hardware_values, trigger_graph
+from hls.stages.table import function_of
 from keras_ae.data.dataset import Dataset, Sample, halves
 from keras_ae.errors import InputError
 from keras_ae.files import locked, remove_unfinished
@@ -22,7 +23,8 @@ from keras_ae.run_contents import load_data, load_model, network_inputs, sample_
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.scan import Objectives
-from keras_ae.training import distill, quantize, train
+from keras_ae.stages import stages_up_to
+from keras_ae.training import quantize
 
 
 def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectives) -> Measurement:
@@ -123,18 +125,17 @@ def take_float_stages(run: Run, shared: Path) -> None:
     inputs; others wait for it, and copy.
     """
     shared.mkdir(exist_ok=True)
-    stages = {"train": train}
-    if run.experiment.student is not None:
-        stages["distill"] = distill
-    owner = None
-    for stage, work in stages.items():
+    *stages, _ = stages_up_to("quantize", run.experiment)
+    owner, done = None, ""
+    for stage in stages:
         folder = shared / run.digest(stage)[:16]
         with locked(folder.with_suffix(".lock"), wait=True):
             before, owner = owner, _open(folder, run.experiment)
             if before is not None:
-                owner.take_over(before, "train")
-            work(owner, progress=False)
+                owner.take_over(before, done)
+            function_of(stage)(owner, progress=False)
             run.take_over(owner, stage)
+        done = stage
 
 
 def _open(folder: Path, experiment: Experiment) -> Run:

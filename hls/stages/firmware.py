@@ -31,11 +31,11 @@ from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_fixed_point_model
-from keras_ae.files import whole_file, write_text
+from keras_ae.files import read_json, whole_file, write_json, write_text
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
 from keras_ae.run_contents import load_data, load_keras_model, load_model, network_inputs
-from keras_ae.runs import Run, read_json, write_json
+from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 
 N_STRESS_EVENTS = 20_000
@@ -120,8 +120,7 @@ def convert(run: Run) -> bool:
             },
         )
 
-    outputs = (run.trigger_graph_path, run.trigger_path, run.firmware_folder)
-    return run.stage("convert", outputs, work)
+    return run.stage("convert", work)
 
 
 def trigger_graph(run: Run, background: HardwareValues) -> keras.Model:

@@ -26,9 +26,9 @@ from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from hls.synthesis.yosys import FAMILIES, YOSYS, count_cells
 from keras_ae.errors import InputError, ProofError
-from keras_ae.files import remove_unfinished
+from keras_ae.files import read_json, remove_unfinished, write_json
 from keras_ae.run_contents import load_data, load_keras_model
-from keras_ae.runs import Run, read_json, write_json
+from keras_ae.runs import Run
 
 #: Events that are simulated at least; a gap follows every fourth.
 N_EVENTS = 100_000
@@ -88,7 +88,7 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
         events = bench_inputs(run, load_data(run), graph)
         write_rtl_project(graph, run.rtl_folder, settings, events, origin_of(run))
 
-    return run.stage("rtl", (run.rtl_folder,), work)
+    return run.stage("rtl", work)
 
 
 def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:

@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae.files import whole_file
+from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.fitting.batches import Batches, steps_per_execution
 from keras_ae.fitting.bit_penalty import ResourcePenalty
 from keras_ae.fitting.pruning import Pruning
 from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
-from keras_ae.runs import read_json, write_json
 from keras_ae.settings.learning import QuantizationSettings, TrainingSettings
 
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}

@@ -1,0 +1,86 @@
+"""Where the files of a run are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Of one experiment's directory.
+
+    experiment.yaml     what was asked for, with every default
+    run.json            format, version, finished stages with the digest of their inputs
+    scaler.json         hardware integers -> network inputs
+    float.keras, student.keras (with a student), quantized.keras, history_*.json
+    metrics.json, plots/
+    trigger.keras, trigger.json, firmware/
+    validation.json, fidelity.html, synthesis.json
+    rtl/, rtl.json, resources.json
+    """
+
+    folder: Path
+
+    @property
+    def experiment_path(self) -> Path:
+        return self.folder / "experiment.yaml"
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def scaler_path(self) -> Path:
+        return self.folder / "scaler.json"
+
+    def model_path(self, precision: str) -> Path:
+        """`precision`: float, student or quantized."""
+        return self.folder / f"{precision}.keras"
+
+    def history_path(self, precision: str) -> Path:
+        return self.folder / f"history_{precision}.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def plots_folder(self) -> Path:
+        return self.folder / "plots"
+
+    @property
+    def trigger_graph_path(self) -> Path:
+        return self.folder / "trigger.keras"
+
+    @property
+    def trigger_path(self) -> Path:
+        return self.folder / "trigger.json"
+
+    @property
+    def firmware_folder(self) -> Path:
+        return self.folder / "firmware"
+
+    @property
+    def validation_path(self) -> Path:
+        return self.folder / "validation.json"
+
+    @property
+    def fidelity_page_path(self) -> Path:
+        return self.folder / "fidelity.html"
+
+    @property
+    def synthesis_path(self) -> Path:
+        return self.folder / "synthesis.json"
+
+    @property
+    def rtl_folder(self) -> Path:
+        return self.folder / "rtl"
+
+    @property
+    def rtl_path(self) -> Path:
+        return self.folder / "rtl.json"
+
+    @property
+    def resources_path(self) -> Path:
+        return self.folder / "resources.json"

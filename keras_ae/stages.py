@@ -1,0 +1,114 @@
+"""The stages of a run: their order, what decides each, and what each writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_ae.run_files import RunFiles
+
+if TYPE_CHECKING:
+    # The table itself needs none of the settings: the command line reads it for its help.
+    from keras_ae.settings.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Args:
+        name: also of its command.
+        before: the stage that it builds on.
+        inputs: sections of the experiment, or keys in them, that decide it beside that stage.
+        outputs: files and folders that it writes; some only for some data.
+        section: of the experiment; where that is null the stage is left out.
+        on_demand: only its own command does it, not `keras-ae run`.
+    """
+
+    name: str
+    before: str | None
+    inputs: tuple[str, ...]
+    outputs: Callable[[RunFiles], tuple[Path, ...]]
+    section: str | None = None
+    on_demand: bool = False
+
+    @property
+    def included(self) -> dict[str, Any]:
+        """`inputs`, as pydantic asks for what it is to dump."""
+        paths = [name.split(".") for name in self.inputs]
+        return {section: dict.fromkeys(keys, True) or True for section, *keys in paths}
+
+    def is_left_out(self, experiment: Experiment) -> bool:
+        """Whether a run of the experiment goes without it."""
+        return self.section is not None and getattr(experiment, self.section) is None
+
+
+def _trained(precision: str) -> Callable[[RunFiles], tuple[Path, ...]]:
+    return lambda run: (run.model_path(precision), run.history_path(precision))
+
+
+#: By name, in the order in which they are done.
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "train",
+            None,
+            ("seed", "data", "scaling", "architecture", "objective", "training"),
+            lambda run: (run.scaler_path, *_trained("float")(run)),
+        ),
+        Stage(
+            "distill",
+            "train",
+            ("student", "trigger.score"),
+            _trained("student"),
+            section="student",
+        ),
+        Stage("quantize", "distill", ("precision", "quantization"), _trained("quantized")),
+        Stage(
+            "evaluate",
+            "quantize",
+            ("trigger",),
+            lambda run: (run.metrics_path, run.plots_folder / "roc.png"),
+        ),
+        Stage(
+            "convert",
+            "quantize",
+            ("trigger", "firmware"),
+            lambda run: (run.trigger_graph_path, run.trigger_path, run.firmware_folder),
+            section="firmware",
+        ),
+        Stage(
+            "rtl",
+            "convert",
+            ("firmware",),
+            lambda run: (run.rtl_folder,),
+            section="firmware",
+            on_demand=True,
+        ),
+    )
+}
+
+#: The stage whose results `validate` proves, and the vendor's tool synthesizes.
+PROVED = "convert"
+
+
+def stages_up_to(name: str, experiment: Experiment) -> tuple[str, ...]:
+    """What a stage builds on, from the first, and itself; without what is left out."""
+    found, before = [name], STAGES[name].before
+    while before is not None:
+        if not STAGES[before].is_left_out(experiment):
+            found.insert(0, before)
+        before = STAGES[before].before
+    return tuple(found)
+
+
+def stages_of(experiment: Experiment) -> tuple[str, ...]:
+    """What `keras-ae run` does, in order."""
+    return tuple(
+        name
+        for name, stage in STAGES.items()
+        if not stage.on_demand and not stage.is_left_out(experiment)
+    )
