@@ -5,21 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.corruptions import CORRUPTIONS
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import LIKELIHOODS, Gaussian
+from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.registry import MODELS
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import OBJECTIVES, Objective
 from keras_ae.settings.yaml_files import validate_settings
-
-if TYPE_CHECKING:
-    from keras_ae.models.autoencoder import Autoencoder
 
 
 def build_autoencoder(
