@@ -105,7 +105,7 @@ class FixedPoint(FixedPointFormats):
         )
 
     def batch_norm(self, name: str) -> keras.Layer | None:
-        # Folded into kernel and bias, see `build.copy_weights`.
+        # Folded into kernel and bias, see `weights.copy_weights`.
         return None
 
     def relu(self, name: str) -> keras.Layer:

@@ -20,7 +20,7 @@ def test_output_shown_has_the_form_of_the_real_one() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     shown = re.search(r"```\n(score:.*?)```", text, re.DOTALL)
     assert shown
-    source = (ROOT / "keras_ae" / "report.py").read_text("utf-8")
+    source = (ROOT / "keras_ae" / "summary.py").read_text("utf-8")
     for phrase in (
         "AUC float",
         "measured on the test background",
