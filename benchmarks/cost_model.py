@@ -4,7 +4,7 @@ python benchmarks/cost_model.py sharing
 python benchmarks/cost_model.py measure --processes 2
 python benchmarks/cost_model.py report > benchmarks/cost_model.md
 
-`sharing` fits the constants of `hls.cost.shift_add` to da4ml's solutions of random matrices.
+`sharing` fits the constants of `hls.graph.shift_add` to da4ml's solutions of random matrices.
 `measure` appends a line to cost_model.csv for each design as soon as yosys has counted its cells;
 started again it goes on with the designs that are not there. `report` fits the constants of
 `hls.cost.model` and judges the fits by cross-validation. `features` counts the logic of the designs
@@ -39,9 +39,9 @@ from scipy.optimize import least_squares
 
 from hls.cost.features import count_logic
 from hls.cost.model import LUT_PER_UNIT, latency_cycles
-from hls.cost.shift_add import signed_digits
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
+from hls.graph.shift_add import signed_digits
+from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.write import write_rtl_project
 from hls.synthesis import yosys
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
@@ -188,7 +188,7 @@ def _batch(seed: int) -> tuple[int, tuple[int, int], int]:
     return next(batch for batch in _BATCHES if seed >= batch[0])
 
 
-def build_graph(design: Design) -> keras.Model:
+def build_graph(design: Design) -> TriggerGraph:
     """The trigger graph of the design, trained for a few epochs on correlated normal numbers."""
     rng = np.random.default_rng(design.seed)
     objective = "variational" if design.score == "kl_divergence" else "plain"
@@ -226,7 +226,7 @@ def measure(design: Design) -> dict[str, Any] | str:
     with tempfile.TemporaryDirectory() as temporary:
         start = time.perf_counter()
         settings = FirmwareSettings(levels_per_stage=design.levels)
-        nothing = [np.zeros((1, *tensor.shape[1:])) for tensor in graph.inputs]
+        nothing = [np.zeros((1, *graph.grids[name].shape)) for name in graph.input_names]
         rtl = write_rtl_project(graph, Path(temporary) / "rtl", settings, nothing)
         middle = time.perf_counter()
         most = np.inf if design.seed in _LARGE else _batch(design.seed)[2]
@@ -246,22 +246,21 @@ def measure(design: Design) -> dict[str, Any] | str:
     }
 
 
-def load_graph(design: Design) -> keras.Model:
+def load_graph(design: Design) -> TriggerGraph:
     """Kept in build/, since training takes longer than all models of cost."""
-    path = CSV.parents[1] / "build" / "cost_model" / f"{design.seed}.keras"
+    path = CSV.parents[1] / "build" / "cost_model" / f"{design.seed}.npz"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         build_graph(design).save(path)
-    return keras.models.load_model(path)
+    return TriggerGraph.load(path)
 
 
-def features(graph: keras.Model) -> dict[str, float]:
+def features(graph: TriggerGraph) -> dict[str, float]:
     """What the fast model sees of a graph, and in how many milliseconds."""
     start = time.process_time()
-    exact = ExactGraph(graph)
-    logic, signals = count_logic(exact, graph)
+    logic, signals = count_logic(graph)
     milliseconds = 1000 * (time.process_time() - start)
-    depth = max(float(signals[name].depth.max()) for name in exact.output_names)
+    depth = max(float(signals[name].depth.max()) for name in graph.output_names)
     counted = {name: round(value, 1) for name, value in asdict(logic).items()}
     return {**counted, "depth": round(depth, 2), "milliseconds": round(milliseconds, 1)}
 

@@ -27,9 +27,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import keras
 import numpy as np
 
-from hls.graph.build import with_threshold
-from hls.graph.exact import ExactGraph
-from hls.stages.firmware import convert, hardware_values
+from hls.graph.trigger_graph import TriggerGraph
+from hls.stages.events import hardware_values
+from hls.stages.firmware import convert
 from hls.stages.rtl import write_rtl
 from keras_ae.errors import InputError
 from keras_ae.evaluation import evaluate
@@ -126,10 +126,9 @@ def _scores(run: Run, levels: list[str]) -> Iterator[bytes]:
 
 
 def _exact_scores(run: Run) -> Iterator[bytes]:
-    data, graph = load_data(run), load_keras_model(run.trigger_graph_path)
-    exact = ExactGraph(graph)
+    data, graph = load_data(run), TriggerGraph.load(run.trigger_graph_path)
     for sample in (data.train, data.validation, *data.tested.values()):
-        output = exact.evaluate(*with_threshold(graph, hardware_values(run, sample)))
+        output = graph.evaluate(*graph.with_threshold(hardware_values(run, sample)))
         for name, scores in output.scores.items():
             yield name.encode() + scores.tobytes()
         yield output.trigger.tobytes()

@@ -24,13 +24,13 @@ import keras
 
 from hls.cost.model import estimate_cost
 from hls.graph.build import build_trigger_graph
-from hls.proof.validate import stress_events
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
 from hls.rtl.design import RtlDesign
 from hls.rtl.write import plan_rtl
 from keras_ae.files import read_json
 from keras_ae.models import build_student
 from keras_ae.precision import FixedPoint
-from keras_ae.run_contents import load_keras_model
 from keras_ae.runs import Run, open_run
 from keras_ae.settings.architecture import ConvolutionalSpec
 
@@ -120,7 +120,7 @@ def resources(run: Run) -> list[Any]:
         counts = [f"{counted[key]:,}" for key in ("lut", "ff", "dsp", "bram")]
     cycles = design.latency_cycles
     if settings.levels_per_stage != _DEFAULT_LEVELS:
-        graph = load_keras_model(run.trigger_graph_path)
+        graph = TriggerGraph.load(run.trigger_graph_path)
         cycles = plan_rtl(graph, _DEFAULT_LEVELS).latency_cycles
     return [
         f"`{run.folder.name}`, {run.experiment.deployed}",

@@ -20,10 +20,9 @@ import numpy as np
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.csim import Simulation
-from hls.graph.build import with_threshold
-from hls.graph.exact import ExactGraph
-from hls.stages.firmware import hardware_values
-from keras_ae.run_contents import load_data, load_keras_model
+from hls.graph.trigger_graph import TriggerGraph
+from hls.stages.events import hardware_values
+from keras_ae.run_contents import load_data
 from keras_ae.runs import open_run
 
 N_ROUNDS = 5
@@ -31,14 +30,14 @@ N_REFERENCE, N_SIMULATED = 2_000_000, 100_000
 
 
 def alternate(
-    exact: ExactGraph, simulation: Simulation, inputs: tuple[np.ndarray, ...], n_cores: int
+    graph: TriggerGraph, simulation: Simulation, inputs: tuple[np.ndarray, ...], n_cores: int
 ) -> list[tuple[float, float]]:
     """Events per second of both, round by round."""
     few = [part[:N_SIMULATED] for part in inputs]
     rates = []
     for _ in range(N_ROUNDS):
         start = time.perf_counter()
-        exact.evaluate(*inputs, n_threads=n_cores)
+        graph.evaluate(*inputs, n_threads=n_cores)
         middle = time.perf_counter()
         simulation.run(*few, n_processes=n_cores)
         end = time.perf_counter()
@@ -58,11 +57,10 @@ def main() -> None:
     )
     for folder in sys.argv[1:]:
         run = open_run(Path(folder))
-        graph = load_keras_model(run.trigger_graph_path)
-        background = with_threshold(graph, hardware_values(run, load_data(run).train))
+        graph = TriggerGraph.load(run.trigger_graph_path)
+        background = graph.with_threshold(hardware_values(run, load_data(run).train))
         index = np.arange(N_REFERENCE) % len(background[0])
         inputs = tuple(part[index] for part in background)
-        exact = ExactGraph(graph)
         with tempfile.TemporaryDirectory() as temporary:
             project = Path(temporary) / "firmware"
             settings = run.experiment.require_firmware(folder)
@@ -71,7 +69,7 @@ def main() -> None:
             converted = time.perf_counter()
             with Simulation(project) as simulation:
                 built = time.perf_counter()
-                rates = alternate(exact, simulation, inputs, n_cores)
+                rates = alternate(graph, simulation, inputs, n_cores)
         reference, simulated = (statistics.median(column) for column in zip(*rates, strict=True))
         ratio = statistics.median(a / b for a, b in rates)
         print(

@@ -24,10 +24,9 @@ from da4ml.cmvm import solve
 from da4ml.cmvm.types import QInterval
 
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.graph.operation import producers
-from hls.graph.quantized_weights import QuantizedWeights
-from hls.stages.firmware import hardware_values
+from hls.graph.kernel_layers import KernelLayer
+from hls.graph.trigger_graph import TriggerGraph
+from hls.stages.events import hardware_values
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.evaluation import evaluate, evaluated_models
 from keras_ae.files import read_json
@@ -44,7 +43,7 @@ N_PRUNING_EPOCHS = 8
 FPR = "0.01"
 
 
-def trigger_graph(run: Run, model: keras.Model) -> keras.Model:
+def trigger_graph(run: Run, model: keras.Model) -> TriggerGraph:
     """As the stage `convert` builds it."""
     trigger, units = run.experiment.trigger, run.experiment.scaling.units
     return build_trigger_graph(
@@ -57,15 +56,14 @@ def trigger_graph(run: Run, model: keras.Model) -> keras.Model:
     )
 
 
-def resources(graph: keras.Model) -> tuple[float, int, int]:
+def resources(graph: TriggerGraph) -> tuple[float, int, int]:
     """Of the dense layers in firmware: share of zero weights, adders, estimated LUTs."""
-    exact, zeros, n_adders, n_luts = ExactGraph(graph), [], 0, 0.0
-    for layer in graph.layers:
-        if not hasattr(layer, "kernel"):
+    zeros, n_adders, n_luts = [], 0, 0.0
+    for node in graph.nodes:
+        if not isinstance(node.layer, KernelLayer):
             continue
-        weights = QuantizedWeights.of(layer)
-        (name,) = producers(layer.input)
-        grid = exact.grids[name]
+        weights = node.layer.weights
+        grid = graph.grids[node.inputs[0]]
         intervals = [QInterval(*ends) for ends in zip(grid.low, grid.high, grid.step, strict=True)]
         # An adder costs its bits; no search over decompositions, which takes minutes.
         solution = solve(

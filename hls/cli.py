@@ -125,8 +125,8 @@ def check(path: Path) -> None:
     opened = _open_run(path) if path.is_dir() else None
     experiment = opened.experiment if opened else load_experiment(path)
     load_tensorflow()
-    from hls.stages.firmware import check as find_refusals
-    from hls.stages.firmware import estimate_rtl
+    from hls.stages.check import check as find_refusals
+    from hls.stages.check import estimate_rtl
 
     refusals = find_refusals(experiment, str(path), opened)
     for refusal in refusals:
@@ -271,8 +271,8 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
     if experiment.firmware is not None and not known:
         load_tensorflow()
-        from hls.cpp.check import require_none
-        from hls.stages.firmware import check as find_refusals
+        from hls.cpp.rules import require_none
+        from hls.stages.check import check as find_refusals
 
         # Before hours of training, not after them.
         require_none(find_refusals(experiment, str(config)))

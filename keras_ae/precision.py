@@ -15,6 +15,12 @@ import qkeras
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 
+#: Classes of QKeras, for those who ask what a layer is.
+QActivation = qkeras.QActivation
+QConv2D = qkeras.QConv2D
+QConv2DTranspose = qkeras.QConv2DTranspose
+QDense = qkeras.QDense
+
 #: What a linear activation is there for: it decides its fixed-point format.
 Role = Literal["input", "latent", "reconstruction"]
 LatentActivation = Literal["linear", "relu", "sigmoid"]
@@ -171,6 +177,41 @@ def _own_formats(network: keras.Model) -> dict[str, tuple[str, ...]]:
         ):
             found[layer.name] = ("activation",)
     return found
+
+
+def dense_layer(
+    units: int, kernel: FixedPointFormat, bias: FixedPointFormat | None, **options: Any
+) -> keras.Layer:
+    """A dense layer of weights in these formats; without a bias where that has none."""
+    return QDense(units, **_weight_quantizers(kernel, bias), **options)
+
+
+def conv2d_layer(
+    filters: int,
+    kernel_size: tuple[int, ...],
+    kernel: FixedPointFormat,
+    bias: FixedPointFormat | None,
+    **options: Any,
+) -> keras.Layer:
+    """A convolution of weights in these formats; without a bias where that has none."""
+    return QConv2D(filters, kernel_size, **_weight_quantizers(kernel, bias), **options)
+
+
+def quantizing_layer(chosen: FixedPointFormat, name: str) -> keras.Layer:
+    """A layer that rounds to a format; an unsigned one makes it a rectifier."""
+    if chosen.signed:
+        return QActivation(_signed_quantizer(chosen), name=name)
+    return QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
+
+
+def _weight_quantizers(
+    kernel: FixedPointFormat, bias: FixedPointFormat | None
+) -> dict[str, object]:
+    return {
+        "kernel_quantizer": _signed_quantizer(kernel),
+        "bias_quantizer": None if bias is None else _signed_quantizer(bias),
+        "use_bias": bias is not None,
+    }
 
 
 def _signed_quantizer(chosen: FixedPointFormat) -> object:

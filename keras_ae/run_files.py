@@ -15,7 +15,7 @@ class RunFiles:
     scaler.json         hardware integers -> network inputs
     float.keras, student.keras (with a student), quantized.keras, history_*.json
     metrics.json, plots/
-    trigger.keras, trigger.json, firmware/
+    trigger.npz, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
     rtl/, rtl.json, resources.json
     """
@@ -51,7 +51,7 @@ class RunFiles:
 
     @property
     def trigger_graph_path(self) -> Path:
-        return self.folder / "trigger.keras"
+        return self.folder / "trigger.npz"
 
     @property
     def trigger_path(self) -> Path:

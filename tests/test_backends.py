@@ -13,8 +13,10 @@ from test_firmware import UNITS, convert, make_graph
 from hls.cpp.backends import BACKENDS
 from hls.cpp.constants import check_copies
 from hls.cpp.convert import convert_trigger_graph
-from hls.graph.build import build_trigger_graph, with_threshold
-from hls.proof.validate import stress_events, validate_project
+from hls.graph.build import build_trigger_graph
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits
 from keras_ae.data.sources import resolve_path
@@ -53,9 +55,9 @@ def test_every_bit(
     # Nothing beside the project.
     assert [path.name for path in tmp_path.iterdir()] == ["firmware"]
     samples = {"background": (events,), "stress": (stress_events(UNITS, (57,), 6000, seed=1),)}
-    samples = {name: with_threshold(graph, values) for name, values in samples.items()}
+    samples = {name: graph.with_threshold(values) for name, values in samples.items()}
     if from_input:
-        form = graph.get_layer("threshold").input_format
+        form = graph.layer("threshold").form
         samples["any threshold"] = (events, stress_events(form, (1,), len(events), seed=2))
     validation = validate_project(graph, folder, samples)
     assert validation.events == sum(len(values[0]) for values in samples.values())
@@ -86,7 +88,7 @@ def test_images(backend: str, io_type: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def narrow() -> tuple[keras.Model, np.ndarray]:
+def narrow() -> tuple[TriggerGraph, np.ndarray]:
     """The trigger graph of a narrow autoencoder, and events (500, 4)."""
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=4, hidden_dims=(4,), latent_dim=2)
@@ -97,7 +99,7 @@ def narrow() -> tuple[keras.Model, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def projects(
-    narrow: tuple[keras.Model, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    narrow: tuple[TriggerGraph, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """One of each backend."""
     graph, inputs = narrow
@@ -111,7 +113,7 @@ def projects(
 
 class TestProject:
     def test_vivado(
-        self, narrow: tuple[keras.Model, np.ndarray], projects: dict[str, Path]
+        self, narrow: tuple[TriggerGraph, np.ndarray], projects: dict[str, Path]
     ) -> None:
         graph, inputs = narrow
         validation = validate_project(graph, projects["Vivado"], {"stress": (inputs,)})

@@ -178,7 +178,7 @@ def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFix
         ("scaler.json", "evaluate"),
         ("float.keras", "evaluate"),
         ("quantized.keras", "convert"),
-        ("trigger.keras", "validate"),
+        ("trigger.npz", "validate"),
         ("trigger.json", "validate"),
     ],
 )

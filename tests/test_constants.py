@@ -12,10 +12,10 @@ import pytest
 
 from hls.cpp.constants import altered_constants, check_copies, read_rows
 from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.ports import check_port_types
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.graph.interface import Interface, check_port_types
-from hls.proof.validate import stress_events
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
@@ -27,7 +27,7 @@ UNITS = HardwareUnits().format
 
 
 @pytest.fixture(scope="module")
-def graph() -> keras.Model:
+def graph() -> TriggerGraph:
     """With every kind of constant: weights, biases, offsets, factors, a table, a threshold."""
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(3,), latent_dim=2)
@@ -44,7 +44,7 @@ def graph() -> keras.Model:
 
 @pytest.fixture(scope="module", params=["Vitis", "Quartus", "Catapult"])
 def written(
-    request: pytest.FixtureRequest, graph: keras.Model, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, graph: TriggerGraph, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp(request.param) / "firmware"
     settings = FirmwareSettings(backend=request.param)
@@ -89,20 +89,20 @@ def change(path: Path, index: int, by: float) -> None:
     path.write_text(text[:first] + ", ".join(numbers) + text[end:])
 
 
-def test_nothing_is_altered(graph: keras.Model, project: Path) -> None:
+def test_nothing_is_altered(graph: TriggerGraph, project: Path) -> None:
     assert altered_constants(project, graph) == ()
     check_copies(project)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_number_of_each(name: str, graph: keras.Model, project: Path) -> None:
+def test_one_number_of_each(name: str, graph: TriggerGraph, project: Path) -> None:
     # Less than a step: C++ cuts it to one.
     change(header_of(project, name), -1, -(2.0**-20))
     assert altered_constants(project, graph) == (name,)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_that_is_gone(name: str, graph: keras.Model, project: Path) -> None:
+def test_one_that_is_gone(name: str, graph: TriggerGraph, project: Path) -> None:
     path = header_of(project, name)
     text = path.read_text()
     path.write_text(text[: text.rindex("{")] + text[text.rindex("}") :].replace("}", "{}"))
@@ -111,7 +111,7 @@ def test_one_that_is_gone(name: str, graph: keras.Model, project: Path) -> None:
     assert altered_constants(project, graph) == (name,)
 
 
-def test_order(graph: keras.Model, project: Path) -> None:
+def test_order(graph: TriggerGraph, project: Path) -> None:
     for name in NAMES:
         path = header_of(project, name)
         text = path.read_text()
@@ -124,8 +124,8 @@ def test_order(graph: keras.Model, project: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("13", "16"), ("true", "false"), ("fixed", "ufixed")])
-def test_types_of_ports(old: str, new: str, graph: keras.Model, project: Path) -> None:
-    interface = Interface.of(ExactGraph(graph))
+def test_types_of_ports(old: str, new: str, graph: TriggerGraph, project: Path) -> None:
+    interface = graph.interface
     check_port_types(project, interface)
     path = project / "firmware" / "defines.h"
     text = path.read_text()

@@ -9,19 +9,15 @@ import keras
 import numpy as np
 import pytest
 
-from hls.cost.model import (
-    DEPTH_LINE,
-    LUT_PER_UNIT,
-    CostMonitor,
-    estimate_cost,
-    latency_cycles,
-)
-from hls.cost.shift_add import canonical_parts, enclosed_bits, signed_digits, traced_grids
-from hls.graph.build import build_score_graph, build_trigger_graph, with_threshold
-from hls.graph.exact import ExactGraph
+from hls.cost.features import traced_grids
+from hls.cost.model import DEPTH_LINE, LUT_PER_UNIT, CostMonitor, estimate_cost, latency_cycles
+from hls.graph.build import build_score_graph, build_trigger_graph
 from hls.graph.grid import Grid
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
-from hls.proof.validate import stress_events
+from hls.graph.shift_add import canonical_parts, enclosed_bits, signed_digits
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
 from hls.rtl.write import plan_rtl, write_rtl_project
 from hls.synthesis.yosys import count_cells
 from keras_ae.data.l1 import N_OBJECTS
@@ -56,7 +52,7 @@ def set_kernel(model: Autoencoder, name: str, kernel: Sequence[Sequence[float]])
     layer.set_weights([np.array(kernel), np.zeros(len(kernel[0]))])
 
 
-def score_graph(model: Autoencoder) -> keras.Model:
+def score_graph(model: Autoencoder) -> LayerGraph:
     return build_score_graph(model, ["squared_latent_norm"])
 
 
@@ -171,7 +167,7 @@ def test_every_score(likelihood: str) -> None:
     found = estimate_cost(graph, 4)
     assert 0.6 < found.lut / design.estimated_lut < 1.8
     assert abs(found.latency_cycles - design.latency_cycles) <= 1
-    assert_within(traced_grids(ExactGraph(graph), graph), graph, events)
+    assert_within(traced_grids(graph), graph, events)
 
 
 def test_scaled_integers() -> None:
@@ -181,17 +177,16 @@ def test_scaled_integers() -> None:
     graph = build_score_graph(model, ["squared_latent_norm"], scaler, units)
     assert 0.6 < estimate_cost(graph, 4).lut / plan_rtl(graph, 4).estimated_lut < 1.8
     events = stress_events(units, (N_FEATURES,), 200, seed=1)
-    assert_within(traced_grids(ExactGraph(graph), graph), graph, events)
+    assert_within(traced_grids(graph), graph, events)
 
 
-def assert_within(grids: dict[str, Grid], graph: keras.Model, events: np.ndarray) -> None:
-    for name, values in ExactGraph(graph).trace(*with_threshold_of(graph, events)).items():
+def assert_within(grids: dict[str, Grid], graph: LayerGraph, events: np.ndarray) -> None:
+    for name, values in graph.trace(*with_threshold_of(graph, events)).items():
         assert (grids[name].low <= values).all() and (values <= grids[name].high).all(), name
 
 
-def with_threshold_of(graph: keras.Model, events: np.ndarray) -> tuple[np.ndarray, ...]:
-    decided = any(layer.name == "trigger" for layer in graph.layers)
-    return with_threshold(graph, (events,)) if decided else (events,)
+def with_threshold_of(graph: LayerGraph, events: np.ndarray) -> tuple[np.ndarray, ...]:
+    return graph.with_threshold((events,)) if isinstance(graph, TriggerGraph) else (events,)
 
 
 def test_while_a_network_is_trained() -> None:

@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
 from hls.graph.grid import Grid
-from hls.graph.network_layers import exact_operation
-from hls.proof.validate import stress_events
+from hls.graph.keras_form import exact_layer
+from hls.proof.stress import stress_events
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
@@ -65,7 +64,7 @@ def test_dense_graph_equals_fractions(
     model = build_autoencoder("plain", spec, precision)
     events = stress_events(precision.input, (4,), 50, seed)
     graph = build_trigger_graph(model, ["squared_error", "squared_latent_norm"], (events,), 0.5)
-    found = ExactGraph(graph).evaluate(events)
+    found = graph.evaluate(events)
 
     for index in range(0, 50, 7):
         x = y = fractions(events[index], precision.input)
@@ -100,7 +99,7 @@ def test_convolution_equals_fractions(
     )
     model = build_autoencoder("plain", spec, precision)
     images = stress_events(precision.input, shape, 20, seed)
-    exact = ExactGraph(build_trigger_graph(model, ["squared_error"], (images,), 0.5))
+    exact = build_trigger_graph(model, ["squared_error"], (images,), 0.5)
     values = exact.trace(images)
 
     layer = model.encoder.get_layer("encoder_conv_1")
@@ -135,9 +134,8 @@ def test_layers_of_images_equal_keras() -> None:
     graph = keras.Model(inputs, pooled)
     x = stress_events(FixedPointFormat(8, 4), (6, 4, 3), 100, seed=1)
     y, grid = x, Grid.of(FixedPointFormat(8, 4), (6, 4, 3))
-    for layer in graph.layers[1:]:
-        operation = exact_operation(layer)
-        y, grid = operation.exact(y), operation.grid(grid)
+    for layer in map(exact_layer, graph.layers[1:]):
+        y, grid = layer.exact(y), layer.grid(grid)
     np.testing.assert_array_equal(y, np.asarray(graph(x.astype("float32"))))
     assert grid.format == FixedPointFormat(10, 4)
     assert (y >= grid.low).all() and (y <= grid.high).all()
@@ -150,7 +148,7 @@ def test_every_grid_holds_its_values() -> None:
     model = build_autoencoder("variational", spec, precision)
     events = stress_events(precision.input, (6,), 5000, seed=1)
     scores = ["kl_divergence", "normalized_latent_norm", "absolute_error"]
-    exact = ExactGraph(build_trigger_graph(model, scores, (events,), 0.5))
+    exact = build_trigger_graph(model, scores, (events,), 0.5)
     for name, values in exact.trace(events).items():
         grid = exact.grids[name]
         np.testing.assert_array_equal(grid.format.quantize(values), values, name)
@@ -180,14 +178,14 @@ def test_no_events() -> None:
     model = build_autoencoder("plain", ArchitectureSpec(input_dim=6), FixedPoint())
     events = stress_events(FixedPoint().input, (6,), 100, seed=1)
     graph = build_trigger_graph(model, ["squared_error"], (events,), 0.5)
-    found = ExactGraph(graph).evaluate(events[:0])
+    found = graph.evaluate(events[:0])
     assert found.score.shape == found.trigger.shape == (0,)
 
 
 def test_threads_give_the_same() -> None:
     model = build_autoencoder("plain", ArchitectureSpec(input_dim=6), FixedPoint())
     events = stress_events(FixedPoint().input, (6,), 50_000, seed=1)
-    exact = ExactGraph(build_trigger_graph(model, ["squared_error"], (events,), 0.5))
+    exact = build_trigger_graph(model, ["squared_error"], (events,), 0.5)
     one, four = (exact.evaluate(events, n_threads=n) for n in (1, 4))
     np.testing.assert_array_equal(one.score, four.score)
     assert math.isclose(one.trigger.mean(), 0.5, abs_tol=0.1)
@@ -196,5 +194,5 @@ def test_threads_give_the_same() -> None:
 def test_layer_without_an_exact_form() -> None:
     spec = ArchitectureSpec(input_dim=6, latent_activation="sigmoid")
     model = build_autoencoder("plain", spec, FixedPoint())
-    with pytest.raises(InputError, match="quantizer must be quantized_bits"):
+    with pytest.raises(InputError, match="quantizer of its output must be quantized_bits"):
         build_trigger_graph(model, ["squared_latent_norm"], (np.zeros((100, 6)),), 0.5)

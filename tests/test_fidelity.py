@@ -6,15 +6,16 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import Comparison
 from hls.proof.divergence import keras_divergence, to_bits, trace_project
-from hls.proof.validate import Comparison, stress_events, validate_project
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from hls.report.fidelity import layer_errors
 from keras_ae import plots
 from keras_ae.errors import InputError
@@ -32,7 +33,7 @@ SPEC = ConvolutionalSpec(
 
 
 @pytest.fixture(scope="module")
-def graph_and_images() -> tuple[keras.Model, np.ndarray]:
+def graph_and_images() -> tuple[TriggerGraph, np.ndarray]:
     precision = FixedPoint()
     model = build_autoencoder("variational", SPEC, precision)
     images = stress_events(precision.input, SPEC.image_shape, 500, seed=1)
@@ -52,17 +53,17 @@ def graph_and_images() -> tuple[keras.Model, np.ndarray]:
     ],
 )
 def test_first_divergent_layer_of_the_firmware(
-    backend: str, io_type: str, graph_and_images: tuple[keras.Model, np.ndarray], tmp_path: Path
+    backend: str, io_type: str, graph_and_images: tuple[TriggerGraph, np.ndarray], tmp_path: Path
 ) -> None:
     graph, images = graph_and_images
-    folder, exact = tmp_path / "firmware", ExactGraph(graph)
+    folder = tmp_path / "firmware"
     settings = FirmwareSettings(backend=backend, io_type=io_type)
     convert_trigger_graph(graph, folder, settings, [images[:20]])
     before = sorted(path.name for path in folder.rglob("*"))
 
     # What is recorded is what the quantizer behind a layer gives, for every event.
-    shapes = {name: grid.shape for name, grid in exact.grids.items()}
-    found, expected = trace_project(folder, shapes, (images[:50],)), exact.trace(images[:50])
+    shapes = {name: grid.shape for name, grid in graph.grids.items()}
+    found, expected = trace_project(folder, shapes, (images[:50],)), graph.trace(images[:50])
     assert "latent_mean" in found and "encoder_pool_1" in found
     np.testing.assert_array_equal(found["encoder_conv_1"], expected["encoder_conv_relu_1"])
     np.testing.assert_array_equal(found["latent_log_var"], expected["latent_log_var_format"])
@@ -101,10 +102,9 @@ def test_where_keras_rounds() -> None:
     model = build_autoencoder("plain", ArchitectureSpec(input_dim=20, hidden_dims=()), wide)
     events = stress_events(wide.input, (20,), 300, seed=1)
     graph = build_trigger_graph(model, ["squared_latent_norm"], (events,), 0.1)
-    exact = ExactGraph(graph)
     found = [keras_divergence(graph, i, (events[i : i + 1],)) for i in range(50)]
     layers = {divergence.layer for divergence in found if divergence is not None}
-    assert layers and layers <= set(exact.inexact_in_float32)
+    assert layers and layers <= set(graph.inexact_in_float32)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_comparisons_add_up() -> None:
 
 
 def test_parts_of_a_sample_are_one_sample(
-    graph_and_images: tuple[keras.Model, np.ndarray], tmp_path: Path
+    graph_and_images: tuple[TriggerGraph, np.ndarray], tmp_path: Path
 ) -> None:
     graph, images = graph_and_images
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [images[:20]])
@@ -137,7 +137,7 @@ def test_parts_of_a_sample_are_one_sample(
         "a": 450,
         "b": 50,
     }
-    expected = ExactGraph(graph).evaluate(np.concatenate([images[:100], images[150:]]))
+    expected = graph.evaluate(np.concatenate([images[:100], images[150:]]))
     np.testing.assert_array_equal(validation.outputs["a"].score, expected.score)
     assert validation.events == 500 and validation.mismatching_bits == 0
 

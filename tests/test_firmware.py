@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,13 @@ import pytest
 from hls.cpp.constants import check_copies
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.csim import Simulation
-from hls.graph.build import build_trigger_graph, run_trigger_graph, with_threshold
-from hls.graph.exact import ExactGraph, TriggerOutput
-from hls.graph.interface import Interface, read_interface
-from hls.proof.validate import HardwareValues, compare_outputs, stress_events, validate_project
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import TriggerOutput
+from hls.graph.interface import read_interface
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import HardwareValues, compare_outputs
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
@@ -58,7 +62,7 @@ def make_graph(
     model: Autoencoder | None = None,
     scores: Sequence[str] | None = None,
     threshold_input: bool = False,
-) -> keras.Model:
+) -> TriggerGraph:
     scaler = L1Scaler.fit(events, QUANTILES)
     model = model or make_model(kind)
     model.compile(optimizer="adam")
@@ -67,8 +71,8 @@ def make_graph(
     return build_trigger_graph(model, scores, (events,), 0.01, scaler, UNITS, threshold_input)
 
 
-def convert(graph: keras.Model, folder: Path, inputs: HardwareValues, **settings: object) -> None:
-    bench = [part[:200] for part in with_threshold(graph, inputs)]
+def convert(graph: TriggerGraph, folder: Path, inputs: HardwareValues, **settings: object) -> None:
+    bench = [part[:200] for part in graph.with_threshold(inputs)]
     convert_trigger_graph(graph, folder, FirmwareSettings(**settings), bench)
 
 
@@ -132,12 +136,12 @@ def test_all_scores_at_once(
     convert(graph, tmp_path / "firmware", (events,), io_type=io_type)
     stress = stress_events(UNITS, (N_FEATURES,), 3000, seed=1)
     samples = {"background": (events,), "stress": (stress,)}
-    samples = {name: with_threshold(graph, values) for name, values in samples.items()}
+    samples = {name: graph.with_threshold(values) for name, values in samples.items()}
     if threshold == "input":
         # Other thresholds than the calibrated one.
-        form = graph.get_layer("threshold").input_format
+        form = graph.layer("threshold").form
         samples["any threshold"] = (events, stress_events(form, (1,), len(events), seed=2))
-        assert Interface.of(ExactGraph(graph)).inputs[-1].name == "threshold"
+        assert graph.interface.inputs[-1].name == "threshold"
     validation = validate_project(graph, tmp_path / "firmware", samples)
     assert validation.mismatching_bits == 0
     assert tuple(validation.outputs["background"].scores) == ALL_SCORES
@@ -159,7 +163,7 @@ def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
     validation = validate_project(graph, tmp_path / "firmware", {"stress": inputs})
     assert (validation.events, validation.mismatching_bits) == (2000, 0)
     # The condition counts.
-    other = ExactGraph(graph).evaluate(inputs[0], -inputs[1])
+    other = graph.evaluate(inputs[0], -inputs[1])
     assert (other.score != validation.reference["stress"].score).any()
 
 
@@ -216,12 +220,12 @@ def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_p
     assert code.min() == 0 < code.max()
 
 
-def assert_saturated(graph: keras.Model, integers: np.ndarray) -> None:
+def assert_saturated(graph: TriggerGraph, integers: np.ndarray) -> None:
     """Every quantizer of the graph must reach the upper end of its format, and the lower one."""
-    quantizers = [layer for layer in graph.layers if layer.name.endswith("_format")]
-    quantizers += [layer for layer in graph.layers if "_relu_" in layer.name]
-    probe = keras.Model(graph.inputs, [layer.output for layer in quantizers])
-    for layer, found in zip(quantizers, map_batches(probe, integers), strict=True):
+    names = [layer.name for layer in graph.layers if layer.name.endswith("_format")]
+    names += [layer.name for layer in graph.layers if "_relu_" in layer.name]
+    for name, found in graph.in_keras(integers, layers=names).items():
+        layer = graph.keras_model.get_layer(name)
         form = quantizer_format(layer.activation)
         assert found.max() == form.high, layer.name
         assert found.min() == form.low, layer.name
@@ -233,7 +237,7 @@ def test_graph_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
     model = make_model("variational")
     graph = make_graph("variational", events, model, ALL_SCORES)
     x = FixedPoint().input.quantize(L1Scaler.fit(events, QUANTILES).transform(events))
-    found = ExactGraph(graph).evaluate(events).scores
+    found = graph.evaluate(events).scores
     expected = model.scores(x)
     log_var = map_batches(model.encoder, x.astype(np.float32))[1]
     for name in ALL_SCORES:
@@ -249,7 +253,7 @@ def test_graph_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
 
 def test_threshold_passes_the_target_rate(module_events: np.ndarray, project: tuple) -> None:
     graph, _ = project
-    rate = ExactGraph(graph).evaluate(module_events[:3000]).trigger.mean()
+    rate = graph.evaluate(module_events[:3000]).trigger.mean()
     assert 0 < rate <= 0.01
 
 
@@ -277,7 +281,7 @@ def test_wide_formats_round_in_keras_not_in_firmware(
 
 class TestTheProofCanFail:
     @pytest.fixture
-    def copy(self, project: tuple, tmp_path: Path) -> tuple[keras.Model, Path]:
+    def copy(self, project: tuple, tmp_path: Path) -> tuple[TriggerGraph, Path]:
         graph, folder = project
         shutil.copytree(folder, tmp_path / "firmware")
         return graph, tmp_path / "firmware"
@@ -293,7 +297,7 @@ class TestTheProofCanFail:
         path.write_text(text[:start] + ", ".join(f"{w:.12f}" for w in weights) + text[end:])
 
     def test_one_flipped_weight_bit(
-        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+        self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
     ) -> None:
         graph, folder = copy
         step = FixedPoint().weight.step
@@ -306,7 +310,9 @@ class TestTheProofCanFail:
         assert first is not None and first >= 0
         assert validation.keras["background"].mismatching_bits == 0
 
-    def test_another_score(self, copy: tuple[keras.Model, Path], module_events: np.ndarray) -> None:
+    def test_another_score(
+        self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
+    ) -> None:
         graph, folder = copy
         # Of the same tensor, and of as many bits.
         top = folder / "firmware" / "anomaly_trigger.cpp"
@@ -325,7 +331,7 @@ class TestTheProofCanFail:
         assert validation.mismatching_bits > 0
 
     def test_weights_that_only_synthesis_would_see(
-        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+        self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
     ) -> None:
         graph, folder = copy
         header = max(folder.glob("firmware/weights/w*.h"), key=lambda p: p.stat().st_size)
@@ -334,7 +340,7 @@ class TestTheProofCanFail:
             validate_project(graph, folder, {"background": (module_events[:10],)})
 
     def test_weight_file_that_the_program_misses(
-        self, copy: tuple[keras.Model, Path], module_events: np.ndarray
+        self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
     ) -> None:
         # hls4ml's loader ends the process: not this one.
         _, folder = copy
@@ -348,13 +354,10 @@ class TestTheProofCanFail:
         self, project: tuple, module_events: np.ndarray, tmp_path: Path
     ) -> None:
         graph, _ = project
-        config = graph.get_config()
-        decision = graph.get_layer("trigger")
-        for layer in config["layers"]:
-            if layer["name"] == "trigger":
-                layer["config"]["threshold"] -= decision.input_formats[0].step
-        other = keras.Model.from_config(config)
-        other.set_weights(graph.get_weights())
+        lower = graph.threshold - graph.decision.input_formats[0].step
+        decision = dataclasses.replace(graph.decision, threshold=lower)
+        nodes = [*graph.nodes[:-1], dataclasses.replace(graph.nodes[-1], layer=decision)]
+        other = TriggerGraph.of(nodes, graph.input_names, graph.output_names)
         convert(other, tmp_path / "firmware", (module_events,))
         # An event exactly at the threshold is there: it was set on one of these.
         validation = validate_project(
@@ -399,7 +402,7 @@ def test_the_projects_own_bench_gives_every_bit(project: tuple, module_events: n
     graph, folder = project
     with Simulation(folder) as simulation:
         found = simulation.run_bench()
-    expected = ExactGraph(graph).evaluate(module_events[:200])
+    expected = graph.evaluate(module_events[:200])
     np.testing.assert_array_equal(found.score, expected.score)
     np.testing.assert_array_equal(found.trigger, expected.trigger)
     written = np.loadtxt(folder / "tb_data" / "tb_output_predictions.dat")
@@ -444,7 +447,7 @@ def test_other_strategies_are_exact(
 
 
 class TestRefusals:
-    def build(self, model: Autoencoder, score: str, events: np.ndarray) -> keras.Model:
+    def build(self, model: Autoencoder, score: str, events: np.ndarray) -> TriggerGraph:
         scaler = L1Scaler.fit(events, QUANTILES)
         return build_trigger_graph(model, [score], (events,), 0.1, scaler, UNITS)
 
@@ -464,7 +467,7 @@ class TestRefusals:
             Simulation(tmp_path / "firmware")
 
     def test_wrong_feature_count(self, project: tuple, module_events: np.ndarray) -> None:
-        message = r"\(objects: 57\) values an event, got .*\(1, 56\)"
+        message = r"input 'objects' must be numbers of shape \(events, 57\), got .*\(1, 56\)"
         with Simulation(project[1]) as simulation, pytest.raises(InputError, match=message):
             simulation.run(module_events[:1, :56])
 
@@ -475,7 +478,7 @@ class TestRefusals:
     def test_float_model(self, module_events: np.ndarray) -> None:
         spec = ArchitectureSpec(input_dim=N_FEATURES)
         model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
-        with pytest.raises(InputError, match="quantizer must be quantized_bits"):
+        with pytest.raises(InputError, match="got Activation; quantize the model first"):
             self.build(model, "reconstruction_error", module_events[:100])
 
     @pytest.mark.parametrize(
@@ -540,8 +543,8 @@ class TestRefusals:
 def test_keras_and_reference_agree_without_a_project(module_events: np.ndarray) -> None:
     graph = make_graph("plain", module_events[:3000])
     expected, found = (
-        ExactGraph(graph).evaluate(module_events),
-        run_trigger_graph(graph, module_events),
+        graph.evaluate(module_events),
+        graph.evaluate_in_keras(module_events),
     )
     np.testing.assert_array_equal(found.score, expected.score)
     np.testing.assert_array_equal(found.trigger, expected.trigger)

@@ -10,11 +10,12 @@ import pytest
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.overrides import fractional_bits
-from hls.graph.build import build_trigger_graph, run_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.graph.logic_layers import AboveThreshold, HardwareInput, LookupTable
-from hls.graph.quantized_weights import QuantizedWeights
-from hls.proof.validate import stress_events, validate_project
+from hls.graph.build import build_trigger_graph
+from hls.graph.keras_layers import HardwareInput
+from hls.graph.logic_layers import AboveThreshold, LookupTable
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
@@ -57,12 +58,12 @@ def test_threshold_of_more_bits_than_float32_has(from_input: bool) -> None:
         threshold, from_input, input_formats=[str(form)] * len(ports), name="trigger"
     )
     above = decision(ports if from_input else ports[0])
-    graph = keras.Model(ports, [ports[0], above])
+    graph = TriggerGraph.from_keras(keras.Model(ports, [ports[0], above]))
     scores = threshold + form.step * np.array([[-1.0], [0.0], [1.0]])
     values = (scores, np.full((3, 1), threshold))[: len(ports)]
-    found = run_trigger_graph(graph, *values)
+    found = graph.evaluate_in_keras(*values)
     np.testing.assert_array_equal(found.trigger, [False, False, True])
-    np.testing.assert_array_equal(ExactGraph(graph).evaluate(*values).trigger, found.trigger)
+    np.testing.assert_array_equal(graph.evaluate(*values).trigger, found.trigger)
 
 
 def test_argument_of_a_table_that_float32_rounded_out_of_its_format() -> None:
@@ -87,7 +88,7 @@ def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
     model = build_autoencoder("plain", spec, precision)
     events = stress_events(precision.input, (3,), 200, seed=1)
     graph = build_trigger_graph(model, ["absolute_error"], (events,), 0.1)
-    assert not ExactGraph(graph).trace(events)["encoder_relu_1"].any()
+    assert not graph.trace(events)["encoder_relu_1"].any()
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0
@@ -137,7 +138,7 @@ def test_weights_that_float32_does_not_hold(tmp_path: Path) -> None:
         layer.set_weights([np.full(weights.shape, 7.0) for weights in layer.get_weights()])
     events = stress_events(precision.input, (3,), 500, seed=1)
     graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1)
-    kernel = QuantizedWeights.of(graph.get_layer("latent_mean")).kernel
+    kernel = graph.layer("latent_mean").weights.kernel
     assert set(kernel.ravel()) == {1 - 2.0**-27}
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
@@ -158,8 +159,8 @@ def test_threshold_of_more_than_32_fractional_bits(tmp_path: Path) -> None:
     )
     events = stress_events(precision.input, (3,), 300, seed=1)
     graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1)
-    threshold = graph.get_layer("trigger").threshold
-    assert threshold % 2.0**-32 and (ExactGraph(graph).evaluate(events).score == threshold).any()
+    threshold = graph.threshold
+    assert threshold % 2.0**-32 and (graph.evaluate(events).score == threshold).any()
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
     assert validation.mismatching_bits == 0

@@ -15,10 +15,10 @@ import pytest
 from conftest import made_once
 
 from hls.cpp.convert import convert_trigger_graph
-from hls.cpp.hls_handover import Origin
-from hls.graph.build import build_trigger_graph, with_threshold
+from hls.graph.build import build_trigger_graph
+from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, read_interface
-from hls.proof.validate import stress_events
+from hls.proof.stress import stress_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
@@ -44,7 +44,7 @@ def small_graph(scores: list[str], threshold_input: bool = False) -> tuple:
         units,
         threshold_input,
     )
-    return graph, [part[:N_EVENTS] for part in with_threshold(graph, (events,))]
+    return graph, [part[:N_EVENTS] for part in graph.with_threshold((events,))]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_readme_of_other_inputs(tmp_path: Path) -> None:
     images = stress_events(FixedPoint().input, (4, 8, 1), 100, seed=1)
     graph = build_trigger_graph(model, ["squared_error"], (images,), 0.1, threshold_input=True)
     settings = FirmwareSettings(io_type="io_stream", strategy="resource", reuse_factor=8)
-    folder, bench = tmp_path / "firmware", with_threshold(graph, (images[:5],))
+    folder, bench = tmp_path / "firmware", graph.with_threshold((images[:5],))
     with pytest.raises(InputError, match="bench_inputs must hold at least one event"):
         convert_trigger_graph(graph, folder, settings, [part[:0] for part in bench])
     assert not folder.exists()

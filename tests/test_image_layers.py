@@ -13,11 +13,15 @@ import qkeras
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.graph.logic_layers import AboveThreshold, HardwareInput
-from hls.graph.network_layers import exact_operation
+from hls.graph.grid import Grid
+from hls.graph.keras_form import exact_layer
+from hls.graph.keras_layers import HardwareInput
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.logic_layers import AboveThreshold
 from hls.graph.score_layers import SquaredNorm
-from hls.proof.validate import stress_events, validate_project
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
@@ -46,7 +50,7 @@ def convolution(**options: Any) -> keras.Layer:
     return qkeras.QConv2D(3, 3, bias_initializer="normal", **weight, **options)
 
 
-def graph_of(branches: dict[str, list[keras.Layer]]) -> keras.Model:
+def graph_of(branches: dict[str, list[keras.Layer]]) -> TriggerGraph:
     """Each branch's layers on one image, the squared norm of what they give; a decision on one."""
     inputs = HardwareInput(SHAPE, str(INPUT), name="objects").output
     image = quantizer(INPUT)(inputs)
@@ -56,15 +60,21 @@ def graph_of(branches: dict[str, list[keras.Layer]]) -> keras.Model:
         for number, layer in enumerate(layers):
             layer.name = f"{name}_{number}"
             hidden = layer(hidden)
-        form = str(ExactGraph(keras.Model([inputs], hidden)).grids[layers[-1].name].format)
+        form = str(grid_of(inputs, hidden).format)
         scores.append(SquaredNorm(input_formats=[form], name=name)(hidden))
-    form = str(ExactGraph(keras.Model([inputs], scores)).grids[next(iter(branches))].format)
+    form = str(grid_of(inputs, scores[0]).format)
     decision = AboveThreshold(10.0, input_formats=[form], name="trigger")(scores[0])
-    return keras.Model([inputs], [*scores, decision])
+    return TriggerGraph.from_keras(keras.Model([inputs], [*scores, decision]))
 
 
-def validate(graph: keras.Model, folder: Path, io_type: str, n_events: int = 2000) -> None:
-    shape = tuple(graph.inputs[0].shape[1:])
+def grid_of(inputs: Any, tensor: Any) -> Grid:
+    """Which values a tensor of Keras can take."""
+    graph = LayerGraph.from_keras(keras.Model([inputs], tensor))
+    return graph.grids[graph.output_names[0]]
+
+
+def validate(graph: TriggerGraph, folder: Path, io_type: str, n_events: int = 2000) -> None:
+    shape = graph.grids["objects"].shape
     events = stress_events(INPUT, shape, n_events, seed=1)
     convert_trigger_graph(graph, folder, FirmwareSettings(io_type=io_type), [events[:100]])
     validation = validate_project(graph, folder, {"stress": (events,)})
@@ -142,9 +152,8 @@ def test_autoencoder_with_average_pooling(io_type: str, tmp_path: Path) -> None:
     graph = build_trigger_graph(model, scores, (images,), 0.1)
     validate(graph, tmp_path / "firmware", io_type)
     # The mean is rounded to the format of activations.
-    exact = ExactGraph(graph)
-    assert exact.grids["encoder_pool_1"].format == FixedPointFormat(10, 4, signed=False)
-    assert exact.grids["encoder_pool_1_format"].format == precision.activation
+    assert graph.grids["encoder_pool_1"].format == FixedPointFormat(10, 4, signed=False)
+    assert graph.grids["encoder_pool_1_format"].format == precision.activation
 
 
 def test_means_that_fixed_point_does_not_hold() -> None:
@@ -152,7 +161,7 @@ def test_means_that_fixed_point_does_not_hold() -> None:
     graph = keras.Model(inputs, keras.layers.AveragePooling2D((3, 2), name="pooled")(inputs))
     message = r"layer 'pooled': means must be over 2, 4, 8, ... pixels, got 6 in pools of \(3, 2\)"
     with pytest.raises(InputError, match=message):
-        exact_operation(graph.layers[-1])
+        exact_layer(graph.layers[-1])
 
 
 @pytest.mark.parametrize("options", [{"strides": 2}, {"dilation_rate": 2, "padding": "same"}])

@@ -13,9 +13,8 @@ from test_random_designs import merged
 from hls import cli
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.graph.quantized_weights import QuantizedWeights
-from hls.proof.validate import stress_events, validate_project
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from hls.rtl.write import plan_rtl
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_fixed_point_model
@@ -114,11 +113,11 @@ def test_every_bit_in_firmware(tmp_path: Path) -> None:
         for score, model in models.items()
     ]
     for graph in graphs:
-        dense = QuantizedWeights.of(graph.get_layer("encoder_dense_1"))
+        dense = graph.layer("encoder_dense_1").weights
         form = FixedPointFormat.parse("fixed<3,1>")
         np.testing.assert_array_equal(dense.kernel, form.quantize(dense.kernel))
         assert len(np.unique(dense.kernel)) > 4
-        hidden = ExactGraph(graph).grids["encoder_relu_1"]
+        hidden = graph.grids["encoder_relu_1"]
         assert str(hidden.format) == "ufixed<4,3>"
     whole = merged(graphs)
     convert_trigger_graph(whole, tmp_path / "firmware", FirmwareSettings(), [events[:20]] * 2)

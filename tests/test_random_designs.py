@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from hypothesis import strategies as st
 
 from hls.cpp.check import check_model
 from hls.cpp.convert import convert_trigger_graph
-from hls.graph.build import build_trigger_graph, run_trigger_graph
-from hls.graph.exact import ExactGraph, TriggerOutput
+from hls.graph.build import build_trigger_graph
+from hls.graph.exact import Node, TriggerOutput
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import HardwareValues
 from hls.proof.keras_rounding import beyond_rounding
-from hls.proof.validate import HardwareValues, stress_events, validate_project
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.fixed_point import KINDS, FixedPointFormat
 from keras_ae.models import Autoencoder, build_autoencoder
@@ -175,7 +178,7 @@ class Request:
         return cls(model, scaler, HardwareUnits().format)
 
 
-def graph_of(design: Design, request: Request) -> tuple[keras.Model, HardwareValues]:
+def graph_of(design: Design, request: Request) -> tuple[TriggerGraph, HardwareValues]:
     """The trigger graph, and values of its inputs over the whole range of their formats."""
     input_format = FixedPoint(**design.formats).input
     form = request.units or input_format
@@ -194,33 +197,33 @@ def graph_of(design: Design, request: Request) -> tuple[keras.Model, HardwareVal
         design.table_error,
     )
     if design.threshold_input:
-        form = graph.get_layer("threshold").input_format
+        form = graph.layer("threshold").form
         values.append(stress_events(form, (1,), N_EVENTS, design.seed + 2))
     return graph, tuple(values)
 
 
-def merged(graphs: Sequence[keras.Model]) -> keras.Model:
+def merged(graphs: Sequence[TriggerGraph]) -> TriggerGraph:
     """One graph of several that share nothing, each layer's name with its graph's number."""
-    inputs: list[Any] = []
-    outputs: list[Any] = []
+    nodes, inputs, outputs = [], [], []
     for number, graph in enumerate(graphs):
-        for layer in graph.layers:
-            layer.name = f"d{number}_{layer.name}"
-        inputs += graph.inputs
-        outputs += graph.outputs
-    whole = keras.Model(inputs, outputs)
-    alone = keras.Model.from_config(whole.get_config())
-    alone.set_weights(whole.get_weights())
-    return alone
+
+        def named(names: Sequence[str], number: int = number) -> tuple[str, ...]:
+            return tuple(f"d{number}_{name}" for name in names)
+
+        for node in graph.nodes:
+            (name,) = named([node.name])
+            nodes.append(Node(replace(node.layer, name=name), named(node.inputs)))
+        inputs += named(graph.input_names)
+        outputs += named(graph.output_names)
+    return TriggerGraph.of(nodes, inputs, outputs)
 
 
-def check_keras(graph: keras.Model, values: HardwareValues, design: Design) -> None:
-    exact = ExactGraph(graph)
-    expected, found = exact.evaluate(*values), run_trigger_graph(graph, *values)
-    if not exact.inexact_in_float32:
+def check_keras(graph: TriggerGraph, values: HardwareValues, design: Design) -> None:
+    expected, found = graph.evaluate(*values), graph.evaluate_in_keras(*values)
+    if not graph.inexact_in_float32:
         assert_equal(expected, found, f"Keras differs from the reference: {design}")
     else:
-        assert not beyond_rounding(graph, exact, values).any(), design
+        assert not beyond_rounding(graph.keras_model, graph, values).any(), design
 
 
 def assert_equal(expected: TriggerOutput, found: TriggerOutput, message: str) -> None:

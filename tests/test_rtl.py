@@ -15,9 +15,9 @@ from test_random_designs import Request, draw_designs, graph_of, merged
 
 from hls.cpp.check import check_model
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
 from hls.graph.interface import Interface, Port
-from hls.proof.validate import stress_events
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
 from hls.rtl import verilator
 from hls.rtl.design import RtlDesign
 from hls.rtl.ghdl import VhdlSimulation, find_ghdl
@@ -36,7 +36,7 @@ SPEC = ArchitectureSpec(input_dim=6, hidden_dims=(5,), latent_dim=2)
 
 
 @pytest.fixture(scope="module")
-def graph() -> keras.Model:
+def graph() -> TriggerGraph:
     """With tables, squares, products, and a score of the decoder."""
     keras.utils.set_random_seed(1)
     model = build_autoencoder("variational", SPEC, PRECISION)
@@ -47,22 +47,24 @@ def graph() -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def project(graph: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RtlDesign]:
+def project(
+    graph: TriggerGraph, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, RtlDesign]:
     folder = tmp_path_factory.mktemp("rtl") / "rtl"
     return folder, written(graph, folder, 4)
 
 
-def written(graph: keras.Model, folder: Path, levels: int) -> RtlDesign:
+def written(graph: TriggerGraph, folder: Path, levels: int) -> RtlDesign:
     settings = FirmwareSettings(levels_per_stage=levels)
-    ports = [graph.get_layer(name) for name in ExactGraph(graph).input_names]
-    events = [stress_events(port.input_format, port.output.shape[1:], 20, seed=3) for port in ports]
+    ports = graph.interface.inputs
+    events = [stress_events(port.form, graph.grids[port.name].shape, 20, seed=3) for port in ports]
     return write_rtl_project(graph, folder, settings, events)
 
 
 def assert_equal(
-    graph: keras.Model, folder: Path, design: RtlDesign, *values: np.ndarray, vhdl: bool = False
+    graph: TriggerGraph, folder: Path, design: RtlDesign, *values: np.ndarray, vhdl: bool = False
 ) -> None:
-    expected = ExactGraph(graph).evaluate(*values)
+    expected = graph.evaluate(*values)
     with (VhdlSimulation if vhdl else VerilogSimulation)(folder) as simulation:
         # Back to back, and with gaps.
         for n_gaps in (0, len(values[0]) // 2):
@@ -73,16 +75,16 @@ def assert_equal(
             assert set(found.latency_cycles) == {design.latency_cycles}
 
 
-def test_every_bit_and_the_latency(graph: keras.Model, project: tuple[Path, RtlDesign]) -> None:
+def test_every_bit_and_the_latency(graph: TriggerGraph, project: tuple[Path, RtlDesign]) -> None:
     folder, design = project
     events = stress_events(PRECISION.input, (6,), 20_000, seed=2)
     assert_equal(graph, folder, design, events)
-    assert 0 < ExactGraph(graph).evaluate(events).trigger.mean() < 1
+    assert 0 < graph.evaluate(events).trigger.mean() < 1
     assert design.latency_cycles > 3 and design.estimated_lut > 100
 
 
 def test_fewer_levels_are_more_cycles(
-    graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+    graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
 ) -> None:
     shallow = written(graph, tmp_path / "rtl", 2)
     assert shallow.latency_cycles > project[1].latency_cycles
@@ -164,7 +166,7 @@ def with_one_register_less(
 
 class TestItCanFail:
     def test_one_broken_stage(
-        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+        self, graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:
         folder, design = project
         copy = Path(shutil.copytree(folder, tmp_path / "copy"))
@@ -183,7 +185,7 @@ class TestItCanFail:
             assert_equal(graph, copy, design, events)
 
     def test_one_register_less(
-        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+        self, graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:
         path = with_one_register_less(project, tmp_path, "verilog/anomaly_trigger.v", "valid[{}]")
         copy, design = path.parents[1], project[1]
@@ -225,13 +227,13 @@ def test_vhdl_has_the_same_ports(project: tuple[Path, RtlDesign]) -> None:
 @pytest.mark.skipif(find_ghdl() is None, reason="GHDL is not installed")
 class TestVhdl:
     def test_every_bit_and_the_latency(
-        self, graph: keras.Model, project: tuple[Path, RtlDesign]
+        self, graph: TriggerGraph, project: tuple[Path, RtlDesign]
     ) -> None:
         folder, design = project
         assert_equal(graph, folder, design, stress_events(PRECISION.input, (6,), 300, 2), vhdl=True)
 
     def test_one_register_less(
-        self, graph: keras.Model, project: tuple[Path, RtlDesign], tmp_path: Path
+        self, graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:
         path = with_one_register_less(project, tmp_path, "vhdl/anomaly_trigger.vhd", "valid({});")
         copy, design = path.parents[1], project[1]

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from hls.cpp.hls_handover import Origin
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import ExactGraph
-from hls.proof.validate import stress_events
+from hls.graph.facts import Origin
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
 from hls.rtl.verilator import find_verilator
 from hls.rtl.write import write_rtl_project
 from keras_ae.data.scaling import HardwareUnits, L1Scaler
@@ -31,7 +31,7 @@ PRECISION = FixedPoint(
 
 
 @pytest.fixture(scope="module")
-def graph() -> keras.Model:
+def graph() -> TriggerGraph:
     keras.utils.set_random_seed(1)
     spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(), latent_dim=2)
     model = build_autoencoder("plain", spec, PRECISION)
@@ -41,16 +41,14 @@ def graph() -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def inputs(graph: keras.Model) -> list[np.ndarray]:
-    ports = [graph.get_layer(name) for name in ExactGraph(graph).input_names]
-    return [
-        stress_events(port.input_format, port.output.shape[1:], N_EVENTS, seed=2) for port in ports
-    ]
+def inputs(graph: TriggerGraph) -> list[np.ndarray]:
+    ports = graph.interface.inputs
+    return [stress_events(port.form, (port.n_values,), N_EVENTS, seed=2) for port in ports]
 
 
 @pytest.fixture(scope="module")
 def project(
-    graph: keras.Model, inputs: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    graph: TriggerGraph, inputs: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("handover") / "rtl"
     settings = FirmwareSettings(levels_per_stage=6, clock_ns=2.5, part="xcvu9p-flga2104-2l-e")
@@ -126,10 +124,10 @@ def test_order_and_decision_for_programs(project: Path, tmp_path: Path) -> None:
     assert objects["units"]["pt"] == "0.5 GeV" and len(objects["values"]) == objects["n_values"]
     names = ("met pt", "electron 1 pt", "muon 4 phi", "jet 10 phi")
     assert [objects["values"][place] for place in (0, 3, 26, 56)] == list(names)
-    assert described["threshold"] == graph.get_layer("trigger").threshold
+    assert described["threshold"] == graph.threshold
 
 
-def test_bits_and_order(graph: keras.Model, project: Path, inputs: list[np.ndarray]) -> None:
+def test_bits_and_order(graph: TriggerGraph, project: Path, inputs: list[np.ndarray]) -> None:
     """Read as the README says: value i in bits W i to W i + W - 1, in two's complement."""
     described = json.loads((project / "interface.json").read_text())
     assert described["initiation_interval"] == 1
@@ -137,7 +135,7 @@ def test_bits_and_order(graph: keras.Model, project: Path, inputs: list[np.ndarr
     assert [port["name"] for port in ports] == [
         *("objects", "threshold", "squared_latent_norm", "absolute_error", "trigger")
     ]
-    output = ExactGraph(graph).evaluate(*inputs)
+    output = graph.evaluate(*inputs)
     expected = [*inputs, *output.scores.values(), output.trigger]
     lines = (project / "bench" / "events.txt").read_text().splitlines()
     assert len(lines) == N_EVENTS

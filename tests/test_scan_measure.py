@@ -93,8 +93,8 @@ def test_trials_that_share_a_float_model_train_it_once(
 
 
 def test_a_point_of_the_front_is_trained_already(finished_scan: Path) -> None:
-    from hls.graph.exact import ExactGraph
-    from hls.stages.firmware import hardware_values, trigger_graph
+    from hls.stages.events import hardware_values
+    from hls.stages.firmware import trigger_graph
     from keras_ae import training
 
     path = min((finished_scan / "pareto").iterdir())
@@ -103,11 +103,10 @@ def test_a_point_of_the_front_is_trained_already(finished_scan: Path) -> None:
     # And gives what the table says.
     data = training.load_data(run)
     graph = trigger_graph(run, hardware_values(run, data.validation))
-    exact = ExactGraph(graph)
     row = rows_of(finished_scan)[int(path.stem)]
     for column, samples in zip(("auc", "auc_test"), measuring.samples(data, 2), strict=True):
         scores = {
-            name: exact.evaluate(*hardware_values(run, sample)).score
+            name: graph.evaluate(*hardware_values(run, sample)).score
             for name, sample in samples.items()
         }
         assert measuring.quality(scores, Objectives()).value == float(row[column])

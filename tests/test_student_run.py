@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import yaml
@@ -16,10 +15,11 @@ from test_fidelity import read_page
 
 from hls import cli
 from hls.cpp.convert import convert_trigger_graph
-from hls.graph.build import build_trigger_graph, with_threshold
-from hls.graph.exact import ExactGraph
+from hls.graph.build import build_trigger_graph
 from hls.graph.interface import read_interface
-from hls.proof.validate import stress_events, validate_project
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.stress import stress_events
+from hls.proof.validate import validate_project
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
@@ -63,8 +63,8 @@ def test_whole_chain(finished: Run) -> None:
     assert trigger["score_format"] == str(finished.experiment.precision.latent)
     assert 0 < trigger["calibration_fpr"] <= 0.05
     # Nothing of the teacher goes into firmware.
-    graph = keras.models.load_model(finished.trigger_graph_path)
-    dense = [layer.name for layer in graph.layers if layer.weights]
+    graph = TriggerGraph.load(finished.trigger_graph_path)
+    dense = [layer.name for layer in graph.layers if layer.has_kernel]
     assert dense == ["encoder_dense_1", "latent_mean"]
     assert (finished.plots_folder / "training_student.png").exists()
 
@@ -280,8 +280,8 @@ class TestFirmware:
             threshold == "input",
         )
         self.prove(graph, (events,), units, tmp_path / "firmware", io_type)
-        inputs = with_threshold(graph, (events,))
-        scores = ExactGraph(graph).evaluate(*inputs).scores["student_score"]
+        inputs = graph.with_threshold((events,))
+        scores = graph.evaluate(*inputs).scores["student_score"]
         x = precision.input.quantize(scaler.transform(events))
         np.testing.assert_allclose(scores, student.score(x, "student_score"), atol=1e-6)
 
@@ -299,20 +299,20 @@ class TestFirmware:
         self.prove(graph, (images,), precision.input, tmp_path / "firmware", io_type)
 
     def prove(
-        self, graph: keras.Model, inputs: tuple, form: Any, folder: Path, io_type: str
+        self, graph: TriggerGraph, inputs: tuple, form: Any, folder: Path, io_type: str
     ) -> None:
-        given = with_threshold(graph, inputs)
+        given = graph.with_threshold(inputs)
         convert_trigger_graph(
             graph, folder, FirmwareSettings(io_type=io_type), [part[:200] for part in given]
         )
-        stress = with_threshold(graph, (stress_events(form, inputs[0].shape[1:], 3000, seed=2),))
+        stress = graph.with_threshold((stress_events(form, inputs[0].shape[1:], 3000, seed=2),))
         validation = validate_project(graph, folder, {"given": given, "stress": stress})
         assert validation.mismatching_bits == 0
         assert validation.inexact_layers == ()
         outputs = validation.outputs["stress"].scores["student_score"]
-        latent = ExactGraph(graph).grids["student_score"].format
+        latent = graph.grids["student_score"].format
         assert (outputs.min(), outputs.max()) == (latent.low, latent.high)
-        assert graph.get_layer("trigger").threshold < 0
+        assert graph.threshold < 0
         assert 0.5 < validation.outputs["given"].trigger.mean() < 0.75
 
     def test_port_of_a_score_that_never_fills_its_format(self, tmp_path: Path) -> None:

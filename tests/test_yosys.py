@@ -10,7 +10,7 @@ import keras
 import pytest
 
 from hls.graph.build import build_trigger_graph
-from hls.proof.validate import stress_events
+from hls.proof.stress import stress_events
 from hls.rtl.design import RtlDesign
 from hls.rtl.write import write_rtl_project
 from hls.synthesis.nextpnr import place_and_route

@@ -2,6 +2,5 @@
 
 model      LUT, latency and bit operations; a Keras callback that shows them in training
 features   adders, multiplexers and tables, counted layer by layer
-shift_add  constant matrices as trees of shifted additions
 liveness   values that the score depends on
 """

@@ -14,14 +14,14 @@ import keras
 
 from hls.cost.features import count_logic
 from hls.graph.build import build_score_graph
-from hls.graph.exact import ExactGraph
+from hls.graph.layer_graph import LayerGraph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import ScoringModel
 from keras_ae.settings.firmware import FirmwareSettings
 
-#: LUT of UltraScale+ by yosys, for each unit of `hls.cost.features.Logic`.
+#: LUT of UltraScale+ by yosys, for each unit of `hls.graph.counting.Logic`.
 #: Fitted by `python benchmarks/cost_model.py report`.
 LUT_PER_UNIT = {
     "shared_bits": 1.329,
@@ -54,7 +54,7 @@ class CostEstimate:
     latency_cycles: int
 
 
-def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
+def estimate_cost(graph: LayerGraph, levels: int) -> CostEstimate:
     """The cost of a trigger graph's RTL, without tracing it.
 
     Args:
@@ -67,9 +67,8 @@ def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
     """
     if not isinstance(levels, int) or levels < 1:
         raise InputError(f"levels must be an integer >= 1, got {levels!r}")
-    exact = ExactGraph(graph)
-    logic, signals = count_logic(exact, graph)
-    depth = max(float(signals[name].depth.max()) for name in exact.output_names)
+    logic, signals = count_logic(graph)
+    depth = max(float(signals[name].depth.max()) for name in graph.output_names)
     return CostEstimate(
         lut=float(sum(factor * getattr(logic, name) for name, factor in LUT_PER_UNIT.items())),
         effective_bit_operations=logic.ebops,
@@ -79,7 +78,7 @@ def estimate_cost(graph: keras.Model, levels: int) -> CostEstimate:
     )
 
 
-def require_size(graph: keras.Model, settings: FirmwareSettings) -> CostEstimate:
+def require_size(graph: LayerGraph, settings: FirmwareSettings) -> CostEstimate:
     """The cost of a trigger graph's RTL, which must not be larger than its settings allow.
 
     Raises:
@@ -129,18 +128,12 @@ class CostMonitor(keras.callbacks.Callback):
         if isinstance(scores, str) or not scores:
             raise InputError(f"scores must be a tuple of at least one name, got {scores!r}")
         self._levels = levels
-        self._graph = build_score_graph(model, scores, scaler, units)
-        sources = {layer.name: layer for network in model.networks for layer in network.layers}
-        self._pairs = [
-            (sources[layer.name], layer) for layer in self._graph.layers if hasattr(layer, "kernel")
-        ]
+        self._request = model, scores, scaler, units
         self.estimate()
 
     def estimate(self) -> CostEstimate:
         """Of the model's present weights; without the trigger's comparison."""
-        for source, copy in self._pairs:
-            copy.set_weights(source.get_weights())
-        return estimate_cost(self._graph, self._levels)
+        return estimate_cost(build_score_graph(*self._request), self._levels)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         found = self.estimate()

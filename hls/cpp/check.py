@@ -1,53 +1,23 @@
-"""The linter: every rule that a model must keep to become exact firmware that can be synthesized.
-
-Rules of a layer's arithmetic are where that is, in `operations`, `exact` and `layers`; here are
-those of the graph as a whole and of the settings. `convert` applies them all.
-"""
+"""The linter: each rule that a model must keep to become exact firmware that can be synthesized."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 
-from hls.cpp.backends import BACKENDS
+from hls.cpp.rules import check_graph
 from hls.graph.build import build_score_graph
-from hls.graph.logic_layers import HardwareInput, LookupTable
-from hls.graph.network_layers import exact_operation
-from hls.graph.operation import producers
+from hls.graph.keras_form import called_twice, exact_layer, producers
 from hls.graph.refusal import Refusal
 from keras_ae.data.scaling import L1Scaler
-from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder, ScoringModel
 from keras_ae.precision import is_quantizer, quantizer_format
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from keras_ae.settings.objectives import STUDENT_SCORE
-from keras_ae.settings.targets import TARGETS
-
-#: Vendor HLS refuses to unroll a loop over more weights, or to part an array into more registers.
-MAX_UNROLLED = 4096
-
-#: Beyond, a table of a function that is of order 1 near 0 has too few entries there.
-MAX_TABLE_ERROR = 2.0**-4
 
 _BUILD = "name it as build_autoencoder does"
-_OTHER = "choose another name"
-
-#: Of hls4ml's variables and types.
-_HLS4ML_NAMES = re.compile(
-    r"[wb]\d+|input\d*|inputs|outputs|result|model_default|(layer|config|relu_config)\d+\w*"
-)
-_CPP_KEYWORDS = re.compile(
-    r"alignas|alignof|and|asm|auto|bool|break|case|catch|char|class|const|constexpr|continue|"
-    r"decltype|default|delete|do|double|else|enum|explicit|export|extern|false|float|for|"
-    r"friend|goto|if|inline|int|long|mutable|namespace|new|noexcept|not|nullptr|operator|or|"
-    r"private|protected|public|register|return|short|signed|sizeof|static|struct|switch|"
-    r"template|this|throw|true|try|typedef|typename|union|unsigned|using|virtual|void|"
-    r"volatile|while|xor|main|std|nnet|hls"
-)
 
 
 def check_model(
@@ -85,39 +55,9 @@ def check_model(
     return check_graph(graph, settings)
 
 
-def check_graph(graph: keras.Model, settings: FirmwareSettings) -> list[Refusal]:
-    """What keeps a graph of exact layers from being converted or synthesized with `settings`."""
-    return [refusal for rule in _GRAPH_RULES for refusal in rule(graph, settings)]
-
-
-def require_none(refusals: Sequence[Refusal]) -> None:
-    """Raise the first of `refusals`, if there is one, and say how many there are.
-
-    Raises:
-        InputError: what `keras-ae check` shows line by line.
-    """
-    if len(refusals) == 1:
-        raise refusals[0]
-    if refusals:
-        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")
-
-
 def _shared_layers(model: ScoringModel) -> Iterator[Refusal]:
     for network in model.networks:
-        yield from _called_twice(network)
-
-
-def _called_twice(network: keras.Model) -> Iterator[Refusal]:
-    """hls4ml asks for a layer for each call, and so does the reference."""
-    for layer in network.get_config()["layers"]:
-        n_calls = len(layer["inbound_nodes"])
-        if n_calls > 1:
-            yield Refusal(
-                layer["name"],
-                "a layer must be called once",
-                f"{n_calls} calls",
-                "make a layer for each",
-            )
+        yield from called_twice(network)
 
 
 def _taken_names(model: ScoringModel) -> Iterator[Refusal]:
@@ -132,28 +72,8 @@ def _taken_names(model: ScoringModel) -> Iterator[Refusal]:
                     layer.name,
                     "a layer must not be called like one of the trigger's",
                     "one",
-                    _OTHER,
+                    "choose another name",
                 )
-
-
-def _cpp_names(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """Names become those of types and variables, beside hls4ml's own."""
-    seen: set[str] = set()
-    for layer in graph.layers:
-        name = layer.name
-        if not re.fullmatch(r"[A-Za-z]\w*", name) or _CPP_KEYWORDS.fullmatch(name):
-            yield Refusal(name, "the name of a layer must be one of C++", f"'{name}'", _OTHER)
-        elif _HLS4ML_NAMES.fullmatch(name):
-            yield Refusal(name, "the name of a layer must not be hls4ml's own", f"'{name}'", _OTHER)
-        elif name.lower() in seen:
-            yield Refusal(
-                name, "names of layers must differ not in upper and lower case alone", "two", _OTHER
-            )
-        seen.add(name.lower())
-
-
-def _graph_called_twice(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    yield from _called_twice(graph)
 
 
 def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
@@ -161,7 +81,7 @@ def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
         if isinstance(layer, keras.layers.InputLayer):
             continue
         try:
-            exact_operation(layer)
+            exact_layer(layer)
         except Refusal as refusal:
             yield refusal
 
@@ -222,137 +142,5 @@ def _coarser_code(model: ScoringModel) -> Iterator[Refusal]:
         )
 
 
-def _unrolled_weights(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    if settings.strategy != "latency":
-        return
-    others = [name for name in TARGETS[settings.backend].strategies if name != "latency"]
-    for layer in graph.layers:
-        n_weights = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
-        if n_weights > MAX_UNROLLED:
-            yield Refusal(
-                layer.name,
-                f"weights must be <= {MAX_UNROLLED} for strategy 'latency'",
-                n_weights,
-                f"choose firmware.strategy {' or '.join(map(repr, others))}",
-            )
-
-
-def _registered_arrays(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """In io_parallel every array is parted into registers, in io_stream those of dense layers."""
-    for layer in graph.layers:
-        n_values = math.prod(layer.output.shape[1:])
-        if settings.io_type == "io_parallel" and n_values > MAX_UNROLLED:
-            yield Refusal(
-                layer.name,
-                f"values of an event must be <= {MAX_UNROLLED} for io_type 'io_parallel'",
-                n_values,
-                "choose firmware.io_type 'io_stream'",
-            )
-        elif settings.io_type == "io_stream" and type(layer).__name__ == "QDense":
-            n_values = max(layer.kernel.shape)
-            if n_values > MAX_UNROLLED:
-                yield Refusal(
-                    layer.name,
-                    f"inputs and outputs of a dense layer must be <= {MAX_UNROLLED}",
-                    n_values,
-                    "pool before it, or use fewer units",
-                )
-
-
-def _fused_quantizers(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """A quantizer becomes the type of the layer before, if that is its own and not one itself."""
-    quantizers = [layer for layer in graph.layers if is_quantizer(layer)]
-    names = {layer.name for layer in quantizers}
-    consumers = [name for layer in graph.layers for name in _sources(layer)]
-    for layer in quantizers:
-        (source,) = _sources(layer)
-        # hls4ml looks through what only renames values.
-        while isinstance(graph.get_layer(source), keras.layers.Flatten | keras.layers.Reshape):
-            (source,) = _sources(graph.get_layer(source))
-        port = graph.get_layer(source)
-        form = quantizer_format(layer.activation)
-        if isinstance(port, HardwareInput) and port.input_format != form:
-            yield Refusal(
-                layer.name,
-                f"format behind the input '{source}' must be the input's, {port.input_format}, "
-                "because hls4ml makes it the port's",
-                form,
-                "give both the same",
-            )
-        elif source in producers(graph.outputs):
-            yield Refusal(
-                layer.name,
-                f"a quantizer must not stand behind '{source}', an output of the graph",
-                "one",
-                "let the output be the quantized values",
-            )
-        elif source in names:
-            yield Refusal(
-                layer.name,
-                "a quantizer must not follow another",
-                f"'{source}' before it",
-                "leave one of the two out",
-            )
-        elif settings.io_type == "io_stream" and consumers.count(source) > 1:
-            yield Refusal(
-                layer.name,
-                f"a quantizer must be alone behind its layer '{source}' for io_type 'io_stream'",
-                f"{consumers.count(source)} layers behind it",
-                "choose 'io_parallel', or let the others take the quantized values",
-            )
-
-
-def _single_bits(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """hls4ml makes a bit of ac_fixed two bits, which round elsewhere."""
-    if BACKENDS[settings.backend].types != "ac":
-        return
-    for layer in filter(is_quantizer, graph.layers):
-        form = quantizer_format(layer.activation)
-        if form.width < 2:
-            yield Refusal(
-                layer.name,
-                f"format must have at least 2 bits for backend {settings.backend}",
-                form,
-                "use wider formats or backend Vitis",
-            )
-
-
-def _averages(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """hls4ml sums pixels of ac_fixed in their own type, and cuts the mean to its last bit."""
-    if BACKENDS[settings.backend].types != "ac":
-        return
-    for layer in graph.layers:
-        if isinstance(layer, keras.layers.AveragePooling2D):
-            yield Refusal(
-                layer.name,
-                f"pooling must be by maximum for backend {settings.backend}",
-                "a mean",
-                "choose pooling 'max' or backend Vitis",
-            )
-
-
-def _coarse_tables(graph: keras.Model, settings: FirmwareSettings) -> Iterator[Refusal]:
-    for layer in graph.layers:
-        if isinstance(layer, LookupTable) and layer.max_error > MAX_TABLE_ERROR:
-            yield Refusal(
-                layer.name,
-                f"error of a table must be <= {MAX_TABLE_ERROR:g}",
-                f"{layer.max_error:g}",
-                "lower firmware.table_error",
-            )
-
-
 def _sources(layer: keras.Layer) -> tuple[str, ...]:
     return () if isinstance(layer, keras.layers.InputLayer) else producers(layer.input)
-
-
-_GRAPH_RULES: tuple[Callable[[keras.Model, FirmwareSettings], Iterator[Refusal]], ...] = (
-    _graph_called_twice,
-    _cpp_names,
-    _fused_quantizers,
-    _unrolled_weights,
-    _registered_arrays,
-    _single_bits,
-    _averages,
-    _coarse_tables,
-)

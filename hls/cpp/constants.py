@@ -7,15 +7,13 @@ trigger graph by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from hls.graph.interface import REMEDY, read_code
-from hls.graph.logic_layers import AboveThreshold, LookupTable, ScaleObjects
-from hls.graph.quantized_weights import QuantizedWeights
+from hls.cpp.ports import read_code
+from hls.graph.interface import REMEDY
+from hls.graph.layer_graph import LayerGraph
 from keras_ae.errors import ProofError
 
 #: A constant in a header: its type, of which hls4ml makes the name from layer and role.
@@ -61,7 +59,7 @@ def check_copies(folder: Path) -> None:
             )
 
 
-def altered_constants(folder: Path, graph: keras.Model) -> tuple[str, ...]:
+def altered_constants(folder: Path, graph: LayerGraph) -> tuple[str, ...]:
     """Names of the constants whose numbers are not those of the graph.
 
     Kernels in whichever order, because hls4ml transposes some. A kernel that hls4ml has unrolled to
@@ -74,7 +72,12 @@ def altered_constants(folder: Path, graph: keras.Model) -> tuple[str, ...]:
     }
     types = set(re.findall(r"(\w+)_t;", read_code(folder / "firmware" / "defines.h")))
     altered = []
-    for name, numbers in _constants(graph):
+    constants = (
+        (f"{node.name}_{role}", np.ravel(values))
+        for node in graph.nodes
+        for role, values in graph.cpp(node).constants.items()
+    )
+    for name, numbers in constants:
         if name not in found and name not in types:
             continue
         written = found.get(name, np.zeros(0))
@@ -83,28 +86,6 @@ def altered_constants(folder: Path, graph: keras.Model) -> tuple[str, ...]:
         if not np.array_equal(numbers, written):
             altered.append(name)
     return tuple(altered)
-
-
-def _constants(graph: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
-    """Each constant of the graph by hls4ml's name, as numbers in hls4ml's order."""
-    for layer in graph.layers:
-        if hasattr(layer, "kernel"):
-            weights = QuantizedWeights.of(layer)
-            yield f"{layer.name}_weight", weights.kernel.ravel()
-            yield f"{layer.name}_bias", weights.bias
-        elif isinstance(layer, LookupTable):
-            (form,) = layer.input_formats
-            # By the bits of the argument, of which those with the sign come last.
-            first = int(-form.low / form.step)
-            yield (
-                f"{layer.name}_table",
-                np.concatenate([layer.entries[first:], layer.entries[:first]]),
-            )
-        elif isinstance(layer, ScaleObjects):
-            yield f"{layer.name}_offsets", np.array(layer.scaler.offset, np.float64)
-            yield f"{layer.name}_factors", layer.steps
-        elif isinstance(layer, AboveThreshold) and not layer.from_input:
-            yield f"{layer.name}_limit", np.array([layer.threshold])
 
 
 def _numbers(path: Path, text: str) -> np.ndarray:

@@ -1,4 +1,9 @@
-"""Trigger graph -> HLS project; the one caller of hls4ml."""
+"""Trigger graph -> HLS project; the one caller of hls4ml.
+
+hls4ml is given its list of layers as the graph's layers describe them; its own front end, which
+knows neither QKeras for Keras 3 nor our layers, has no part in it. Every quantizer is an explicit
+`FixedPointQuantizer` node: that switches on hls4ml's bit-exact pass, which derives all other types.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +13,32 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hls4ml
-import keras
 import numpy as np
+from hls4ml.utils.config import create_config
 
-import hls.cpp.handlers  # noqa: F401  registers the handlers
+import hls.cpp.nodes  # registers the node
+import hls.cpp.overrides  # noqa: F401  mends the bit-exact pass
 from hls.cpp.backends import BACKENDS
-from hls.cpp.check import check_graph, require_none
 from hls.cpp.finish import finish_project
-from hls.cpp.hls_handover import Origin, write_handover
-from hls.graph.exact import ExactGraph
-from hls.graph.interface import BENCH_INPUTS, BENCH_OUTPUTS, PROJECT_NAME, Interface
-from hls.graph.logic_layers import HardwareInput
+from hls.cpp.hls_handover import write_handover
+from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
+from hls.cpp.rules import check_graph, require_none
+from hls.graph.exact import Node
+from hls.graph.facts import Origin
+from hls.graph.interface import PROJECT_NAME
+from hls.graph.layer import GraphInput
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.arrays import check_not_empty
 from keras_ae.files import whole_folder
 from keras_ae.settings.firmware import FirmwareSettings
 
 
 def convert_trigger_graph(
-    graph: keras.Model,
+    graph: TriggerGraph,
     folder: Path,
     settings: FirmwareSettings,
     bench_inputs: Sequence[np.ndarray],
@@ -45,24 +56,19 @@ def convert_trigger_graph(
 
     Raises:
         Refusal: the first rule of `check_graph` that it breaks.
-        InputError: no events.
+        InputError: no events, or values that the ports cannot take.
     """
     require_none(check_graph(graph, settings))
     check_not_empty(**{"bench_inputs": bench_inputs[0]})
-    exact = ExactGraph(graph)
-    interface = Interface.of(exact)
     with whole_folder(folder) as temporary:
-        reuse_factors = _write_project(graph, temporary, settings, interface)
-        interface.write(temporary)
-        expected = np.hstack(list(exact.outputs(*bench_inputs).values()))
-        _write_bench_data(temporary / "tb_data", interface.rows(*bench_inputs), expected)
-        n_events = len(bench_inputs[0])
-        write_handover(temporary, graph, interface, settings, reuse_factors, n_events, origin)
+        reuse_factors = _write_project(graph, temporary, settings)
+        graph.interface.write(temporary)
+        expected = np.hstack(list(graph.outputs(*bench_inputs).values()))
+        _write_bench_data(temporary / "tb_data", graph.interface.rows(*bench_inputs), expected)
+        write_handover(temporary, graph, settings, reuse_factors, len(bench_inputs[0]), origin)
 
 
-def _write_project(
-    graph: keras.Model, folder: Path, settings: FirmwareSettings, interface: Interface
-) -> dict[str, int]:
+def _write_project(graph: TriggerGraph, folder: Path, settings: FirmwareSettings) -> dict[str, int]:
     """hls4ml's project, made ready to be handed over.
 
     Returns the reuse factor of each layer with multipliers: hls4ml takes the closest that divides
@@ -76,7 +82,7 @@ def _write_project(
         with contextlib.redirect_stdout(io.StringIO()):
             model.write()
         shutil.copytree(written_in, folder, dirs_exist_ok=True)
-    finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], interface, written_in)
+    finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], graph, written_in)
     return {
         layer.name: int(layer.get_attr("reuse_factor"))
         for layer in model.get_layers()
@@ -85,32 +91,57 @@ def _write_project(
 
 
 def _hls_model(
-    graph: keras.Model, folder: Path, settings: FirmwareSettings
+    graph: LayerGraph, folder: Path, settings: FirmwareSettings
 ) -> hls4ml.model.ModelGraph:
-    return hls4ml.converters.convert_from_keras_model(
-        graph,
+    config = create_config(
         output_dir=str(folder),
         project_name=PROJECT_NAME,
         backend=settings.backend,
         part=settings.part,
         clock_period=settings.clock_ns,
         io_type=settings.io_type,
-        allow_da_fallback=False,
-        hls_config={
-            "Model": {
-                # All types but the input's are derived by the bit-exact pass.
-                "Precision": {"default": "fixed<16,6>", "maximum": "fixed<64,32>"},
-                "ReuseFactor": settings.reuse_factor,
-                "Strategy": settings.strategy,
-                "BitExact": True,
-            },
-            "LayerName": {
-                layer.name: {"Precision": {"result": str(layer.input_format)}}
-                for layer in graph.layers
-                if isinstance(layer, HardwareInput)
-            },
-        },
     )
+    # No files of its own for the bench, which is ours.
+    config |= {"InputData": None, "OutputPredictions": None}
+    config["HLSConfig"] = {
+        "Model": {
+            # All types but the input's are derived by the bit-exact pass.
+            "Precision": {"default": "fixed<16,6>", "maximum": "fixed<64,32>"},
+            "ReuseFactor": settings.reuse_factor,
+            "Strategy": settings.strategy,
+            "BitExact": True,
+        },
+        "LayerName": {
+            layer.name: {"Precision": {"result": str(layer.form)}}
+            for layer in graph.layers
+            if isinstance(layer, GraphInput)
+        },
+    }
+    layers = [_described(node, graph) for node in graph.nodes]
+    ends = list(graph.input_names), list(graph.output_names)
+    return hls4ml.model.ModelGraph.from_layer_list(config, layers, *ends)
+
+
+def _described(node: Node, graph: LayerGraph) -> dict[str, Any]:
+    """A layer as hls4ml's list has it."""
+    form = graph.cpp(node)
+    described: dict[str, Any] = {
+        "name": node.name,
+        "class_name": form.kind,
+        "inputs": list(node.inputs),
+        "input_shape": [list(graph.grids[name].shape) for name in node.inputs],
+        **form.attributes,
+    }
+    if form.kind == "TriggerLogic":
+        shape = list(graph.grids[node.name].shape)
+        header = None if form.header is None else form.header.name
+        return {**described, "output_shape": shape, "constants": form.constants, "header": header}
+    # In hls4ml's words; a layer without bias is given none.
+    given = {role: values for role, values in form.constants.items() if role != "bias"}
+    if described.get("use_bias"):
+        given["bias"] = form.constants["bias"]
+    data = {f"{role}_data": values for role, values in given.items()}
+    return {"bias_data": None, **described, **data} if form.constants else described
 
 
 def _write_bench_data(folder: Path, inputs: np.ndarray, outputs: np.ndarray) -> None:

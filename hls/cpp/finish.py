@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from string import Template
 
 from hls.cpp.backends import Backend
 from hls.graph.interface import Interface
+from hls.graph.layer_graph import LayerGraph
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -52,7 +54,7 @@ _LOOP = re.compile(
 
 
 def finish_project(
-    folder: Path, name: str, backend: Backend, interface: Interface, written_in: Path
+    folder: Path, name: str, backend: Backend, graph: LayerGraph, written_in: Path
 ) -> None:
     """Turn the project `name` that hls4ml wrote into one that can be handed over.
 
@@ -60,9 +62,11 @@ def finish_project(
         folder: where it lies now.
         name: of the project.
         backend: that it was written for.
-        interface: of its trigger graph.
+        graph: that it was made of.
         written_in: where hls4ml wrote it, which is named in its files.
     """
+    interface = graph.interface
+    headers = _add_headers(folder / "firmware" / "nnet_utils", graph)
     for path in (folder / f"{name}_bridge.cpp", folder / "hls4ml_config.yml"):
         path.write_text(path.read_text(encoding="utf-8").replace(str(written_in), "."), "utf-8")
     bench = folder / f"{name}_test.cpp"
@@ -79,9 +83,21 @@ def finish_project(
     if backend.name == "Catapult":
         _name_bench_data(folder / "build_prj.tcl")
     if backend.name in _DIALECTS:
-        for header in (folder / "firmware" / "nnet_utils").glob("nnet_trigger*.h"):
+        ours = [*(folder / "firmware" / "nnet_utils").glob("nnet_trigger*.h"), *headers]
+        for header in ours:
             text = _translate(header.read_text(encoding="utf-8"), _DIALECTS[backend.name])
             header.write_text(text, encoding="utf-8")
+
+
+def _add_headers(folder: Path, graph: LayerGraph) -> list[Path]:
+    """The C++ that layers bring themselves, put beside hls4ml's: the files."""
+    headers = []
+    for node in graph.nodes:
+        header = graph.cpp(node).header
+        if header is not None:
+            headers.append(folder / header.name)
+            shutil.copyfile(header, headers[-1])
+    return headers
 
 
 def _name_streams(folder: Path, name: str, interface: Interface) -> None:

@@ -21,12 +21,14 @@ HEADERS = ("nnet_trigger.h", "nnet_trigger_stream.h")
 
 
 class TriggerLogic(Layer):
-    """A function of `nnet_trigger.h`.
+    """A function of `nnet_trigger.h`, or of a layer's own header.
 
     Attributes: `function` and its first template argument `term`, if it has one, of `term_format`
-    if that has one; `constants`, arrays by name, its arguments behind the inputs; `config`, its
-    numbers; `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of
-    each output, where they are not the input's.
+    if that has one; `constants`, arrays by name, its arguments behind the inputs, and
+    `constant_formats` of those for which the narrowest would not do; `config`, its numbers;
+    `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of each
+    output, where they are not the input's; `header` beside the headers of this package, where the
+    function is in none of them.
     """
 
     def initialize(self) -> None:
@@ -54,6 +56,17 @@ def _(node: TriggerLogic) -> tuple[np.ndarray, ...]:
     )
 
 
+@bit_exact.register_precision.register
+def _(node: TriggerLogic) -> None:
+    """Constants have the narrowest type that holds them, or one that the layer asks for."""
+    bit_exact.default_register_precision(node)
+    for name, text in node.attributes.get("constant_formats", {}).items():
+        bits = FixedPointFormat.parse(text).kif
+        chosen = bit_exact.to_hls4ml_fixed(*bits, f"{node.name}_{name}_t")
+        node.attributes[f"{name}_t"] = chosen
+        node.weights[name].type = chosen
+
+
 class TriggerConfig(LayerConfigTemplate):
     def __init__(self) -> None:
         super().__init__(TriggerLogic)
@@ -72,6 +85,13 @@ class TriggerCall(FunctionCallTemplate):
         super().__init__(
             TriggerLogic, include_header=[f"nnet_utils/{header}" for header in HEADERS]
         )
+
+    def transform(self, model: Any, node: TriggerLogic) -> Any:
+        transformed = super().transform(model, node)
+        if node.attributes["header"] is not None:
+            header = f"nnet_utils/{node.attributes['header']}"
+            node.set_attr("include_header", [*self.include_header, header])
+        return transformed
 
     def format(self, node: TriggerLogic) -> str:
         constants = [node.get_weights(name) for name in node.attributes["constants"]]

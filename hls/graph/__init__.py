@@ -1,1 +1,20 @@
-"""Moved here; see hls/__init__.py."""
+"""What firmware computes: layers with an exact form, and the trigger graph made of them.
+
+A graph is stored, read and evaluated without TensorFlow, hls4ml or da4ml.
+
+grid, interface      which values a tensor can take; ports, and which values they take
+refusal              why a layer cannot be put into firmware as it is
+symbolic             rounding, saturation, squares and tables as logic
+shift_add, counting  what logic is counted in
+quantized_weights    weights in fixed point, and the sums they take part in
+layer                what a layer is: the class that all derive from, and where they are registered
+kernel_layers, quantizer, moving_layers, pooling_layers   layers of networks (standard_layers: all)
+logic_layers, score_layers                                the trigger's own: scaling, scores, ...
+exact                the reference: layers evaluated in NumPy
+layer_graph          layers joined
+trigger_graph        scores and decision: what is stored, converted and proved
+storage              graphs as files
+keras_layers, keras_options, keras_form   graphs from Keras, and back
+build                trained model + scores + threshold -> trigger graph
+facts                what a graph is, in words
+"""

@@ -1,22 +1,19 @@
-"""Trained model + scores + threshold -> the trigger graph.
-
-The trigger graph is a flat Functional model: hardware values -> one score or several, (batch, 1)
-each, and the trigger bit (batch, 1). It is what is converted, and what `exact` evaluates as the
-reference.
-"""
+"""Trained model + scores + threshold -> the trigger graph."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from hls.graph.exact import ExactGraph, TriggerOutput
-from hls.graph.logic_layers import AboveThreshold, HardwareInput, LookupTable, ScaleObjects
-from hls.graph.operation import producers
+from hls.graph.exact import Node
+from hls.graph.keras_form import exact_layer, nodes_of, producers
+from hls.graph.layer import GraphInput, Layer
+from hls.graph.layer_graph import LayerGraph, not_unique
+from hls.graph.logic_layers import AboveThreshold, LookupTable, ScaleObjects
+from hls.graph.quantizer import Quantizer
+from hls.graph.refusal import Refusal
 from hls.graph.score_layers import (
     AbsoluteError,
     GaussianDivergence,
@@ -26,18 +23,15 @@ from hls.graph.score_layers import (
     SquaredNorm,
     Total,
 )
+from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import Bernoulli, MaskedGaussian
-from keras_ae.mapping import map_batches
 from keras_ae.metrics import check_rate, threshold_at_fpr
 from keras_ae.models import Autoencoder, ScoringModel, Student
-from keras_ae.precision import quantizer_format
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES
 from keras_ae.settings.objectives import STUDENT_SCORE
-
-Tensors = dict[str, Any]
 
 
 def build_trigger_graph(
@@ -49,7 +43,7 @@ def build_trigger_graph(
     units: FixedPointFormat | None = None,
     threshold_input: bool = False,
     table_error: float = 2.0**-6,
-) -> keras.Model:
+) -> TriggerGraph:
     """The trigger graph, its threshold set on background.
 
     Args:
@@ -66,23 +60,12 @@ def build_trigger_graph(
 
     Raises:
         InputError: a model that is not quantized or has layers without an exact form, an unknown
-            score, sums too wide to be exact, or too little background.
+            score, sums too wide to be exact, or background that is too little or no hardware value.
     """
     check_rate(len(background[0]), target_fpr, "background")
-    inputs, scored = _scored(model, scores, scaler, units, table_error)
-    exact = ExactGraph(_alone(inputs, scored))
-    score_format = str(exact.grids[scores[0]].format)
-    threshold = threshold_at_fpr(exact.outputs(*background)[scores[0]].ravel(), target_fpr)
-    decision = AboveThreshold(
-        threshold,
-        threshold_input,
-        input_formats=[score_format] * (1 + threshold_input),
-        name="trigger",
-    )
-    if threshold_input:
-        port = HardwareInput((1,), score_format, name="threshold").output
-        return _alone([*inputs, port], [*scored, decision([scored[0], port])])
-    return _alone(inputs, [*scored, decision(scored[0])])
+    graph = build_score_graph(model, scores, scaler, units, table_error)
+    values = graph.outputs(*background)[scores[0]].ravel()
+    return with_decision(graph, threshold_at_fpr(values, target_fpr), threshold_input)
 
 
 def build_score_graph(
@@ -91,156 +74,159 @@ def build_score_graph(
     scaler: L1Scaler | None = None,
     units: FixedPointFormat | None = None,
     table_error: float = 2.0**-6,
-) -> keras.Model:
+) -> LayerGraph:
     """The trigger graph without its decision, for which no background is needed.
 
     Raises:
         Refusal: a layer without an exact form, or sums too wide to be exact.
     """
-    graph = _alone(*_scored(model, scores, scaler, units, table_error))
-    ExactGraph(graph)
-    return graph
+    parts = _Parts(model, scaler, units)
+    for name in scores:
+        parts.add_score(name, table_error)
+    return LayerGraph.of(parts.nodes, parts.inputs, tuple(scores))
 
 
-def with_threshold(graph: keras.Model, values: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Values of all inputs of the graph: of events, and of the threshold where that is one."""
-    decision = graph.get_layer("trigger")
-    if not decision.from_input:
-        return values
-    return (*values, np.full((len(values[0]), 1), decision.threshold))
+def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False) -> TriggerGraph:
+    """A graph of scores with the decision on the first of them.
 
-
-def run_trigger_graph(graph: keras.Model, *inputs: np.ndarray) -> TriggerOutput:
-    """Evaluate the trigger graph in Keras on hardware values (events, ...) of each input."""
-    # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
-    with tf.device("/CPU:0"):
-        # An input that float32 does not hold is a float64 one; Keras casts for the others.
-        outputs = map_batches(lambda *parts: graph(list(parts)), *inputs, dtype=np.float64)
-    return TriggerOutput.of(dict(zip(producers(graph.outputs), outputs, strict=True)))
-
-
-def _scored(
-    model: ScoringModel,
-    scores: Sequence[str],
-    scaler: L1Scaler | None,
-    units: FixedPointFormat | None,
-    table_error: float,
-) -> tuple[list[Any], list[Any]]:
-    """The hardware inputs and the tensors of the scores."""
-    inputs, tensors = _network(model, scaler, units)
-    return inputs, [_score(model, name, tensors, table_error) for name in scores]
-
-
-def _network(
-    model: ScoringModel, scaler: L1Scaler | None, units: FixedPointFormat | None
-) -> tuple[list[Any], Tensors]:
-    """The hardware inputs, and the tensors of the network on them by the name of their layer."""
-    input_format = str(units or _format(model.encoder.get_layer("encoder_input_format")))
-    objects = HardwareInput(model.sample_shape, input_format, name="objects").output
-    inputs, x = [objects], objects
-    if scaler is not None:
-        scale = ScaleObjects(
-            list(scaler.offset), list(scaler.shift), input_formats=[input_format], name="scale"
-        )
-        x = scale(objects)
-    if model.condition_dim:
-        form = str(_format(model.encoder.get_layer("encoder_condition_format")))
-        inputs.append(HardwareInput((model.condition_dim,), form, name="condition").output)
-    encoded = _call_again(model.encoder, [x, *inputs[1:]], {})
-    if not isinstance(model, Autoencoder):
-        return inputs, encoded
-    # Both are in their format already; hls4ml fuses one quantizer into the layer before, not two.
-    quantized = {"decoder_input_format": encoded["latent_mean_format"]}
-    if model.condition_dim:
-        quantized["decoder_condition_format"] = encoded["encoder_condition_format"]
-    decoded = _call_again(model.decoder, list(quantized.values()), quantized)
-    return inputs, encoded | decoded
-
-
-def _score(model: ScoringModel, name: str, tensors: Tensors, table_error: float) -> Any:
-    """The score's tensor."""
-    choices = [*ERROR_SCORES, *LATENT_SCORES]
-    if isinstance(model, Student):
-        choices = [STUDENT_SCORE]
-    elif "latent_log_var_format" not in tensors:
-        choices = [*ERROR_SCORES, "squared_latent_norm"]
-    if name not in choices:
-        raise InputError(
-            f"score of {type(model).__name__} in firmware must be one of {', '.join(choices)}, "
-            f"got {name!r}"
-        )
-    if name in ERROR_SCORES:
-        return _error_score(model, name, tensors, table_error)
-    mean = tensors["latent_mean_format"]
-    mean_format = str(_format(mean))
-    if name == STUDENT_SCORE:
-        return Total(input_formats=[mean_format], name=name)(mean)
-    if name == "squared_latent_norm":
-        return SquaredNorm(input_formats=[mean_format], name=name)(mean)
-    kind, function = {
-        "normalized_latent_norm": (NormalizedNorm, "exp(-x)"),
-        "kl_divergence": (GaussianDivergence, "exp(x)-1-x"),
-    }[name]
-    weight, weight_format = _look_up(
-        tensors["latent_log_var_format"], function, table_error, f"{name}_table"
-    )
-    layer: ScoreLayer = kind(input_formats=[mean_format, weight_format], name=name)
-    return layer([mean, weight])
-
-
-def _error_score(model: Any, name: str, tensors: Tensors, table_error: float) -> Any:
-    x, y = tensors["encoder_input_format"], tensors["reconstruction_format"]
-    x_format, y_format = str(_format(x)), str(_format(y))
-    if isinstance(model.likelihood, Bernoulli):
-        if "probability" not in tensors:
-            tensors["probability"] = _look_up(y, "sigmoid", table_error, "probability")
-        y, y_format = tensors["probability"]
-    masked = name == "masked_squared_error" or (
-        name == "reconstruction_error" and isinstance(model.likelihood, MaskedGaussian)
-    )
-    kind = AbsoluteError if name == "absolute_error" else SquaredError
-    return kind(masked, input_formats=[x_format, y_format], name=name)([x, y])
-
-
-def _look_up(x: Any, function: str, max_error: float, name: str) -> tuple[Any, str]:
-    """A table of x, and the format of its entries."""
-    table = LookupTable(function, max_error, input_formats=[str(_format(x))], name=name)
-    return table(x), str(table.output_format)
-
-
-def _call_again(network: keras.Model, inputs: list[Any], given: Tensors) -> Tensors:
-    """The tensors of a network on other inputs, by the name of their layer.
-
-    hls4ml asks for flat graphs, without models inside. What is `given` for a layer stands in its
-    place.
+    Args:
+        graph: whose outputs are the scores.
+        threshold: above which an event fires, rounded down to the score's last bit.
+        from_input: it is an input of the firmware, the last, instead of a constant.
     """
-    copy = keras.Model.from_config(network.get_config())
-    copy.set_weights(network.get_weights())
-    places = [(layer, layer.input, layer.output) for layer in copy.layers]
-    found = {id(old): new for old, new in zip(copy.inputs, inputs, strict=True)}
-    tensors = {}
-    for layer, old_inputs, old_output in places:
-        if id(old_output) in found:
-            continue
-        if layer.name in given:
-            new = given[layer.name]
-        elif isinstance(old_inputs, list | tuple):
-            new = layer([found[id(tensor)] for tensor in old_inputs])
+    score = graph.output_names[0]
+    form = graph.grids[score].format
+    formats = (form,) * (1 + from_input)
+    decision = AboveThreshold(threshold, from_input, input_formats=formats, name="trigger")
+    nodes, inputs, sources = list(graph.nodes), list(graph.input_names), [score]
+    if from_input:
+        nodes.append(Node(GraphInput(form, (1,), name="threshold")))
+        inputs.append("threshold")
+        sources.append("threshold")
+    nodes.append(Node(decision, tuple(sources)))
+    return TriggerGraph.of(nodes, inputs, (*graph.output_names, decision.name))
+
+
+class _Parts:
+    """Nodes of a trigger graph that grows: inputs and networks of a model, then its scores."""
+
+    def __init__(
+        self, model: ScoringModel, scaler: L1Scaler | None, units: FixedPointFormat | None
+    ) -> None:
+        self._model = model
+        self._layers: dict[str, Node] = {}
+        form = units or _format(model.encoder.get_layer("encoder_input_format"))
+        self.inputs = ["objects"]
+        x = self._add(GraphInput(form, model.sample_shape, name="objects"))
+        if scaler is not None:
+            scale = ScaleObjects(scaler.offset, scaler.shift, input_formats=(form,), name="scale")
+            x = self._add(scale, x)
+        sources = [x]
+        if model.condition_dim:
+            form = _format(model.encoder.get_layer("encoder_condition_format"))
+            self.inputs.append("condition")
+            sources.append(self._add(GraphInput(form, (model.condition_dim,), name="condition")))
+        self._add_network(model.encoder, sources)
+        if isinstance(model, Autoencoder):
+            # Both are in their format already; hls4ml fuses one quantizer into the layer before,
+            # not two.
+            given = {"decoder_input_format": "latent_mean_format"}
+            if model.condition_dim:
+                given["decoder_condition_format"] = "encoder_condition_format"
+            self._add_network(model.decoder, list(given.values()), given)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """So far."""
+        return list(self._layers.values())
+
+    def _add(self, layer: Layer, *inputs: str) -> str:
+        return self._place(Node(layer, inputs))
+
+    def _place(self, node: Node) -> str:
+        if node.name in self._layers:
+            raise not_unique(node.name)
+        self._layers[node.name] = node
+        return node.name
+
+    def _add_network(
+        self, network: Any, sources: Sequence[str], given: dict[str, str] | None = None
+    ) -> None:
+        """The layers of a network on other inputs; `given` layers stand in the place of some."""
+        inputs = dict(zip(producers(network.inputs), sources, strict=True))
+        for node in nodes_of(network, inputs, given):
+            self._place(node)
+
+    def _format_of(self, name: str) -> FixedPointFormat:
+        """The format that a layer rounds to, or of the entries of a table."""
+        if name not in self._layers:
+            raise Refusal(
+                name, "a quantizer must have this name", "none", "name it as build_autoencoder does"
+            )
+        layer = self._layers[name].layer
+        if isinstance(layer, LookupTable):
+            return layer.output_format
+        return _quantizer(layer).form
+
+    def add_score(self, name: str, table_error: float) -> None:
+        """The layers of a score."""
+        choices = [*ERROR_SCORES, *LATENT_SCORES]
+        if isinstance(self._model, Student):
+            choices = [STUDENT_SCORE]
+        elif "latent_log_var_format" not in self._layers:
+            choices = [*ERROR_SCORES, "squared_latent_norm"]
+        if name not in choices:
+            raise InputError(
+                f"score of {type(self._model).__name__} in firmware must be one of "
+                f"{', '.join(choices)}, got {name!r}"
+            )
+        if name in ERROR_SCORES:
+            self._add_error_score(name, table_error)
+        elif name == STUDENT_SCORE:
+            self._add_on(Total, name, "latent_mean_format")
+        elif name == "squared_latent_norm":
+            self._add_on(SquaredNorm, name, "latent_mean_format")
         else:
-            new = layer(found[id(old_inputs)])
-        found[id(old_output)] = tensors[layer.name] = new
-    return tensors
+            kind, function = {
+                "normalized_latent_norm": (NormalizedNorm, "exp(-x)"),
+                "kl_divergence": (GaussianDivergence, "exp(x)-1-x"),
+            }[name]
+            weight = self._add_table(
+                "latent_log_var_format", function, table_error, f"{name}_table"
+            )
+            self._add_on(kind, name, "latent_mean_format", weight)
+
+    def _add_error_score(self, name: str, table_error: float) -> None:
+        model: Any = self._model
+        y = "reconstruction_format"
+        if isinstance(model.likelihood, Bernoulli):
+            y = self._add_table(y, "sigmoid", table_error, "probability")
+        masked = name == "masked_squared_error" or (
+            name == "reconstruction_error" and isinstance(model.likelihood, MaskedGaussian)
+        )
+        kind = AbsoluteError if name == "absolute_error" else SquaredError
+        self._add_on(kind, name, "encoder_input_format", y, masked=masked)
+
+    def _add_table(self, x: str, function: str, max_error: float, name: str) -> str:
+        """A table of x, once."""
+        if name in self._layers:
+            return name
+        formats = (self._format_of(x),)
+        return self._add(LookupTable(function, max_error, input_formats=formats, name=name), x)
+
+    def _add_on(
+        self, kind: Callable[..., ScoreLayer], name: str, *inputs: str, **options: Any
+    ) -> None:
+        formats = tuple(map(self._format_of, inputs))
+        self._add(kind(**options, input_formats=formats, name=name), *inputs)
 
 
-def _alone(inputs: list[Any], outputs: list[Any]) -> keras.Model:
-    """A graph whose layers are in no other graph, as hls4ml wants them."""
-    graph = keras.Model(inputs, outputs, name="trigger_graph")
-    alone = keras.Model.from_config(graph.get_config())
-    alone.set_weights(graph.get_weights())
-    return alone
+def _format(layer: Any) -> FixedPointFormat:
+    """Of a quantizing layer of Keras."""
+    return _quantizer(exact_layer(layer)).form
 
 
-def _format(source: Any) -> FixedPointFormat:
-    """Of a quantizing layer, or of the tensor that it gave."""
-    layer = source if isinstance(source, keras.Layer) else source._keras_history.operation
-    return quantizer_format(getattr(layer, "activation", None))
+def _quantizer(layer: Layer) -> Quantizer:
+    if not isinstance(layer, Quantizer):
+        raise InputError(f"layer '{layer.name}' must round to a format, got {type(layer).__name__}")
+    return layer

@@ -1,16 +1,16 @@
-"""What goes into the firmware and comes out: names, formats, files of a project."""
+"""What goes into the firmware and comes out: ports, their formats, and which values they take."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hls.graph.exact import ExactGraph
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import write_text
 from keras_ae.fixed_point import FixedPointFormat
@@ -20,21 +20,27 @@ FILE_NAME = "interface.json"
 #: Name of the top function, of the project and of its files.
 PROJECT_NAME = "anomaly_trigger"
 
-#: Events of the test bench and their expected results, in `tb_data`.
-BENCH_INPUTS = "tb_input_features.dat"
-BENCH_OUTPUTS = "tb_output_predictions.dat"
-
 #: What to do about a project that was changed or damaged.
 REMEDY = "'keras-ae convert' writes the project again"
 
 
 @dataclass(frozen=True)
 class Port:
-    """`n_values` fixed-point numbers; the last bit of format `fixed<W,I>` is 2^(I-W)."""
+    """`n_values` fixed-point numbers; the last bit of format `fixed<W,I>` is 2^(I-W).
+
+    `shape` is that of one event; None where it is (n_values,).
+    """
 
     name: str
     format: str
     n_values: int
+    shape: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, name: str, form: FixedPointFormat, shape: tuple[int, ...]) -> Port:
+        """Of values of a format, in the shape of one event."""
+        n_values = math.prod(shape)
+        return cls(name, str(form), n_values, None if shape == (n_values,) else shape)
 
     @property
     def form(self) -> FixedPointFormat:
@@ -50,6 +56,41 @@ class Port:
     def n_words(self) -> int:
         """Words of 32 bits that hold them, in which simulators exchange ports."""
         return -(-self.width // 32)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As an interface file has it."""
+        found = {"name": self.name, "format": self.format, "n_values": self.n_values}
+        return found if self.shape is None else {**found, "shape": list(self.shape)}
+
+    def check(self, values: Any) -> np.ndarray:
+        """Values (events, *shape) as float64.
+
+        Raises:
+            InputError: another shape, no numbers, or a value that the port cannot take: NaN,
+                beyond its range or between two of its numbers.
+        """
+        array = np.asarray(values)
+        shape = self.shape or (self.n_values,)
+        if array.dtype.kind not in "fiub" or array.ndim == 0 or array.shape[1:] != shape:
+            wanted = ", ".join(map(str, ("events", *shape)))
+            raise InputError(
+                f"input '{self.name}' must be numbers of shape ({wanted}), got "
+                f"{array.dtype} of shape {array.shape}"
+            )
+        numbers = array.astype(np.float64, copy=False)
+        form = self.form
+        with np.errstate(over="ignore", invalid="ignore"):
+            units = numbers * (1 / form.step)
+            # NaN is not equal to itself, nor is it within any range.
+            bad = ~((units == np.rint(units)) & (numbers >= form.low) & (numbers <= form.high))
+        if bad.any():
+            place = tuple(int(index) for index in np.argwhere(bad)[0])
+            raise InputError(
+                f"input '{self.name}' must hold multiples of {form.step:g} from {form.low:g} to "
+                f"{form.high:g} ({self.format}), got {numbers[place]:g} in event {place[0]}, value "
+                f"{int(np.ravel_multi_index(place[1:], shape))}"
+            )
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -69,34 +110,38 @@ class Interface:
         """Numbers of one result."""
         return sum(port.n_values for port in self.outputs)
 
-    @classmethod
-    def of(cls, exact: ExactGraph) -> Interface:
-        """Of a trigger graph and of its firmware."""
+    def check(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        """Values (events, *shape) of each input as float64, as the firmware can be given them.
 
-        def port(name: str) -> Port:
-            grid = exact.grids[name]
-            return Port(name, str(grid.format), math.prod(grid.shape))
-
-        return cls(tuple(map(port, exact.input_names)), tuple(map(port, exact.output_names)))
-
-    def rows(self, *inputs: np.ndarray) -> np.ndarray:
-        """All numbers of an event in a row: (events, n_inputs) of the inputs (events, ...).
+        The reference, C-simulation and simulation of RTL all ask here.
 
         Raises:
-            InputError: inputs of another size.
+            InputError: another number of inputs, or of events in each, or see `Port.check`.
         """
-        flat = [part.reshape(len(part), -1).astype(np.float64) for part in inputs]
-        if [part.shape[1] for part in flat] != [port.n_values for port in self.inputs]:
-            expected = ", ".join(f"({port.name}: {port.n_values})" for port in self.inputs)
-            raise InputError(
-                f"inputs of the project must be {expected} values an event, got arrays of shape "
-                f"{', '.join(str(part.shape) for part in inputs)}"
-            )
-        return np.hstack(flat)
+        if len(inputs) != len(self.inputs):
+            names = ", ".join(f"'{port.name}'" for port in self.inputs)
+            raise InputError(f"inputs must be {names}, got {len(inputs)}")
+        arrays = [port.check(values) for port, values in zip(self.inputs, inputs, strict=True)]
+        sizes = {len(array) for array in arrays}
+        if len(sizes) > 1:
+            raise InputError(f"inputs must be of as many events each, got {sorted(sizes)}")
+        return arrays
+
+    def rows(self, *inputs: Any) -> np.ndarray:
+        """All numbers of an event in a row: (events, n_inputs) of the inputs (events, *shape).
+
+        Raises:
+            InputError: see `check`.
+        """
+        arrays = zip(self.check(inputs), self.inputs, strict=True)
+        return np.hstack([array.reshape(len(array), port.n_values) for array, port in arrays])
 
     def write(self, folder: Path) -> None:
         """Write `interface.json` into a project."""
-        write_text(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+        content = {
+            side: [port.as_dict() for port in getattr(self, side)] for side in ("inputs", "outputs")
+        }
+        write_text(folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
 
 
 def read_interface(folder: Path, remedy: str = REMEDY) -> Interface:
@@ -111,53 +156,15 @@ def read_interface(folder: Path, remedy: str = REMEDY) -> Interface:
         raise FileNotFoundError(f"project not found: {folder} must hold {FILE_NAME}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        sides = {
-            side: tuple(
-                Port(port["name"], port["format"], port["n_values"]) for port in content[side]
-            )
-            for side in ("inputs", "outputs")
-        }
+        sides = {side: tuple(map(_read_port, content[side])) for side in ("inputs", "outputs")}
     except (ValueError, TypeError, KeyError) as error:
         raise ProofError(f"{path} must hold the ports of the project: {remedy}") from error
     return Interface(**sides)
 
 
-def read_code(path: Path) -> str:
-    """Text of a file of a project.
-
-    Raises:
-        ProofError: there is none.
-    """
-    if not path.is_file():
-        raise ProofError(f"{path} must be there, got none: {REMEDY}")
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def check_port_types(folder: Path, interface: Interface) -> None:
-    """Raise ProofError unless the project's C++ has ports of these names and formats.
-
-    Numbers alone do not tell: a port that is wider than its format gives the same ones.
-    """
-    code = [folder / "firmware" / file for file in (f"{PROJECT_NAME}.h", "defines.h")]
-    top, types = map(read_code, code)
-    for port in (*interface.inputs, *interface.outputs):
-        declared = re.search(rf"(\w+)>?\s+&?{port.name}(?:_stream)?\s*[\[,)\n;]", top)
-        found = _format_of_type(types, declared[1]) if declared else None
-        # One bit of ac_fixed is two bits to hls4ml, the last of which is always zero.
-        of_ac = str(replace(port.form, width=2)) if port.form.width == 1 else port.format
-        if found not in (port.format, of_ac):
-            raise ProofError(
-                f"{code[1]} must give port {port.name} the format {port.format}, got {found}: "
-                f"{REMEDY}"
-            )
-
-
-def _format_of_type(types: str, name: str) -> str | None:
-    """`fixed<W,I>` of a typedef, also of an array of it; None if there is none."""
-    number = r"a[pc]_(u?)(fixed|int)<(\d+)(?:, ?(-?\d+))?(?:, ?(true|false))?"
-    found = re.search(rf"typedef (?:nnet::array<)?{number}[^;]*\b{name};", types)
-    if found is None:
-        return None
-    unsigned, kind, width, integer, signed = found.groups()
-    form = f"<{width},{width if kind == 'int' else integer}>"
-    return ("u" if unsigned or signed == "false" else "") + "fixed" + form
+def _read_port(content: dict[str, Any]) -> Port:
+    shape = tuple(content.get("shape", (content["n_values"],)))
+    port = Port.of(content["name"], FixedPointFormat.parse(content["format"]), shape)
+    if port.n_values != content["n_values"]:
+        raise ValueError(f"{port.name} must hold {content['n_values']} values, got {shape}")
+    return port

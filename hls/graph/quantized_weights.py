@@ -1,19 +1,15 @@
-"""Weights of QKeras' layers, quantized from their formats alone, and the sums they take part in."""
+"""Weights of a layer, quantized from their formats alone, and the sums they take part in."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import keras
 import numpy as np
 
 from hls.graph.grid import Grid
-from hls.graph.refusal import Refusal
-from keras_ae.errors import InputError
+from hls.graph.shift_add import canonical_parts
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.precision import EXACT_QUANTIZERS, quantizer_format
 
 
 @dataclass(frozen=True)
@@ -26,32 +22,34 @@ class QuantizedWeights:
     bias_step: float = math.inf
 
     @classmethod
-    def of(cls, layer: keras.Layer) -> QuantizedWeights:
-        """Of a layer of QKeras, from its formats alone.
+    def of(
+        cls,
+        kernel: np.ndarray,
+        kernel_format: FixedPointFormat,
+        bias: np.ndarray | None,
+        bias_format: FixedPointFormat | None,
+    ) -> QuantizedWeights:
+        """Of float weights, in their formats."""
+        quantized = kernel_format.quantize(kernel)
+        if bias is None or bias_format is None:
+            return cls(quantized, np.zeros(kernel.shape[-1]), kernel_format.step)
+        return cls(quantized, bias_format.quantize(bias), kernel_format.step, bias_format.step)
 
-        Raises:
-            Refusal: a quantizer without an exact form, or an activation inside the layer.
-        """
-        if getattr(layer.activation, "__name__", None) != "linear":
-            raise Refusal(
-                layer.name,
-                "activation must be none",
-                f"'{getattr(layer.activation, '__name__', layer.activation)}'",
-                "let a QActivation follow",
-            )
-        kernel_format = exact_format(layer, "kernel", layer.kernel_quantizer_internal)
-        kernel = kernel_format.quantize(np.asarray(layer.kernel))
-        if not layer.use_bias:
-            return cls(kernel, np.zeros(kernel.shape[-1]), kernel_format.step)
-        bias_format = exact_format(layer, "bias", layer.bias_quantizer_internal)
-        bias = bias_format.quantize(np.asarray(layer.bias))
-        return cls(kernel, bias, kernel_format.step, bias_format.step)
+    @property
+    def matrix(self) -> np.ndarray:
+        """The kernel as (terms, outputs)."""
+        return self.kernel.reshape(-1, self.kernel.shape[-1])
+
+    @property
+    def units(self) -> np.ndarray:
+        """The matrix as integers, in units of the kernel's last bit."""
+        return np.rint(self.kernel / self.kernel_step).reshape(self.matrix.shape)
 
     def sum_grid(
         self, step: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]
     ) -> Grid:
         """Of sum_k x_k kernel_kj + bias_j, with x_k (terms,) between low and high, in `shape`."""
-        matrix = self.kernel.reshape(-1, self.kernel.shape[-1])  # (terms, outputs)
+        matrix = self.matrix
         positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
         lowest = low @ positive + high @ negative + self.bias
         highest = high @ positive + low @ negative + self.bias
@@ -64,19 +62,13 @@ class QuantizedWeights:
             float(largest.max()),
         )
 
+    def with_intervals_of_digits(self, grid: Grid, low: np.ndarray, high: np.ndarray) -> Grid:
+        """The grid of such a sum as the tracer sees it, of terms (places, terms).
 
-def exact_format(layer: keras.Layer, role: str, quantizer: Any) -> FixedPointFormat:
-    """Of a layer's quantizer, that of its output or of its weights.
-
-    Raises:
-        Refusal: a quantizer without an exact form.
-    """
-    try:
-        return quantizer_format(quantizer)
-    except InputError:
-        raise Refusal(
-            layer.name,
-            f"quantizer of its {role} must be {EXACT_QUANTIZERS}",
-            quantizer,
-            "use quantized_bits(bits, integer, alpha=1)",
-        ) from None
+        It adds the intervals of digits, those of 8 x and -x for 7 x; a neuron that is always
+        negative may not be known to be.
+        """
+        plus, minus = (part * self.kernel_step for part in canonical_parts(self.units))
+        lowest = low @ plus - high @ minus + self.bias
+        highest = high @ plus - low @ minus + self.bias
+        return replace(grid, low=lowest.reshape(grid.shape), high=highest.reshape(grid.shape))

@@ -1,51 +1,97 @@
-"""Scores as layers of the trigger graph: sums of a term of each element, see `layers`."""
+"""Scores as layers of the trigger graph: sums of a term of each element, see `logic_layers`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import keras
 import numpy as np
-from keras import ops
 
+from hls.graph.counting import Counted, Logic, Signal, products, squares, total
 from hls.graph.grid import Grid
+from hls.graph.layer import CppForm, Example, Place, register
 from hls.graph.logic_layers import LogicLayer
 from hls.graph.symbolic import product, squared, where_negative
+from keras_ae.fixed_point import FixedPointFormat
+
+#: Of numbers (n,): logic, bits and depth of the terms, before they are summed.
+Terms = tuple[Logic, np.ndarray, np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
 class ScoreLayer(LogicLayer):
-    """A score: the sum of a term of each element of the inputs, (batch, ...) -> (batch, 1) float64.
+    """A score: the sum of a term of each element of the inputs, (events, ...) -> (events, 1).
 
     Terms are never negative, so that no partial sum is larger than the score; where they can be,
     `grid` must hold all partial sums.
     """
 
+    #: The C++ that adds a term to the sum, in `nnet_trigger.h`.
+    cpp_term: ClassVar[str]
+
+    @classmethod
+    def example(cls) -> Example:
+        """Of one input with a sign, and of the second, if any, as in the networks."""
+        forms = cls.example_formats()
+        return Example(cls(input_formats=forms), tuple((form, (3,)) for form in forms))
+
+    @classmethod
+    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
+        """Of the inputs of the example."""
+        return (FixedPointFormat(6, 3),)
+
+    @abstractmethod
     def term(self, xp: Any, *inputs: Any) -> Any:
         """Of each element, by `numpy` or `keras.ops`."""
-        raise NotImplementedError
 
     def largest_term(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
         """The last bit and the largest value of each term."""
-        raise NotImplementedError
+        self._has_no("range", "largest_term or grid")
 
-    def call(self, inputs: Any) -> Any:
-        parts = inputs if isinstance(inputs, list | tuple) else [inputs]
-        terms = self.term(ops, *(ops.cast(part, "float64") for part in parts))
+    def trace_terms(self, *inputs: Any) -> Any:
+        """The terms as logic, of symbolic arrays (n,)."""
+        self._has_no("form as logic", "trace_terms")
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        """What the logic of the terms takes; signals are (n,)."""
+        self._has_no("cost", "count_terms")
+
+    def in_keras(self, ops: Any, *inputs: Any) -> Any:
+        terms = self.term(ops, *(ops.cast(part, "float64") for part in inputs))
         return ops.sum(terms, axis=tuple(range(1, len(terms.shape))))[:, None]
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         terms: np.ndarray = self.term(np, *inputs)
-        return terms.sum(axis=tuple(range(1, terms.ndim)))[:, None]
+        return np.asarray(terms.sum(axis=tuple(range(1, terms.ndim)))[:, None])
 
     def grid(self, *inputs: Grid) -> Grid:
         step, high = self.largest_term(*inputs)
         return Grid(_last_bit(step), np.zeros(1), np.array([np.sum(high)]), float(np.sum(high)))
 
+    def trace(self, *inputs: Any) -> Any:
+        return np.sum(self.trace_terms(*(x.ravel() for x in inputs)), keepdims=True)
 
-@keras.saving.register_keras_serializable("hls")
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        return self._call("score", out, term=f"nnet::{self.cpp_term}")
+
+    def count(self, at: Place) -> Counted:
+        signals = (Signal(x.grid, x.bits.ravel(), x.depth.ravel()) for x in at.inputs)
+        logic, bits, depth = self.count_terms(*signals)
+        sum_, result = total(bits, depth)
+        return logic + sum_, result
+
+    def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        return [np.full(shape, out.any()) for shape in shapes]
+
+
+@register()
+@dataclass(frozen=True, eq=False)
 class Total(ScoreLayer):
     """sum_j x_j, the score of a student, whose x is one number; of either sign."""
+
+    cpp_term: ClassVar[str] = "total"
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         return inputs[0]
@@ -57,14 +103,20 @@ class Total(ScoreLayer):
         largest = np.maximum(-x.low, x.high).sum()
         return Grid(_last_bit(x.step), np.array([low]), np.array([high]), float(largest))
 
-    def trace(self, *inputs: Any) -> Any:
+    def trace_terms(self, *inputs: Any) -> Any:
+        return inputs[0]
+
+    def count_terms(self, *inputs: Signal) -> Terms:
         (x,) = inputs
-        return np.sum(x, keepdims=True)
+        return Logic(), x.bits, x.depth
 
 
-@keras.saving.register_keras_serializable("hls")
+@register()
+@dataclass(frozen=True, eq=False)
 class SquaredNorm(ScoreLayer):
     """sum_j x_j^2."""
+
+    cpp_term: ClassVar[str] = "squared_norm"
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         return xp.square(inputs[0])
@@ -73,14 +125,23 @@ class SquaredNorm(ScoreLayer):
         (x,) = inputs
         return x.step**2, np.maximum(-x.low, x.high) ** 2
 
-    def trace(self, *inputs: Any) -> Any:
-        (x,) = inputs
-        return np.sum(_each(squared, x), keepdims=True)
+    def trace_terms(self, *inputs: Any) -> Any:
+        return each(squared, inputs[0])
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        return _count_squares(inputs[0].bits, inputs[0].depth)
 
 
-@keras.saving.register_keras_serializable("hls")
+@register()
+@dataclass(frozen=True, eq=False)
 class NormalizedNorm(ScoreLayer):
     """sum_j x_j^2 w_j of x and w >= 0."""
+
+    cpp_term: ClassVar[str] = "normalized_norm"
+
+    @classmethod
+    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
+        return FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False)
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, w = inputs
@@ -90,14 +151,27 @@ class NormalizedNorm(ScoreLayer):
         x, w = inputs
         return x.step**2 * w.step, np.maximum(-x.low, x.high) ** 2 * w.high
 
-    def trace(self, *inputs: Any) -> Any:
+    def trace_terms(self, *inputs: Any) -> Any:
         x, w = inputs
-        return np.sum(_each(product, _each(squared, x), w), keepdims=True)
+        return each(product, each(squared, x), w)
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        x, w = inputs
+        logic, bits, depth = _count_squares(x.bits, x.depth)
+        more, depth = products(bits, w.bits, np.maximum(depth, w.depth))
+        return logic + more, bits + w.bits, depth
 
 
-@keras.saving.register_keras_serializable("hls")
+@register()
+@dataclass(frozen=True, eq=False)
 class GaussianDivergence(ScoreLayer):
     """sum_j (x_j^2 + w_j) / 2 of x and w >= 0."""
+
+    cpp_term: ClassVar[str] = "gaussian_divergence"
+
+    @classmethod
+    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
+        return FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False)
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, w = inputs
@@ -107,17 +181,32 @@ class GaussianDivergence(ScoreLayer):
         x, w = inputs
         return 0.5 * np.minimum(x.step**2, w.step), 0.5 * (np.maximum(-x.low, x.high) ** 2 + w.high)
 
-    def trace(self, *inputs: Any) -> Any:
+    def trace_terms(self, *inputs: Any) -> Any:
         x, w = inputs
-        return np.sum((_each(squared, x) + w) * 0.5, keepdims=True)
+        return (each(squared, x) + w) * 0.5
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        # Of the constant 0.5; ac_fixed of Quartus wants two bits at least.
+        half = "ufixed<2,0>"
+        return self._call("score", out, term=f"nnet::{self.cpp_term}", term_format=half)
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        x, w = inputs
+        logic, bits, depth = _count_squares(x.bits, x.depth)
+        return logic, np.concatenate([bits, w.bits]), np.concatenate([depth, w.depth])
 
 
+@dataclass(frozen=True, eq=False)
 class _ErrorLayer(ScoreLayer):
     """A sum over the differences of x and y; with `masked` only where x is not zero."""
 
-    def __init__(self, masked: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.masked = masked
+    masked: bool = False
+
+    @classmethod
+    def example(cls) -> Example:
+        forms = FixedPointFormat(6, 3), FixedPointFormat(7, 3)
+        layer = cls(masked=True, input_formats=forms)
+        return Example(layer, tuple((form, (3,)) for form in forms))
 
     def _masked(self, xp: Any, x: Any, terms: Any) -> Any:
         return xp.where(xp.equal(x, 0.0), 0.0, terms) if self.masked else terms
@@ -138,13 +227,28 @@ class _ErrorLayer(ScoreLayer):
             differences.append(difference)
         return differences
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "masked": self.masked}
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        term = f"nnet::{self.cpp_term}<{str(self.masked).lower()}>"
+        return self._call("score", out, term=term)
+
+    def _count_differences(self, *inputs: Signal) -> Terms:
+        x, y = inputs
+        step = np.minimum(x.grid.step, y.grid.step)
+        difference = Grid(step, x.grid.low - y.grid.high, x.grid.high - y.grid.low)
+        bits = Signal.of(difference).bits.ravel()
+        levels = 1 + 2 * self.masked
+        logic = Logic(
+            adder_bits=float(bits.sum()), saturation_bits=float(bits.sum() * 2 * self.masked)
+        )
+        return logic, bits, np.maximum(x.depth, y.depth) + levels
 
 
-@keras.saving.register_keras_serializable("hls")
+@register()
+@dataclass(frozen=True, eq=False)
 class SquaredError(_ErrorLayer):
     """sum_i (x_i - y_i)^2; with `masked` over x_i != 0 (`likelihoods.MaskedGaussian`)."""
+
+    cpp_term: ClassVar[str] = "squared_error"
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, y = inputs
@@ -154,14 +258,21 @@ class SquaredError(_ErrorLayer):
         step, largest = self._largest_difference(*inputs)
         return step**2, largest**2
 
-    def trace(self, *inputs: Any) -> Any:
-        squares = list(map(squared, self._differences(*inputs)))
-        return np.sum(type(inputs[0])(np.array(squares)), keepdims=True)
+    def trace_terms(self, *inputs: Any) -> Any:
+        return type(inputs[0])(np.array(list(map(squared, self._differences(*inputs)))))
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        logic, bits, depth = self._count_differences(*inputs)
+        more, bits, depth = _count_squares(bits, depth)
+        return logic + more, bits, depth
 
 
-@keras.saving.register_keras_serializable("hls")
+@register()
+@dataclass(frozen=True, eq=False)
 class AbsoluteError(_ErrorLayer):
     """sum_i |x_i - y_i|; with `masked` over x_i != 0."""
+
+    cpp_term: ClassVar[str] = "absolute_error"
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, y = inputs
@@ -170,17 +281,28 @@ class AbsoluteError(_ErrorLayer):
     def largest_term(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
         return self._largest_difference(*inputs)
 
-    def trace(self, *inputs: Any) -> Any:
+    def trace_terms(self, *inputs: Any) -> Any:
         absolutes = [
             where_negative(difference, 0 - difference, difference)
             for difference in self._differences(*inputs)
         ]
-        return np.sum(type(inputs[0])(np.array(absolutes)), keepdims=True)
+        return type(inputs[0])(np.array(absolutes))
+
+    def count_terms(self, *inputs: Signal) -> Terms:
+        logic, bits, depth = self._count_differences(*inputs)
+        # A negation and a choice.
+        more = Logic(adder_bits=float(bits.sum()), saturation_bits=float(bits.sum()))
+        return logic + more, bits, depth + 2
 
 
-def _each(function: Callable[..., Any], *arrays: Any) -> Any:
-    """Of each symbolic variable."""
+def each(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Of each symbolic variable of arrays (n,)."""
     return type(arrays[0])(np.array([function(*values) for values in zip(*arrays, strict=True)]))
+
+
+def _count_squares(bits: np.ndarray, depth: np.ndarray) -> Terms:
+    logic, depth = squares(bits, depth)
+    return logic, 2 * bits, depth
 
 
 def _last_bit(step: np.ndarray) -> np.ndarray:

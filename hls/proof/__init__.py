@@ -1,1 +1,8 @@
-"""Moved here; see hls/__init__.py."""
+"""That reference, Keras, C++ and RTL are the same function, and where they are not.
+
+stress          events that provoke rounding and overflow
+comparison      two evaluations of the same events
+keras_rounding  what float32 explains
+divergence      the first layer, element and event that differ
+validate        reference against Keras and C-simulation, every event, every bit
+"""

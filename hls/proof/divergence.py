@@ -15,16 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from hls.cpp.csim import Simulation
-from hls.graph.exact import ExactGraph
 from hls.graph.interface import PROJECT_NAME
-from hls.graph.operation import producers
-from hls.proof.keras_rounding import keras_tracer
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.quantizer import Quantizer
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.precision import is_quantizer
 
 _HEADER = Path(__file__).parent / "templates" / "trace.h"
 
@@ -57,7 +54,7 @@ class Divergence:
 
 
 def firmware_divergence(
-    graph: keras.Model, folder: Path, event: int, values: tuple[np.ndarray, ...]
+    graph: LayerGraph, folder: Path, event: int, values: tuple[np.ndarray, ...]
 ) -> Divergence | None:
     """Where the project in `folder` first differs from the reference.
 
@@ -69,23 +66,21 @@ def firmware_divergence(
         event: number by which the result names the event.
         values: of each input for that one event, (1, ...).
     """
-    exact = ExactGraph(graph)
-    found = trace_project(folder, {name: grid.shape for name, grid in exact.grids.items()}, values)
+    found = trace_project(folder, {name: grid.shape for name, grid in graph.grids.items()}, values)
     stands_for = {name: _last_fused(graph, name, found) for name in found}
-    expected = exact.trace(*values)
+    expected = graph.trace(*values)
     pairs = {name: (expected[stands_for[name]], found[name]) for name in found}
-    return _first(exact, stands_for, event, pairs)
+    return _first(graph, stands_for, event, pairs)
 
 
 def keras_divergence(
-    graph: keras.Model, event: int, values: tuple[np.ndarray, ...]
+    graph: LayerGraph, event: int, values: tuple[np.ndarray, ...]
 ) -> Divergence | None:
     """Where Keras first differs from the reference: it rounds there, see `firmware_divergence`."""
-    exact = ExactGraph(graph)
-    expected = exact.trace(*values)
-    found = keras_tracer(graph, expected)(*values)
+    expected = graph.trace(*values)
+    found = graph.in_keras(*values, layers=list(expected))
     pairs = {name: (expected[name], found[name]) for name in expected}
-    return _first(exact, {name: name for name in expected}, event, pairs)
+    return _first(graph, {name: name for name in expected}, event, pairs)
 
 
 def trace_project(
@@ -143,27 +138,23 @@ def _with_records(text: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str
     return _CALL.sub(record, text), layers
 
 
-def _last_fused(graph: keras.Model, name: str, found: Mapping[str, np.ndarray]) -> str:
+def _last_fused(graph: LayerGraph, name: str, found: Mapping[str, np.ndarray]) -> str:
     """The quantizer that hls4ml has fused into a layer, or the layer itself."""
     current = name
     while True:
-        behind = [
-            layer
-            for layer in graph.layers
-            if not isinstance(layer, keras.layers.InputLayer) and current in producers(layer.input)
-        ]
+        behind = graph.consumers(current)
         if len(behind) != 1:
             return name
-        (layer,) = behind
-        if is_quantizer(layer) and layer.name not in found:
-            return str(layer.name)
-        if not isinstance(layer, keras.layers.Flatten | keras.layers.Reshape):
+        (node,) = behind
+        if isinstance(node.layer, Quantizer) and node.name not in found:
+            return node.name
+        if not node.layer.only_moves:
             return name
-        current = layer.name
+        current = node.name
 
 
 def _first(
-    exact: ExactGraph,
+    graph: LayerGraph,
     stands_for: Mapping[str, str],
     event: int,
     pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
@@ -174,7 +165,7 @@ def _first(
         different = np.argwhere(expected != found)
         if len(different):
             place = tuple(different[0])
-            form = exact.grids[stands_for[name]].format
+            form = graph.grids[stands_for[name]].format
             values = float(expected[place]), float(found[place])
             bits = [to_bits(value, form) for value in values]
             element = tuple(int(index) for index in place[1:])

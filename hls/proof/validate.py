@@ -8,81 +8,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from hls.cpp.constants import altered_constants, check_copies, read_rows
 from hls.cpp.csim import Simulation
-from hls.graph.build import run_trigger_graph
-from hls.graph.exact import ExactGraph, TriggerOutput
-from hls.graph.interface import (
-    BENCH_INPUTS,
-    BENCH_OUTPUTS,
-    REMEDY,
-    Interface,
-    check_port_types,
-    read_interface,
+from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS, check_port_types
+from hls.graph.exact import TriggerOutput
+from hls.graph.interface import REMEDY, read_interface
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import (
+    Comparison,
+    HardwareValues,
+    compare_outputs,
+    events_that_differ,
 )
 from hls.proof.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.proof.keras_rounding import beyond_rounding
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
-
-#: Values of each input of the trigger, (events, ...) each.
-HardwareValues = tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Of two evaluations of the same events."""
-
-    events: int
-    mismatching_events: int
-    mismatching_bits: int
-    first_mismatching_event: int | None = None
-
-    def __add__(self, later: Comparison) -> Comparison:
-        """With that of later events of the same sample."""
-        first = self.first_mismatching_event
-        if first is None and later.first_mismatching_event is not None:
-            first = self.events + later.first_mismatching_event
-        return Comparison(
-            self.events + later.events,
-            self.mismatching_events + later.mismatching_events,
-            self.mismatching_bits + later.mismatching_bits,
-            first,
-        )
-
-
-def compare_outputs(
-    expected: TriggerOutput, found: TriggerOutput, formats: Mapping[str, FixedPointFormat]
-) -> Comparison:
-    """Count the events and the output bits, of scores in their formats and trigger, that differ.
-
-    Raises:
-        ProofError: results of different numbers of events.
-    """
-    if len(expected.trigger) != len(found.trigger):
-        raise ProofError(
-            f"results must be of {len(expected.trigger)} events, got {len(found.trigger)}"
-        )
-    different = _differ(expected, found)
-    bits = (expected.trigger != found.trigger).astype(np.int64)
-    for name, form in formats.items():
-        pair = expected.scores[name], found.scores[name]
-        unequal = pair[0] != pair[1]
-        units = [np.rint(values / form.step).astype(np.int64) for values in pair]
-        # A sign reaches beyond the width of the format.
-        port = np.uint64(2**form.width - 1)
-        flipped = np.bitwise_count((units[0] ^ units[1]).view(np.uint64) & port).astype(np.int64)
-        # A value between two grid points differs although its rounded bits may not.
-        bits += np.where(unequal, np.maximum(flipped, 1), 0)
-    return Comparison(
-        events=len(different),
-        mismatching_events=int(different.sum()),
-        mismatching_bits=int(bits.sum()),
-        first_mismatching_event=int(np.flatnonzero(different)[0]) if different.any() else None,
-    )
 
 
 @dataclass(frozen=True)
@@ -150,7 +93,7 @@ class Validation:
 
 
 def validate_project(
-    graph: keras.Model,
+    graph: TriggerGraph,
     folder: Path,
     samples: Mapping[str, HardwareValues] | Iterable[tuple[str, HardwareValues]],
 ) -> Validation:
@@ -170,21 +113,20 @@ def validate_project(
             the reference.
     """
     check_copies(folder)
-    exact = ExactGraph(graph)
-    interface = Interface.of(exact)
+    interface = graph.interface
     if read_interface(folder) != interface:
         raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
     check_port_types(folder, interface)
     altered = altered_constants(folder, graph)
-    formats = {port.name: FixedPointFormat.parse(port.format) for port in interface.outputs[:-1]}
-    tally = _Tally(graph, exact, formats)
+    formats = {port.name: port.form for port in interface.outputs[:-1]}
+    tally = _Tally(graph, formats)
     # What is quick comes first.
-    expected = bench_reference(folder, interface, exact, graph)
+    expected = bench_reference(folder, graph)
     with Simulation(folder) as simulation:
         bench = compare_outputs(expected, simulation.run_bench(), formats)
         for name, values in samples.items() if isinstance(samples, Mapping) else samples:
-            reference = exact.evaluate(*values)
-            firmware, in_keras = simulation.run(*values), run_trigger_graph(graph, *values)
+            reference = graph.evaluate(*values)
+            firmware, in_keras = simulation.run(*values), graph.evaluate_in_keras(*values)
             tally.add(name, values, reference, firmware, in_keras)
         speed = simulation.events_per_second
     return Validation(
@@ -192,7 +134,7 @@ def validate_project(
         bench,
         tally.keras,
         tally.keras_beyond_rounding,
-        exact.inexact_in_float32,
+        graph.inexact_in_float32,
         altered,
         {name: TriggerOutput.join(parts) for name, parts in tally.outputs.items()},
         {name: TriggerOutput.join(parts) for name, parts in tally.reference.items()},
@@ -205,8 +147,7 @@ def validate_project(
 class _Tally:
     """What has been compared so far, by sample."""
 
-    graph: keras.Model
-    exact: ExactGraph
+    graph: TriggerGraph
     formats: Mapping[str, FixedPointFormat]
     firmware: dict[str, Comparison] = field(default_factory=dict)
     keras: dict[str, Comparison] = field(default_factory=dict)
@@ -248,11 +189,11 @@ class _Tally:
         self, values: HardwareValues, reference: TriggerOutput, in_keras: TriggerOutput
     ) -> TriggerOutput:
         """Keras' results, with those of the reference for events that float32 explains."""
-        suspects = np.flatnonzero(_differ(reference, in_keras))
+        suspects = np.flatnonzero(events_that_differ(reference, in_keras))
         if not len(suspects):
             return in_keras
         suspected = tuple(part[suspects] for part in values)
-        rounded = suspects[~beyond_rounding(self.graph, self.exact, suspected)]
+        rounded = suspects[~beyond_rounding(self.graph.keras_model, self.graph, suspected)]
         found = TriggerOutput(
             {name: scores.copy() for name, scores in in_keras.scores.items()},
             in_keras.trigger.copy(),
@@ -263,16 +204,8 @@ class _Tally:
         return found
 
 
-def _differ(expected: TriggerOutput, found: TriggerOutput) -> np.ndarray:
-    """Events (events,) bool with another score or another decision."""
-    different: np.ndarray = expected.trigger != found.trigger
-    for name, scores in expected.scores.items():
-        different = different | (scores != found.scores[name])
-    return different
-
-
 def _divergences(
-    graph: keras.Model, folder: Path, first: Mapping[str, tuple[str, int, HardwareValues]]
+    graph: TriggerGraph, folder: Path, first: Mapping[str, tuple[str, int, HardwareValues]]
 ) -> dict[str, tuple[str, Divergence]]:
     """Where they part. What cannot be located is left out: that it differs is known."""
     found = {}
@@ -297,14 +230,13 @@ def _divergences(
     return found
 
 
-def bench_reference(
-    folder: Path, interface: Interface, exact: ExactGraph, graph: keras.Model
-) -> TriggerOutput:
+def bench_reference(folder: Path, graph: TriggerGraph) -> TriggerOutput:
     """What the reference gives for the events of the project's own test bench.
 
     Raises:
         ProofError: no events, or other expected results than these.
     """
+    interface = graph.interface
     paths = [folder / "tb_data" / name for name in (BENCH_INPUTS, BENCH_OUTPUTS)]
     inputs, expected = map(read_rows, paths)
     for path, rows, n_columns in zip(
@@ -316,9 +248,9 @@ def bench_reference(
                 f"{len(rows)} of {rows.shape[1]}: {REMEDY}"
             )
     parts = np.split(inputs, np.cumsum([port.n_values for port in interface.inputs])[:-1], axis=1)
-    shapes = [tensor.shape[1:] for tensor in graph.inputs]
+    shapes = [graph.grids[name].shape for name in graph.input_names]
     values = [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
-    outputs = exact.outputs(*values)
+    outputs = graph.outputs(*values)
     different = (np.hstack(list(outputs.values())) != expected).any(axis=1)
     if different.any():
         first = int(np.flatnonzero(different)[0])
@@ -327,20 +259,3 @@ def bench_reference(
             f"{int(different.sum())} events, first in line {first + 1}: {REMEDY}"
         )
     return TriggerOutput.of(outputs)
-
-
-def stress_events(
-    form: FixedPointFormat, shape: tuple[int, ...], n_events: int, seed: int
-) -> np.ndarray:
-    """Values (events, *shape) over the whole range of a format, in every width.
-
-    So that every format behind it saturates. Every other event is of one width, so that all its
-    values are large or small together; in the others each value has its own.
-    """
-    rng = np.random.default_rng(seed)
-    n_bits = rng.integers(1, form.width + 1 - form.signed, size=(n_events, *shape), endpoint=True)
-    first = (slice(None, None, 2), *(slice(1),) * len(shape))
-    n_bits[::2] = n_bits[first]
-    magnitude = rng.integers(0, 2**n_bits, size=(n_events, *shape))
-    sign = rng.choice([-1, 1] if form.signed else [1], size=(n_events, *shape))
-    return np.clip(sign * magnitude * form.step, form.low, form.high)

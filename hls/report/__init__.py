@@ -1,1 +1,6 @@
-"""Moved here; see hls/__init__.py."""
+"""What firmware costs and loses, for people.
+
+fidelity         the same score from float to firmware
+implementations  HLS project and RTL side by side
+page             both as HTML
+"""

@@ -15,7 +15,7 @@ import numpy as np
 
 from hls.graph.exact import TriggerOutput
 from hls.graph.logic_layers import LookupTable
-from hls.graph.operation import producers
+from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
 from keras_ae.mapping import map_batches
@@ -107,7 +107,7 @@ class Fidelity:
 
 
 def measure_fidelity(
-    run: Run, data: Dataset, graph: keras.Model, firmware: Mapping[str, TriggerOutput]
+    run: Run, data: Dataset, graph: TriggerGraph, firmware: Mapping[str, TriggerOutput]
 ) -> Fidelity:
     """Of a run whose firmware, made of `graph`, gave this for the test background and the signals.
 
@@ -147,9 +147,7 @@ def measure_fidelity(
     other_scores = {score: by_level(score) for score in others}
     names = [table.name for table in tables]
     with_tables = tuple(
-        score
-        for score in (deciding, *others)
-        if set(producers(graph.get_layer(score).input)) & set(names)
+        score for score in (deciding, *others) if set(graph.node(score).inputs) & set(names)
     )
     return Fidelity(deciding, by_level(deciding), other_scores, layers, tables, with_tables)
 

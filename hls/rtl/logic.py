@@ -2,54 +2,59 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from decimal import localcontext
 from typing import Any
 
-import keras
 import numpy as np
 from da4ml.cmvm.types import minimal_kif
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 
-from hls.graph.exact import ExactGraph
+from hls.graph.layer import GraphInput
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.logic_layers import LogicLayer
+from keras_ae.fixed_point import FixedPointFormat
+
+#: Adders are weighed by their bits, and may be of any size.
+_HARDWARE = HWConfig(1, -1, -1)
 
 
 def trace_logic(layer: LogicLayer, *shapes: Sequence[int]) -> Any:
     """The function of `layer` as da4ml CombLogic, of its inputs of `shapes` one after the other."""
-    sizes = [math.prod(shape) for shape in shapes]
-    bits = [
-        [np.full(size, value) for value in form.kif]
-        for form, size in zip(layer.input_formats, sizes, strict=True)
+    inputs = [
+        _variables(form, tuple(shape))
+        for form, shape in zip(layer.input_formats, shapes, strict=True)
     ]
-    inputs = FixedVariableArray.from_kif(
-        *(np.concatenate(parts) for parts in zip(*bits, strict=True))
-    )
-    ends = np.cumsum(sizes)
-    parts = [inputs[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-    return comb_trace(inputs, layer.trace(*parts))
+    outputs = layer.trace(*inputs)
+    return comb_trace(_joined(inputs), _joined([outputs]))
 
 
-def trace_graph(graph: keras.Model) -> Any:
+def trace_graph(graph: LayerGraph) -> Any:
     """A trigger graph as da4ml CombLogic, of the values of its inputs one after the other."""
     # Scales of variables are powers of two, which decimals hold in as many digits.
     with localcontext(prec=1000):
-        return _trace(graph, HWConfig(1, -1, -1))
+        values: dict[str, Any] = {}
+        for node in graph.nodes:
+            if isinstance(node.layer, GraphInput):
+                values[node.name] = _variables(node.layer.form, node.layer.shape)
+            else:
+                values[node.name] = node.layer.trace(*(values[name] for name in node.inputs))
+        inputs, outputs = (
+            _joined([values[name] for name in names])
+            for names in (graph.input_names, graph.output_names)
+        )
+        return comb_trace(inputs, outputs, keep_dead_inputs=True)
 
 
-def _trace(graph: keras.Model, hardware: HWConfig) -> Any:
-    exact = ExactGraph(graph)
-    values = {}
-    for name in exact.input_names:
-        port = graph.get_layer(name)
-        bits = [np.full(port.output.shape[1:], number) for number in port.input_format.kif]
-        values[name] = FixedVariableArray.from_kif(*bits, hwconf=hardware)
-    inputs = [variable for name in exact.input_names for variable in values[name].ravel()]
-    for operation in exact.operations:
-        values[operation.name] = operation.trace(*(values[name] for name in operation.inputs))
-    outputs = [variable for name in exact.output_names for variable in values[name].ravel()]
-    return comb_trace(inputs, outputs, keep_dead_inputs=True)
+def _variables(form: FixedPointFormat, shape: tuple[int, ...]) -> Any:
+    """Symbolic numbers of a format, in the shape of one event."""
+    bits = [np.full(shape, number) for number in form.kif]
+    return FixedVariableArray.from_kif(*bits, hwconf=_HARDWARE)
+
+
+def _joined(arrays: Sequence[Any]) -> list[Any]:
+    """All their symbolic numbers, one after the other."""
+    return [variable for array in arrays for variable in array.ravel()]
 
 
 def width_of(interval: Any) -> int:

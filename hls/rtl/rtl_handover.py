@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import keras
 import numpy as np
 
-from hls.cpp.hls_handover import Origin, decision_facts, names_of_objects, order_of_values
-from hls.graph.exact import ExactGraph
-from hls.graph.interface import FILE_NAME, PROJECT_NAME, Interface, Port
+from hls.graph.facts import Origin, decision_facts, names_of_objects, order_of_values
+from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
 from hls.graph.logic_layers import ScaleObjects
+from hls.graph.trigger_graph import TriggerGraph
 from keras_ae import __version__
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.files import write_text
@@ -32,7 +30,7 @@ _QUARTUS_DEVICES = {"Arria10": "10AX115S2F45I1SG"}
 
 def write_rtl_handover(
     folder: Path,
-    graph: keras.Model,
+    graph: TriggerGraph,
     settings: FirmwareSettings,
     latency_cycles: int,
     bench_inputs: Sequence[np.ndarray],
@@ -48,12 +46,10 @@ def write_rtl_handover(
         bench_inputs: events of the bench, (events, ...) of each input.
         origin: of the graph, for the README.
     """
-    exact = ExactGraph(graph)
-    interface = Interface.of(exact)
+    interface = graph.interface
     units = origin.units if origin else None
     inputs = [_described(port) | _layout(graph, port.name, units) for port in interface.inputs]
     outputs = list(map(_described, interface.outputs))
-    decision = graph.get_layer(interface.outputs[-1].name)
     ports = {
         "top": PROJECT_NAME,
         "clock": "clk",
@@ -67,7 +63,7 @@ def write_rtl_handover(
         "initiation_interval": 1,
         "packing": "value i of a port in its bits i * value_bits and up, in two's complement",
         "decision": f"{interface.outputs[0].name} > threshold",
-        "threshold": "input" if decision.from_input else decision.threshold,
+        "threshold": "input" if graph.decision.from_input else graph.threshold,
         "inputs": inputs,
         "outputs": outputs,
     }
@@ -81,7 +77,7 @@ def write_rtl_handover(
     values: dict[str, Any] = {
         "top": PROJECT_NAME,
         "version": __version__,
-        "facts": decision_facts(graph, interface, origin, "bench/events.txt"),
+        "facts": decision_facts(graph, origin, "bench/events.txt"),
         "latency": latency_cycles,
         "levels": settings.levels_per_stage,
         "inputs": inputs,
@@ -100,14 +96,16 @@ def write_rtl_handover(
         write_text(folder / name, environment.get_template(name).render(values))
     shutil.copyfile(_TEMPLATES / _TEST, folder / "cocotb" / f"test_{PROJECT_NAME}.py")
     (folder / "bench").mkdir()
-    write_text(folder / "bench" / "events.txt", _bench_lines(exact, interface, bench_inputs))
+    write_text(folder / "bench" / "events.txt", _bench_lines(graph, bench_inputs))
 
 
 def _described(port: Port) -> dict[str, Any]:
     """A port with the bits of each value and of all, and what the last of a value's bits is."""
     form = port.form
     return {
-        **asdict(port),
+        "name": port.name,
+        "format": port.format,
+        "n_values": port.n_values,
         "value_bits": form.width,
         "width": port.width,
         "signed": form.signed,
@@ -115,10 +113,10 @@ def _described(port: Port) -> dict[str, Any]:
     }
 
 
-def _layout(graph: keras.Model, name: str, units: HardwareUnits | None) -> dict[str, Any]:
+def _layout(graph: TriggerGraph, name: str, units: HardwareUnits | None) -> dict[str, Any]:
     """What the values of an input are, in their order."""
-    layout: dict[str, Any] = {"shape": list(graph.get_layer(name).output.shape[1:])}
-    if any(isinstance(layer, ScaleObjects) and layer.input.name == name for layer in graph.layers):
+    layout: dict[str, Any] = {"shape": list(graph.grids[name].shape)}
+    if any(isinstance(node.layer, ScaleObjects) for node in graph.consumers(name)):
         layout["values"] = names_of_objects()
         if units:
             layout["units"] = {
@@ -129,9 +127,9 @@ def _layout(graph: keras.Model, name: str, units: HardwareUnits | None) -> dict[
     return layout
 
 
-def _bench_lines(exact: ExactGraph, interface: Interface, inputs: Sequence[np.ndarray]) -> str:
+def _bench_lines(graph: TriggerGraph, inputs: Sequence[np.ndarray]) -> str:
     """Of each event the ports in hexadecimal, inputs before outputs."""
-    output = exact.evaluate(*inputs)
+    output, interface = graph.evaluate(*inputs), graph.interface
     columns = [
         _words(values.reshape(len(values), -1), port)
         for values, port in zip(inputs, interface.inputs, strict=True)

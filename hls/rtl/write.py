@@ -14,16 +14,16 @@ from typing import Any
 
 import da4ml.codegen.rtl
 import jinja2
-import keras
 import numpy as np
 from da4ml.codegen.rtl.verilog import pipeline_logic_gen as verilog_of
 from da4ml.codegen.rtl.verilog.comb import table_mem_gen
 from da4ml.codegen.rtl.vhdl import pipeline_logic_gen as vhdl_of
 from da4ml.trace import to_pipeline
 
-from hls.cpp.hls_handover import Origin
-from hls.graph.exact import ExactGraph
+from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, Interface
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.design import RtlDesign
 from hls.rtl.levels import adder_widths, timed
 from hls.rtl.logic import fractional_of, trace_graph, width_of
@@ -39,7 +39,7 @@ LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
 
 
 def write_rtl_project(
-    graph: keras.Model,
+    graph: TriggerGraph,
     folder: Path,
     settings: FirmwareSettings,
     bench_inputs: Sequence[np.ndarray],
@@ -58,23 +58,22 @@ def write_rtl_project(
         Refusal: a layer without an exact form.
         InputError: an operation with more levels than these, or results that are constant.
     """
-    interface = Interface.of(ExactGraph(graph))
     pipeline, design = _plan(graph, settings.levels_per_stage)
     with whole_folder(folder) as temporary:
         for language in LANGUAGES:
-            _write_language(temporary / language, language, interface, pipeline, design)
+            _write_language(temporary / language, language, graph.interface, pipeline, design)
         cycles = design.latency_cycles
         write_rtl_handover(temporary, graph, settings, cycles, bench_inputs, origin)
         design.write(temporary)
     return design
 
 
-def plan_rtl(graph: keras.Model, levels: int) -> RtlDesign:
+def plan_rtl(graph: LayerGraph, levels: int) -> RtlDesign:
     """What `write_rtl_project` would write, in seconds."""
     return _plan(graph, levels)[1]
 
 
-def _plan(graph: keras.Model, levels: int) -> tuple[Any, RtlDesign]:
+def _plan(graph: LayerGraph, levels: int) -> tuple[Any, RtlDesign]:
     """The pipeline of a trigger graph."""
     logic = timed(trace_graph(graph), levels)
     pipeline = to_pipeline(logic, levels, retiming=False, verbose=False)

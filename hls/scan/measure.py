@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from hls.cost.model import require_size
-from hls.cpp.check import require_none
-from hls.graph.build import with_threshold
-from hls.graph.exact import ExactGraph
+from hls.cpp.rules import require_none
 from hls.rtl.write import plan_rtl
 from hls.scan.measurement import Measurement, Quality
-from hls.stages.firmware import check, hardware_values, trigger_graph
+from hls.stages.check import check
+from hls.stages.events import hardware_values
+from hls.stages.firmware import trigger_graph
 from hls.stages.table import function_of
 from keras_ae.data.dataset import Dataset, Sample, halves
 from keras_ae.errors import InputError
@@ -54,11 +54,10 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         # Before it is traced, which would take hours.
         require_size(graph, settings)
         design = plan_rtl(graph, settings.levels_per_stage)
-        exact = ExactGraph(graph)
         trained = load_model(run, "float" if experiment.student is None else "student")
 
         def in_firmware(sample: Sample) -> np.ndarray:
-            return exact.evaluate(*with_threshold(graph, hardware_values(run, sample))).score
+            return graph.evaluate(*graph.with_threshold(hardware_values(run, sample))).score
 
         def in_float(sample: Sample) -> np.ndarray:
             scores = sample_scores(trained, network_inputs(run, "float", sample))

@@ -1,6 +1,8 @@
 """When what is done: stages that take a run directory and leave their results in it.
 
-firmware  `check`, `convert` and `validate`, and the vendor's synthesis of what was converted
 table     stage -> the function that does it
+events    what a run's firmware is given
+check     what keeps an experiment from becoming firmware
+firmware  `convert` and `validate`, and the vendor's synthesis of what was converted
 rtl       the commands `rtl` and `synthesize`
 """

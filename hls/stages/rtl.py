@@ -11,8 +11,8 @@ import numpy as np
 
 from hls.compiled import find_compiler
 from hls.cost.model import require_size
-from hls.graph.exact import ExactGraph
-from hls.proof.validate import Comparison, HardwareValues, compare_outputs
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import Comparison, HardwareValues, compare_outputs
 from hls.report.implementations import implementations
 from hls.report.page import update_page
 from hls.rtl.design import read_design
@@ -20,14 +20,14 @@ from hls.rtl.ghdl import VhdlSimulation, find_ghdl
 from hls.rtl.simulation import RtlSimulation
 from hls.rtl.verilator import VerilogSimulation, find_verilator
 from hls.rtl.write import write_rtl_project
-from hls.stages.firmware import bench_inputs, compared_samples, origin_of, stress
+from hls.stages.events import bench_inputs, compared_samples, origin_of, stress
 from hls.synthesis.nextpnr import NEXTPNR, place_and_route, require_room
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_rtl import synthesize_by_vendors
 from hls.synthesis.yosys import FAMILIES, YOSYS, count_cells
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import read_json, remove_unfinished, write_json
-from keras_ae.run_contents import load_data, load_keras_model
+from keras_ae.run_contents import load_data
 from keras_ae.runs import Run
 
 #: Events that are simulated at least; a gap follows every fourth.
@@ -79,7 +79,7 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
         find_verilator()
         run.rtl_path.unlink(missing_ok=True)
         run.resources_path.unlink(missing_ok=True)
-        graph = load_keras_model(run.trigger_graph_path)
+        graph = TriggerGraph.load(run.trigger_graph_path)
         cost = require_size(graph, settings)
         report(
             f"   tracing about {cost.lut:,.0f} LUT and {cost.latency_cycles} cycles by the cost "
@@ -107,9 +107,8 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     """
     run.require("rtl")
     design = read_design(run.rtl_folder)
-    data, graph = load_data(run), load_keras_model(run.trigger_graph_path)
-    exact = ExactGraph(graph)
-    formats = {name: exact.grids[name].format for name in exact.output_names[:-1]}
+    data, graph = load_data(run), TriggerGraph.load(run.trigger_graph_path)
+    formats = {name: graph.grids[name].format for name in graph.score_names}
     comparisons: dict[str, Comparison] = {}
     latencies: set[int] = set()
     with run.locked():
@@ -118,7 +117,7 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
         def compare(simulation: RtlSimulation, name: str, values: HardwareValues) -> None:
             found = simulation.run(*values, n_gaps=len(values[0]) // _GAP_EVERY)
             latencies.update(np.unique(found.latency_cycles).tolist())
-            comparison = compare_outputs(exact.evaluate(*values), found.output, formats)
+            comparison = compare_outputs(graph.evaluate(*values), found.output, formats)
             comparisons[name] = comparisons.get(name, Comparison(0, 0, 0)) + comparison
 
         with VerilogSimulation(run.rtl_folder) as simulation:

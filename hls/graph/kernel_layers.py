@@ -1,0 +1,255 @@
+"""Layers of weights: sums of products, dense and over images.
+
+Arrays of images are (events, rows, columns, channels).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from hls.graph.counting import Counted, Logic
+from hls.graph.grid import Grid
+from hls.graph.layer import CppForm, Example, Layer, Place, register
+from hls.graph.quantized_weights import QuantizedWeights
+from hls.graph.refusal import Refusal
+from hls.graph.shift_add import EXTRA_LEVELS, enclosed_bits, shared_fraction, signed_digits
+from keras_ae.fixed_point import FixedPointFormat
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class KernelLayer(Layer):
+    """Kernel (..., outputs) and bias (outputs,) as trained, and the formats they are rounded to."""
+
+    kernel: np.ndarray
+    kernel_format: FixedPointFormat
+    bias: np.ndarray | None = None
+    bias_format: FixedPointFormat | None = None
+
+    has_kernel: ClassVar[bool] = True
+
+    @cached_property
+    def weights(self) -> QuantizedWeights:
+        """In fixed point."""
+        return QuantizedWeights.of(self.kernel, self.kernel_format, self.bias, self.bias_format)
+
+    @property
+    def keras_weights(self) -> list[np.ndarray]:
+        return [self.kernel] if self.bias is None else [self.kernel, self.bias]
+
+    @abstractmethod
+    def _terms(self, x: np.ndarray) -> np.ndarray:
+        """The terms of each sum, (places, terms), of values in the shape of one event."""
+
+    def _cpp(self, kind: str, attributes: dict[str, Any]) -> CppForm:
+        use_bias = self.bias is not None
+        return CppForm(
+            kind,
+            {"data_format": "channels_last", "use_bias": use_bias, **attributes},
+            {"weight": self.weights.kernel, "bias": self.weights.bias},
+        )
+
+    def count(self, at: Place) -> Counted:
+        weights = self.weights
+        bits, depth = (self._terms(part) for part in (at.x.bits, at.x.depth))
+        digits, live = signed_digits(weights.units), bits > 0
+        needed = at.out.bits.reshape(len(bits), -1)  # (places, outputs)
+        n_terms = np.where(needed > 0, live @ digits, 0)
+        n_adders = np.maximum(n_terms - 1, 0)
+        # A sum of two is a bit wider than its terms; in a tree that makes two bits on average.
+        tree = ((bits + 2) * live) @ digits * n_adders / np.maximum(n_terms, 1)
+        shared = shared_fraction(digits * (needed > 0).any(0), weights.units)
+        logic = Logic(
+            ebops=int(((bits @ enclosed_bits(weights.units)) * (needed > 0)).sum()),
+            n_adders=int(n_adders.sum()),
+            tree_bits=float(tree.sum()),
+            shared_bits=float(tree.sum()) * shared,
+            rounding_bits=float((needed * (weights.bias != 0)).sum()),
+        )
+        # The shallowest tree takes what is there first at first.
+        levels = np.log2(np.maximum((live * 2.0**depth) @ digits, 1))
+        extra = EXTRA_LEVELS * np.log2(np.maximum(n_terms, 1)) + (weights.bias != 0)
+        return logic, (np.ceil(levels - 1e-9) + extra).reshape(at.out.bits.shape)
+
+    def traced_grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        low, high = self._terms(x.low), self._terms(x.high)
+        return self.weights.with_intervals_of_digits(self.grid(x), low, high)
+
+
+@register("keras_ae.precision.QDense")
+@dataclass(frozen=True, eq=False)
+class Dense(KernelLayer):
+    """x @ kernel + bias: (events, n) -> (events, m)."""
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import weights_of
+
+        return cls(*weights_of(layer), name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        kernel = np.array([[0.7, -1.3], [0.2, 0.4], [-0.1, 1.9]], np.float32)
+        weight, bias = FixedPointFormat(6, 2), FixedPointFormat(5, 3)
+        layer = cls(kernel, weight, np.array([0.6, -2.1], np.float32), bias)
+        return Example(layer, ((FixedPointFormat(7, 3), (3,)),))
+
+    def to_keras(self) -> keras.Layer:
+        from keras_ae.precision import dense_layer
+
+        units = self.kernel.shape[-1]
+        return dense_layer(units, self.kernel_format, self.bias_format, name=self.name)
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        (x,) = inputs
+        y: np.ndarray = x @ self.weights.kernel.astype(x.dtype)
+        y += self.weights.bias.astype(x.dtype)
+        return y
+
+    def grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        shape = (*x.shape[:-1], self.kernel.shape[-1])
+        return self.weights.sum_grid(x.step, x.low, x.high, shape)
+
+    def trace(self, *inputs: Any) -> Any:
+        return inputs[0] @ self.weights.kernel + self.weights.bias
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        n_in, n_out = self.kernel.shape
+        return self._cpp("Dense", {"n_in": n_in, "n_out": n_out})
+
+    def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        return [(self.weights.kernel != 0) @ out > 0]
+
+    def _terms(self, x: np.ndarray) -> np.ndarray:
+        return x[None]
+
+
+@register("keras_ae.precision.QConv2D")
+@dataclass(frozen=True, eq=False)
+class Convolution(KernelLayer):
+    """Stride 1, kernel (height, width, channels, filters); padded to the same size, or not."""
+
+    padding: Literal["same", "valid"] = "same"
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import require_options, weights_of
+
+        require_options(layer, groups=1, dilation_rate=(1, 1), data_format="channels_last")
+        if tuple(layer.strides) != (1, 1):
+            found = repr(tuple(layer.strides))
+            raise Refusal(layer.name, "strides must be (1, 1)", found, "let a pooling layer follow")
+        return cls(*weights_of(layer), padding=layer.padding, name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        kernel = np.sin(np.arange(3 * 2 * 2 * 2, dtype=np.float32)).reshape(3, 2, 2, 2)
+        form = FixedPointFormat(5, 1)
+        layer = cls(kernel, form, np.array([0.3, -0.6], np.float32), form)
+        return Example(layer, ((FixedPointFormat(6, 2), (3, 4, 2)),))
+
+    def to_keras(self) -> keras.Layer:
+        from keras_ae.precision import conv2d_layer
+
+        *size, _, filters = self.kernel.shape
+        formats = self.kernel_format, self.bias_format
+        return conv2d_layer(filters, tuple(size), *formats, padding=self.padding, name=self.name)
+
+    @property
+    def _padded(self) -> list[tuple[int, int]]:
+        """Zeros before and behind rows and columns; Keras pads less before than behind."""
+        if self.padding == "valid":
+            return [(0, 0), (0, 0)]
+        return [((size - 1) // 2, size // 2) for size in self.kernel.shape[:2]]
+
+    def _shape(self, x: tuple[int, ...]) -> tuple[int, ...]:
+        """Of the output for an input of shape `x`."""
+        sizes = (
+            n + before + behind - size + 1
+            for n, (before, behind), size in zip(x, self._padded, self.kernel.shape, strict=False)
+        )
+        return (*sizes, self.kernel.shape[-1])
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        (x,) = inputs
+        height, width = self.kernel.shape[:2]
+        rows, columns, n_filters = self._shape(x.shape[1:])
+        kernel = self.weights.kernel.astype(x.dtype)
+        padded = np.pad(x, [(0, 0), *self._padded, (0, 0)])
+        bias = self.weights.bias.astype(x.dtype)
+        y = np.broadcast_to(bias, (len(x), rows, columns, n_filters)).copy()
+        for i in range(height):
+            for j in range(width):
+                y += padded[:, i : i + rows, j : j + columns] @ kernel[i, j]
+        return y
+
+    def grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        # By channel; the padding is zero.
+        low, high = np.minimum(x.low, 0).min(axis=(0, 1)), np.maximum(x.high, 0).max(axis=(0, 1))
+        n_taps = math.prod(self.kernel.shape[:2])
+        ends = np.tile(low, n_taps), np.tile(high, n_taps)
+        return self.weights.sum_grid(x.step, *ends, self._shape(x.shape))
+
+    def trace(self, *inputs: Any) -> Any:
+        (x,) = inputs
+        height, width = self.kernel.shape[:2]
+        rows, columns, n_filters = self._shape(x.shape)
+        padded = np.pad(x, [*self._padded, (0, 0)])
+        patches = [
+            padded[i : i + height, j : j + width].ravel()
+            for i in range(rows)
+            for j in range(columns)
+        ]
+        sums = np.stack(patches) @ self.weights.matrix + self.weights.bias
+        return sums.reshape(rows, columns, n_filters)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        (x,) = inputs
+        (top, bottom), (left, right) = self._padded
+        sizes = {"filt": self.kernel.shape, "in": x.shape, "out": out.shape}
+        return self._cpp(
+            "Conv2D",
+            {
+                **{f"{part}_height": shape[0] for part, shape in sizes.items()},
+                **{f"{part}_width": shape[1] for part, shape in sizes.items()},
+                "stride_height": 1,
+                "stride_width": 1,
+                "pad_top": top,
+                "pad_bottom": bottom,
+                "pad_left": left,
+                "pad_right": right,
+                "n_chan": self.kernel.shape[2],
+                "n_filt": self.kernel.shape[3],
+            },
+        )
+
+    def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        used = self.weights.kernel != 0
+        height, width = used.shape[:2]
+        rows, columns = out.shape[:2]
+        (shape,) = shapes
+        padded = np.zeros((rows + height - 1, columns + width - 1, shape[2]), bool)
+        for i in range(height):
+            for j in range(width):
+                padded[i : i + rows, j : j + columns] |= out @ used[i, j].T
+        (top, _), (left, _) = self._padded
+        return [padded[top : top + shape[0], left : left + shape[1]]]
+
+    def _terms(self, x: np.ndarray) -> np.ndarray:
+        height, width, n_channels, _ = self.kernel.shape
+        padded = np.pad(x, [*self._padded, (0, 0)])
+        # (rows, columns, channels, height, width) of the kernel's
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (0, 1))
+        return windows.transpose(0, 1, 3, 4, 2).reshape(-1, height * width * n_channels)

@@ -1,0 +1,225 @@
+"""Layers that move, join or repeat values, and compute nothing.
+
+Arrays of images are (events, rows, columns, channels).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from hls.graph.counting import Counted, Logic
+from hls.graph.grid import Grid
+from hls.graph.layer import CppForm, Example, Layer, Place, register
+from keras_ae.fixed_point import FixedPointFormat
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class MovingLayer(Layer):
+    """Each value of the output is one of the inputs', or zero."""
+
+    @abstractmethod
+    def moved(self, *inputs: Any) -> Any:
+        """The function on arrays of one event."""
+
+    def grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        return x.map(self.moved)
+
+    def trace(self, *inputs: Any) -> Any:
+        return self.moved(*inputs)
+
+    def count(self, at: Place) -> Counted:
+        return Logic(), np.asarray(self.moved(*(x.depth for x in at.inputs)))
+
+    def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        # Numbers of the values from 1; zero stands for padding.
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        numbers = [
+            np.arange(start, start + math.prod(shape)).reshape(shape) + 1
+            for start, shape in zip(ends[:-1], shapes, strict=True)
+        ]
+        kept = np.zeros(ends[-1] + 1, bool)
+        kept[self.moved(*numbers)[out]] = True
+        return [kept[part] for part in numbers]
+
+
+@register("keras.layers.Reshape", "keras.layers.Flatten")
+@dataclass(frozen=True, eq=False)
+class Reshape(MovingLayer):
+    """The same values in another shape."""
+
+    shape: tuple[int, ...]
+
+    only_moves: ClassVar[bool] = True
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import require_options
+
+        if hasattr(layer, "data_format"):
+            require_options(layer, data_format="channels_last")
+        return cls(tuple(layer.output.shape[1:]), name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls((2, 3, 1)), ((FixedPointFormat(6, 2), (6,)),))
+
+    def to_keras(self) -> keras.Layer:
+        import keras
+
+        return keras.layers.Reshape(self.shape, name=self.name)
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return inputs[0].reshape(len(inputs[0]), *self.shape)
+
+    def moved(self, *inputs: Any) -> Any:
+        return inputs[0].reshape(self.shape)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        return CppForm("Reshape", {"target_shape": list(self.shape)})
+
+
+@register("keras.layers.Concatenate")
+@dataclass(frozen=True, eq=False)
+class Concatenate(MovingLayer):
+    """The inputs one behind the other along the last axis."""
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import require_options
+
+        require_options(layer, axis=-1)
+        return cls(name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        formats = FixedPointFormat(6, 2), FixedPointFormat(5, 3, signed=False)
+        return Example(cls(), tuple((form, (n,)) for n, form in enumerate(formats, start=2)))
+
+    def to_keras(self) -> keras.Layer:
+        import keras
+
+        return keras.layers.Concatenate(name=self.name)
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return np.concatenate(inputs, axis=-1)
+
+    def moved(self, *inputs: Any) -> Any:
+        return np.concatenate(inputs, axis=-1)
+
+    def grid(self, *inputs: Grid) -> Grid:
+        step, low, high = (
+            np.concatenate([getattr(x, name) for x in inputs], axis=-1)
+            for name in ("step", "low", "high")
+        )
+        return Grid(step, low, high)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        shape = list(out.shape)
+        attributes = {"output_shape": shape, "axis": -1, "op": f"Concatenate{len(shape)}d"}
+        return CppForm("Concatenate", attributes)
+
+
+@register("keras.layers.UpSampling2D")
+@dataclass(frozen=True, eq=False)
+class UpSampling(MovingLayer):
+    """Each pixel `rows` x `columns` times."""
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import require_options
+
+        require_options(layer, interpolation="nearest", data_format="channels_last")
+        return cls(*layer.size, name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(2, 1), ((FixedPointFormat(6, 2), (2, 2, 1)),))
+
+    def to_keras(self) -> keras.Layer:
+        import keras
+
+        return keras.layers.UpSampling2D((self.rows, self.columns), name=self.name)
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(self.moved(*inputs))
+
+    def moved(self, *inputs: Any) -> Any:
+        return np.repeat(np.repeat(inputs[0], self.rows, axis=-3), self.columns, axis=-2)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        # hls4ml's own resizing wants one type before and behind, which fusing a quantizer parts.
+        height, width, n_channels = inputs[0].shape
+        sizes = {"height": height, "width": width, "n_channels": n_channels}
+        sizes |= {"rows": self.rows, "columns": self.columns}
+        return CppForm("TriggerLogic", {"function": "upsample", "config": sizes})
+
+
+@register("keras.layers.ZeroPadding2D")
+@dataclass(frozen=True, eq=False)
+class ZeroPadding(MovingLayer):
+    """Zeros around an image: before and behind the rows and the columns."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        from hls.graph.keras_options import require_options
+
+        require_options(layer, data_format="channels_last")
+        return cls(*map(tuple, layer.padding), name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls((1, 0), (0, 2)), ((FixedPointFormat(6, 2), (2, 2, 1)),))
+
+    def to_keras(self) -> keras.Layer:
+        import keras
+
+        return keras.layers.ZeroPadding2D((self.rows, self.columns), name=self.name)
+
+    @property
+    def _padding(self) -> list[tuple[int, int]]:
+        return [self.rows, self.columns, (0, 0)]
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return np.pad(inputs[0], [(0, 0), *self._padding])
+
+    def moved(self, *inputs: Any) -> Any:
+        return np.pad(inputs[0], self._padding)
+
+    def grid(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        step = np.pad(x.step, self._padding, constant_values=float(x.step.max()))
+        return Grid(step, self.moved(x.low), self.moved(x.high), x.largest_sum)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        (x,) = inputs
+        return CppForm(
+            "ZeroPadding2D",
+            {
+                "data_format": "channels_last",
+                "in_height": x.shape[0],
+                "in_width": x.shape[1],
+                "out_height": out.shape[0],
+                "out_width": out.shape[1],
+                "n_chan": x.shape[2],
+                "pad_top": self.rows[0],
+                "pad_bottom": self.rows[1],
+                "pad_left": self.columns[0],
+                "pad_right": self.columns[1],
+            },
+        )

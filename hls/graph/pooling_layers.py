@@ -1,0 +1,174 @@
+"""Pooling of images by maximum and by mean. Arrays are (events, rows, columns, channels)."""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from hls.graph.counting import Counted, Logic
+from hls.graph.grid import Grid
+from hls.graph.layer import CppForm, Example, Layer, Place, register
+from hls.graph.refusal import Refusal
+from keras_ae.fixed_point import FixedPointFormat
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class Pooling(Layer):
+    """Pools of `size` (height, width) lie side by side and cover the image."""
+
+    size: tuple[int, int]
+
+    #: hls4ml's name, and Keras'.
+    kind: ClassVar[str]
+
+    @classmethod
+    def from_keras(cls, layer: keras.Layer) -> Self:
+        """See `Layer`; pools that overlap, or leave pixels over, are refused."""
+        from hls.graph.keras_options import require_options
+
+        require_options(layer, data_format="channels_last")
+        height, width = layer.pool_size
+        rows, columns = layer.input.shape[1:3]
+        if tuple(layer.strides) != (height, width) or rows % height or columns % width:
+            raise Refusal(
+                layer.name,
+                "pools must lie side by side and cover the image",
+                f"pool {(height, width)} with strides {tuple(layer.strides)} on {(rows, columns)}",
+                "choose a pool size that divides it",
+            )
+        return cls((height, width), name=layer.name)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls((2, 1)), ((FixedPointFormat(6, 2), (4, 2, 1)),))
+
+    def to_keras(self) -> keras.Layer:
+        import keras
+
+        return getattr(keras.layers, self.kind)(self.size, name=self.name)
+
+    @abstractmethod
+    def pooled(self, x: np.ndarray) -> np.ndarray:
+        """Of (events, rows, height, columns, width, channels)."""
+
+    @property
+    @abstractmethod
+    def _levels_per_pixel(self) -> int:
+        """Of logic, for each pixel but the first."""
+
+    def exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return self.pooled(self._tiled(inputs[0]))
+
+    def grid(self, *inputs: Grid) -> Grid:
+        """The widest of a pool's pixels."""
+        (x,) = inputs
+        tiled = x.map(lambda part: self._tiled(part[None]))
+        axes = (0, 2, 4)
+        step, low = tiled.step.min(axis=axes), tiled.low.min(axis=axes)
+        return Grid(step, low, tiled.high.max(axis=axes), x.largest_sum)
+
+    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        (x,) = inputs
+        (height, width), (rows, columns, n_channels) = self.size, x.shape
+        return CppForm(
+            self.kind,
+            {
+                "data_format": "channels_last",
+                "pool_height": height,
+                "pool_width": width,
+                "stride_height": height,
+                "stride_width": width,
+                "pad_top": 0,
+                "pad_bottom": 0,
+                "pad_left": 0,
+                "pad_right": 0,
+                "in_height": rows,
+                "in_width": columns,
+                "out_height": rows // height,
+                "out_width": columns // width,
+                "n_filt": n_channels,
+                "n_chan": n_channels,
+            },
+        )
+
+    def count(self, at: Place) -> Counted:
+        n = math.prod(self.size)
+        bits = float(at.x.bits.sum()) * (1 - 1 / n)
+        depth = self.exact(at.x.depth[None])[0] + (n - 1) * self._levels_per_pixel
+        return Logic(adder_bits=bits), depth
+
+    def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        height, width = self.size
+        return [out.repeat(height, axis=0).repeat(width, axis=1)]
+
+    def _tiled(self, x: np.ndarray) -> np.ndarray:
+        """(events, rows, columns, channels) with an axis for the place in the pool after each."""
+        events, rows, columns, channels = x.shape
+        height, width = self.size
+        return x.reshape(events, rows // height, height, columns // width, width, channels)
+
+    def _places(self, x: Any) -> list[Any]:
+        """Of one event, the pixels at each place of their pools."""
+        height, width = self.size
+        return [x[i::height, j::width] for i in range(height) for j in range(width)]
+
+
+@register("keras.layers.MaxPooling2D")
+@dataclass(frozen=True, eq=False)
+class MaxPooling(Pooling):
+    """The largest pixel of each pool."""
+
+    kind: ClassVar[str] = "MaxPooling2D"
+    #: A comparison and a multiplexer.
+    _levels_per_pixel = 2
+
+    def pooled(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x.max(axis=(2, 4)))
+
+    def trace(self, *inputs: Any) -> Any:
+        return functools.reduce(np.maximum, self._places(inputs[0]))
+
+    def count(self, at: Place) -> Counted:
+        logic, depth = super().count(at)
+        return logic + Logic(saturation_bits=logic.adder_bits), depth
+
+
+@register("keras.layers.AveragePooling2D")
+@dataclass(frozen=True, eq=False)
+class AveragePooling(Pooling):
+    """The mean of each pool of 2, 4, 8, ... pixels: others are no binary fractions."""
+
+    kind: ClassVar[str] = "AveragePooling2D"
+    _levels_per_pixel = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        area = math.prod(self.size)
+        if area.bit_count() != 1:
+            raise Refusal(
+                self.name,
+                "means must be over 2, 4, 8, ... pixels",
+                f"{area} in pools of {self.size}",
+                "others are no binary fractions: choose another pool size",
+            )
+
+    def pooled(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x.mean(axis=(2, 4)))
+
+    def grid(self, *inputs: Grid) -> Grid:
+        tiled = super().grid(*inputs)
+        # In units of the mean's step, as large as the sum of the pixels in units of theirs.
+        largest = max(float(-tiled.low.min()), float(tiled.high.max()))
+        return replace(tiled, step=tiled.step / math.prod(self.size), largest_sum=largest)
+
+    def trace(self, *inputs: Any) -> Any:
+        return sum(self._places(inputs[0])) * (1 / math.prod(self.size))

@@ -1,0 +1,91 @@
+"""The trigger graph: scores and the decision on the first of them.
+
+It is what firmware is made of, and its exact function the reference that everything is compared
+with. It is stored in a neutral form, arrays and JSON, from which it runs without TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from hls.graph.exact import TriggerOutput
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.logic_layers import AboveThreshold
+from hls.graph.refusal import Refusal
+from hls.graph.storage import read_nodes, write_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class TriggerGraph(LayerGraph):
+    """Hardware values -> one score or several, (events, 1) each, and the trigger bit (events, 1).
+
+    Raises:
+        Refusal: see `LayerGraph`, or the last output is no decision.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        last = self.layer(self.output_names[-1])
+        if not isinstance(last, AboveThreshold):
+            raise Refusal(
+                last.name,
+                "the last output of a trigger graph must be its decision",
+                type(last).__name__,
+                "let AboveThreshold follow the score",
+            )
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Of its scores; the first decides."""
+        return self.output_names[:-1]
+
+    @property
+    def decision(self) -> AboveThreshold:
+        """The comparison of the score with the threshold."""
+        return cast(AboveThreshold, self.layer(self.output_names[-1]))
+
+    @property
+    def threshold(self) -> float:
+        """Above which an event fires."""
+        return self.decision.threshold
+
+    def evaluate(self, *inputs: np.ndarray, n_threads: int | None = None) -> TriggerOutput:
+        """Scores and trigger bits, exactly, of values of the graph's inputs, (events, ...) each.
+
+        Args:
+            inputs: in the order of the graph's, the threshold too where that is one.
+            n_threads: by default one for each core.
+
+        Raises:
+            InputError: values that the firmware could not be given, see `Interface.check`.
+        """
+        return TriggerOutput.of(self.outputs(*inputs, n_threads=n_threads))
+
+    def evaluate_in_keras(self, *inputs: np.ndarray) -> TriggerOutput:
+        """The same by Keras and QKeras."""
+        return TriggerOutput.of(self.in_keras(*inputs))
+
+    def with_threshold(self, values: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Values of all inputs: of events, and of the threshold where that is one."""
+        if not self.decision.from_input:
+            return tuple(values)
+        return (*values, np.full((len(values[0]), 1), self.threshold))
+
+    def save(self, path: Path) -> None:
+        """Write into one file of NumPy's (npz), without a pickle."""
+        write_nodes(path, self.nodes, self.input_names, self.output_names)
+
+    @classmethod
+    def load(cls, path: Path) -> TriggerGraph:
+        """What `save` wrote; needs no TensorFlow.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: it is damaged, or of another version.
+        """
+        return cls(*read_nodes(path))

@@ -1,0 +1,105 @@
+"""What a run's firmware is given: the events of its data, of files, and those that provoke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hls.graph.facts import Origin
+from hls.graph.trigger_graph import TriggerGraph
+from hls.proof.comparison import HardwareValues
+from hls.proof.stress import stress_events
+from keras_ae.data.dataset import Dataset, Sample
+from keras_ae.data.l1 import read_l1_events
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.data.sources import L1Data
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.run_contents import network_inputs
+from keras_ae.runs import Run
+from keras_ae.settings.experiment import Experiment
+
+N_STRESS_EVENTS = 20_000
+N_BENCH_EVENTS = 1_000
+#: Events of a file that are compared at once.
+_PART = 100_000
+
+
+def hardware_values(run: Run, sample: Sample) -> HardwareValues:
+    """What the trigger sees of a sample: hardware values (events, ...), and condition if any.
+
+    Trigger events are integers, which the firmware scales; images and conditions are in the format
+    of the network's input.
+    """
+    inputs = network_inputs(run, "quantized", sample)
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
+
+
+def compared_samples(
+    run: Run,
+    data: Dataset,
+    graph: TriggerGraph,
+    event_files: Sequence[Path] = (),
+    n_events: int = 0,
+) -> Iterator[tuple[str, HardwareValues]]:
+    """What is compared, by name and in parts that fit in memory."""
+    of_data = {
+        "background/train": data.train,
+        "background/validation": data.validation,
+        "background/test": data.test,
+        **{f"signal/{name}": sample for name, sample in data.signals.items()},
+    }
+    n_done = 0
+    for name, sample in of_data.items():
+        n_done += len(sample)
+        yield name, graph.with_threshold(hardware_values(run, sample))
+    for path in event_files:
+        integers = run.experiment.scaling.units.to_integers(read_l1_events(path).objects)
+        n_done += len(integers)
+        for first in range(0, len(integers), _PART):
+            values = integers[first : first + _PART]
+            yield f"file/{path}", graph.with_threshold((values,))
+    n_stress = max(N_STRESS_EVENTS, n_events - n_done)
+    for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
+        seed = run.experiment.seed + 1000 * part
+        yield "stress", stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
+
+
+def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:
+    """Of the background, events of a test bench: (events, ...) of each input."""
+    background = hardware_values(run, data.validation)
+    return [part[:N_BENCH_EVENTS] for part in graph.with_threshold(background)]
+
+
+def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
+    """Stress events on every input but the threshold, which stays where it belongs."""
+    values = tuple(
+        stress_events(port.form, graph.grids[port.name].shape, n_events, seed + number)
+        for number, port in enumerate(graph.interface.inputs)
+        if port.name not in graph.node(graph.decision.name).inputs
+    )
+    return graph.with_threshold(values)
+
+
+def origin_of(run: Run) -> Origin:
+    """Where the project of a run comes from."""
+    experiment = run.experiment
+    units = experiment.scaling.units if isinstance(experiment.data, L1Data) else None
+    return Origin(
+        f"{experiment.name}: {experiment.deployed}",
+        experiment.trigger.fpr,
+        experiment.trigger.input_rate_khz,
+        units,
+    )
+
+
+def scaler_of(run: Run) -> L1Scaler | None:
+    """Of trigger events; other data is in the format of the network's input."""
+    return L1Scaler.load(run.scaler_path) if isinstance(run.experiment.data, L1Data) else None
+
+
+def units_of(experiment: Experiment) -> FixedPointFormat | None:
+    is_l1 = isinstance(experiment.data, L1Data)
+    return experiment.scaling.units.format if is_l1 else None
