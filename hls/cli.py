@@ -271,7 +271,7 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
     if experiment.firmware is not None and not known:
         load_tensorflow()
-        from hls.cpp.rules import require_none
+        from hls.graph.refusal import require_none
         from hls.stages.check import check as find_refusals
 
         # Before hours of training, not after them.

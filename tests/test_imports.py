@@ -81,7 +81,7 @@ GRAPH_LAYERS = [
     {"keras_form", "storage"},
     {"layer_graph"},
     {"trigger_graph"},
-    {"build", "facts"},
+    {"build", "facts", "network_rules"},
 ]
 
 

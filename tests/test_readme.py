@@ -36,7 +36,7 @@ def test_run_block_names_what_exists() -> None:
     (block,) = (b for b in BLOCKS if "create_run" in b)
     namespace: dict[str, object] = {}
     exec("\n".join(line for line in block.splitlines() if "import" in line), namespace)
-    for module, names in (("training", "train quantize"), ("stages", "convert validate")):
+    for module, names in (("training", "train quantize"), ("firmware", "convert validate")):
         for name in names.split():
             assert f"{module}.{name}(run)" in block
             assert callable(getattr(namespace[module], name))

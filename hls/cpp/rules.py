@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from hls.cpp.backends import BACKENDS
 from hls.graph.kernel_layers import Dense, KernelLayer
@@ -17,7 +17,6 @@ from hls.graph.logic_layers import LookupTable
 from hls.graph.pooling_layers import AveragePooling
 from hls.graph.quantizer import Quantizer
 from hls.graph.refusal import Refusal
-from keras_ae.errors import InputError
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS
 
@@ -46,18 +45,6 @@ _CPP_KEYWORDS = re.compile(
 def check_graph(graph: LayerGraph, settings: FirmwareSettings) -> list[Refusal]:
     """What keeps a graph of exact layers from being converted or synthesized with `settings`."""
     return [refusal for rule in _GRAPH_RULES for refusal in rule(graph, settings)]
-
-
-def require_none(refusals: Sequence[Refusal]) -> None:
-    """Raise the first of `refusals`, if there is one, and say how many there are.
-
-    Raises:
-        InputError: what `keras-ae check` shows line by line.
-    """
-    if len(refusals) == 1:
-        raise refusals[0]
-    if refusals:
-        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")
 
 
 def _cpp_names(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:

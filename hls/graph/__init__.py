@@ -15,6 +15,7 @@ layer_graph          layers joined
 trigger_graph        scores and decision: what is stored, converted and proved
 storage              graphs as files
 keras_layers, keras_options, keras_form   graphs from Keras, and back
+network_rules        what networks must keep to, so that
 build                trained model + scores + threshold -> trigger graph
 facts                what a graph is, in words
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from keras_ae.errors import InputError
 
 
@@ -21,3 +23,15 @@ class Refusal(InputError):
         self.rule = rule
         self.value = value
         self.remedy = remedy
+
+
+def require_none(refusals: Sequence[Refusal]) -> None:
+    """Raise the first of `refusals`, if there is one, and say how many there are.
+
+    Raises:
+        InputError: what `keras-ae check` shows line by line.
+    """
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")

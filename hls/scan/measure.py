@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hls.cost.model import require_size
-from hls.cpp.rules import require_none
+from hls.graph.refusal import require_none
 from hls.rtl.write import plan_rtl
 from hls.scan.measurement import Measurement, Quality
 from hls.stages.check import check

@@ -8,16 +8,16 @@ from typing import Any
 
 from hls.cpp.backends import BACKENDS
 from hls.cpp.convert import convert_trigger_graph
-from hls.cpp.rules import require_none
 from hls.graph.build import build_trigger_graph
 from hls.graph.interface import PROJECT_NAME
+from hls.graph.network_rules import check_networks
+from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.comparison import HardwareValues
 from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
 from hls.report.page import render_page, update_page
-from hls.stages.check import check
 from hls.stages.events import (
     N_BENCH_EVENTS,
     compared_samples,
@@ -42,16 +42,16 @@ def convert(run: Run) -> bool:
 
     def work() -> None:
         score, trigger = run.experiment.deciding_score, run.experiment.trigger
-        require_none(check(run.experiment, str(run.folder), run))
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = hardware_values(run, load_data(run).validation)
         graph = trigger_graph(run, background)
-        with whole_file(run.trigger_graph_path) as temporary:
-            graph.save(temporary)
         inputs = graph.with_threshold(background)
         events = [part[:N_BENCH_EVENTS] for part in inputs]
+        # Refuses before anything is written.
         convert_trigger_graph(graph, run.firmware_folder, settings, events, origin_of(run))
+        with whole_file(run.trigger_graph_path) as temporary:
+            graph.save(temporary)
         write_json(
             run.trigger_path,
             {
@@ -72,11 +72,13 @@ def trigger_graph(run: Run, background: HardwareValues) -> TriggerGraph:
     """The trigger graph of a run's quantized model, its threshold set on `background`.
 
     Raises:
-        InputError: see `build_trigger_graph`.
+        InputError: see `check_networks` and `build_trigger_graph`.
     """
     settings = run.experiment.require_firmware(str(run.folder))
+    model = load_model(run, "quantized")
+    require_none(check_networks(model))
     return build_trigger_graph(
-        load_model(run, "quantized"),
+        model,
         (run.experiment.deciding_score, *settings.scores),
         background,
         run.experiment.trigger.fpr,
