@@ -18,10 +18,11 @@ from hls.cpp.check import check_model
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.rules import check_graph
 from hls.graph.build import build_score_graph, build_trigger_graph
+from hls.graph.decision import AboveThreshold
 from hls.graph.keras_form import exact_layer
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.logic_layers import AboveThreshold, LookupTable
+from hls.graph.lookup_table import LookupTable
 from hls.graph.refusal import Refusal, require_none
 from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph

@@ -19,11 +19,11 @@ from hls.cost.features import traced_grids
 from hls.cost.liveness import live_values
 from hls.cost.model import estimate_cost
 from hls.cpp.convert import convert_trigger_graph
+from hls.graph.decision import AboveThreshold
 from hls.graph.exact import Node, find_grids
 from hls.graph.kernel_layers import Dense
 from hls.graph.layer import LAYERS, GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.logic_layers import AboveThreshold
 from hls.graph.quantizer import Quantizer
 from hls.graph.score_layers import ScoreLayer, SquaredNorm, Total
 from hls.graph.trigger_graph import TriggerGraph

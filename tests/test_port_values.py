@@ -11,10 +11,10 @@ import pytest
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.csim import Simulation
+from hls.graph.decision import AboveThreshold
 from hls.graph.exact import Node, TriggerOutput
 from hls.graph.interface import Interface, Port, read_interface
 from hls.graph.layer import GraphInput
-from hls.graph.logic_layers import AboveThreshold
 from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events

@@ -13,7 +13,7 @@ from hls.cpp.backends import BACKENDS
 from hls.graph.kernel_layers import Dense, KernelLayer
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.logic_layers import LookupTable
+from hls.graph.lookup_table import LookupTable
 from hls.graph.pooling_layers import AveragePooling
 from hls.graph.quantizer import Quantizer
 from hls.graph.refusal import Refusal

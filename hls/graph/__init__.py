@@ -8,8 +8,10 @@ symbolic             rounding, saturation, squares and tables as logic
 shift_add, counting  what logic is counted in
 quantized_weights    weights in fixed point, and the sums they take part in
 layer                what a layer is: the class that all derive from, and where they are registered
-kernel_layers, quantizer, moving_layers, pooling_layers   layers of networks (standard_layers: all)
-logic_layers, score_layers                                the trigger's own: scaling, scores, ...
+kernel_layers, quantizer, moving_layers, pooling_layers   layers of networks
+logic_layer          what the trigger's own layers share
+scale_objects, lookup_table, score_layers, error_scores, decision   these
+registered_layers    all of them
 exact                the reference: layers evaluated in NumPy
 layer_graph          layers joined
 trigger_graph        scores and decision: what is stored, converted and proved

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from hls.graph.decision import AboveThreshold
+from hls.graph.error_scores import AbsoluteError, SquaredError
 from hls.graph.exact import Node
 from hls.graph.keras_form import exact_layer, nodes_of, producers
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
-from hls.graph.logic_layers import AboveThreshold, LookupTable, ScaleObjects
+from hls.graph.lookup_table import LookupTable
 from hls.graph.quantizer import Quantizer
 from hls.graph.refusal import Refusal
+from hls.graph.scale_objects import ScaleObjects
 from hls.graph.score_layers import (
-    AbsoluteError,
     GaussianDivergence,
     NormalizedNorm,
     ScoreLayer,
-    SquaredError,
     SquaredNorm,
     Total,
 )

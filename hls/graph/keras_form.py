@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import hls.graph.standard_layers  # noqa: F401  registered when it is imported
+import hls.graph.registered_layers  # noqa: F401  registers the layers
 from hls.graph.exact import Node
 from hls.graph.keras_layers import HardwareInput, LogicLayer
 from hls.graph.layer import KERAS_LAYERS, GraphInput, Layer

@@ -1,4 +1,4 @@
-"""Scores as layers of the trigger graph: sums of a term of each element, see `logic_layers`."""
+"""Scores as layers of the trigger graph: sums of a term of each element, see `logic_layer`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from hls.graph.counting import Counted, Logic, Signal, products, squares, total
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layers import LogicLayer
-from hls.graph.symbolic import product, squared, where_negative
+from hls.graph.logic_layer import LogicLayer
+from hls.graph.symbolic import product, squared
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Of numbers (n,): logic, bits and depth of the terms, before they are summed.
@@ -129,7 +129,7 @@ class SquaredNorm(ScoreLayer):
         return each(squared, inputs[0])
 
     def count_terms(self, *inputs: Signal) -> Terms:
-        return _count_squares(inputs[0].bits, inputs[0].depth)
+        return count_squares(inputs[0].bits, inputs[0].depth)
 
 
 @register()
@@ -157,7 +157,7 @@ class NormalizedNorm(ScoreLayer):
 
     def count_terms(self, *inputs: Signal) -> Terms:
         x, w = inputs
-        logic, bits, depth = _count_squares(x.bits, x.depth)
+        logic, bits, depth = count_squares(x.bits, x.depth)
         more, depth = products(bits, w.bits, np.maximum(depth, w.depth))
         return logic + more, bits + w.bits, depth
 
@@ -192,107 +192,8 @@ class GaussianDivergence(ScoreLayer):
 
     def count_terms(self, *inputs: Signal) -> Terms:
         x, w = inputs
-        logic, bits, depth = _count_squares(x.bits, x.depth)
+        logic, bits, depth = count_squares(x.bits, x.depth)
         return logic, np.concatenate([bits, w.bits]), np.concatenate([depth, w.depth])
-
-
-@dataclass(frozen=True, eq=False)
-class _ErrorLayer(ScoreLayer):
-    """A sum over the differences of x and y; with `masked` only where x is not zero."""
-
-    masked: bool = False
-
-    @classmethod
-    def example(cls) -> Example:
-        forms = FixedPointFormat(6, 3), FixedPointFormat(7, 3)
-        layer = cls(masked=True, input_formats=forms)
-        return Example(layer, tuple((form, (3,)) for form in forms))
-
-    def _masked(self, xp: Any, x: Any, terms: Any) -> Any:
-        return xp.where(xp.equal(x, 0.0), 0.0, terms) if self.masked else terms
-
-    def _largest_difference(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
-        x, y = inputs
-        return np.minimum(x.step, y.step), np.maximum(x.high - y.low, y.high - x.low)
-
-    def _differences(self, *inputs: Any) -> list[Any]:
-        """Traced, zero where masked."""
-        differences = []
-        step = self.input_formats[0].step
-        for x, y in zip(*inputs, strict=True):
-            difference = x - y
-            if self.masked:
-                positive = where_negative(x - step, 0.0, difference)
-                difference = where_negative(x, difference, positive)
-            differences.append(difference)
-        return differences
-
-    def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
-        term = f"nnet::{self.cpp_term}<{str(self.masked).lower()}>"
-        return self._call("score", out, term=term)
-
-    def _count_differences(self, *inputs: Signal) -> Terms:
-        x, y = inputs
-        step = np.minimum(x.grid.step, y.grid.step)
-        difference = Grid(step, x.grid.low - y.grid.high, x.grid.high - y.grid.low)
-        bits = Signal.of(difference).bits.ravel()
-        levels = 1 + 2 * self.masked
-        logic = Logic(
-            adder_bits=float(bits.sum()), saturation_bits=float(bits.sum() * 2 * self.masked)
-        )
-        return logic, bits, np.maximum(x.depth, y.depth) + levels
-
-
-@register()
-@dataclass(frozen=True, eq=False)
-class SquaredError(_ErrorLayer):
-    """sum_i (x_i - y_i)^2; with `masked` over x_i != 0 (`likelihoods.MaskedGaussian`)."""
-
-    cpp_term: ClassVar[str] = "squared_error"
-
-    def term(self, xp: Any, *inputs: Any) -> Any:
-        x, y = inputs
-        return self._masked(xp, x, xp.square(x - y))
-
-    def largest_term(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
-        step, largest = self._largest_difference(*inputs)
-        return step**2, largest**2
-
-    def trace_terms(self, *inputs: Any) -> Any:
-        return type(inputs[0])(np.array(list(map(squared, self._differences(*inputs)))))
-
-    def count_terms(self, *inputs: Signal) -> Terms:
-        logic, bits, depth = self._count_differences(*inputs)
-        more, bits, depth = _count_squares(bits, depth)
-        return logic + more, bits, depth
-
-
-@register()
-@dataclass(frozen=True, eq=False)
-class AbsoluteError(_ErrorLayer):
-    """sum_i |x_i - y_i|; with `masked` over x_i != 0."""
-
-    cpp_term: ClassVar[str] = "absolute_error"
-
-    def term(self, xp: Any, *inputs: Any) -> Any:
-        x, y = inputs
-        return self._masked(xp, x, xp.abs(x - y))
-
-    def largest_term(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
-        return self._largest_difference(*inputs)
-
-    def trace_terms(self, *inputs: Any) -> Any:
-        absolutes = [
-            where_negative(difference, 0 - difference, difference)
-            for difference in self._differences(*inputs)
-        ]
-        return type(inputs[0])(np.array(absolutes))
-
-    def count_terms(self, *inputs: Signal) -> Terms:
-        logic, bits, depth = self._count_differences(*inputs)
-        # A negation and a choice.
-        more = Logic(adder_bits=float(bits.sum()), saturation_bits=float(bits.sum()))
-        return logic + more, bits, depth + 2
 
 
 def each(function: Callable[..., Any], *arrays: Any) -> Any:
@@ -300,7 +201,7 @@ def each(function: Callable[..., Any], *arrays: Any) -> Any:
     return type(arrays[0])(np.array([function(*values) for values in zip(*arrays, strict=True)]))
 
 
-def _count_squares(bits: np.ndarray, depth: np.ndarray) -> Terms:
+def count_squares(bits: np.ndarray, depth: np.ndarray) -> Terms:
     logic, depth = squares(bits, depth)
     return logic, 2 * bits, depth
 

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 
 # Registered when they are imported.
-import hls.graph.score_layers
-import hls.graph.standard_layers  # noqa: F401
 from hls.graph.exact import Node
 from hls.graph.layer import LAYERS, Layer
 from keras_ae.errors import InputError

@@ -13,9 +13,9 @@ from typing import cast
 
 import numpy as np
 
+from hls.graph.decision import AboveThreshold
 from hls.graph.exact import TriggerOutput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.logic_layers import AboveThreshold
 from hls.graph.refusal import Refusal
 from hls.graph.storage import read_nodes, write_nodes
 

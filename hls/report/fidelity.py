@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from hls.graph.exact import TriggerOutput
-from hls.graph.logic_layers import LookupTable
+from hls.graph.lookup_table import LookupTable
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models

@@ -13,7 +13,7 @@ import numpy as np
 
 from hls.graph.facts import Origin, decision_facts, names_of_objects, order_of_values
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
-from hls.graph.logic_layers import ScaleObjects
+from hls.graph.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae import __version__
 from keras_ae.data.scaling import HardwareUnits
