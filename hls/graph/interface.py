@@ -20,6 +20,9 @@ FILE_NAME = "interface.json"
 #: Name of the top function, of the project and of its files.
 PROJECT_NAME = "anomaly_trigger"
 
+#: Of which values are checked at once.
+_CHUNK_NUMBERS = 2**16
+
 #: What to do about a project that was changed or damaged.
 REMEDY = "'keras-ae convert' writes the project again"
 
@@ -63,7 +66,7 @@ class Port:
         return found if self.shape is None else {**found, "shape": list(self.shape)}
 
     def check(self, values: Any) -> np.ndarray:
-        """Values (events, *shape) as float64.
+        """Values (events, *shape) as an array of the numbers' own type.
 
         Raises:
             InputError: another shape, no numbers, or a value that the port cannot take: NaN,
@@ -77,20 +80,32 @@ class Port:
                 f"input '{self.name}' must be numbers of shape ({wanted}), got "
                 f"{array.dtype} of shape {array.shape}"
             )
-        numbers = array.astype(np.float64, copy=False)
-        form = self.form
-        with np.errstate(over="ignore", invalid="ignore"):
-            units = numbers * (1 / form.step)
-            # NaN is not equal to itself, nor is it within any range.
-            bad = ~((units == np.rint(units)) & (numbers >= form.low) & (numbers <= form.high))
-        if bad.any():
-            place = tuple(int(index) for index in np.argwhere(bad)[0])
-            raise InputError(
-                f"input '{self.name}' must hold multiples of {form.step:g} from {form.low:g} to "
-                f"{form.high:g} ({self.format}), got {numbers[place]:g} in event {place[0]}, value "
-                f"{int(np.ravel_multi_index(place[1:], shape))}"
-            )
-        return numbers
+        flat, form = array.reshape(-1), self.form
+        # In parts that stay in the cache.
+        for first in range(0, len(flat), _CHUNK_NUMBERS):
+            part = flat[first : first + _CHUNK_NUMBERS]
+            if not _holds_all(form, part):
+                place = first + next(
+                    i for i in range(len(part)) if not _holds_all(form, part[i:][:1])
+                )
+                event, value = divmod(place, self.n_values)
+                raise InputError(
+                    f"input '{self.name}' must hold multiples of {form.step:g} from {form.low:g} "
+                    f"to {form.high:g} ({self.format}), got {flat[place]:g} in event {event}, "
+                    f"value {value}"
+                )
+        return array
+
+
+def _holds_all(form: FixedPointFormat, numbers: np.ndarray) -> bool:
+    """Whether all numbers (n,), one at least, are values of the format."""
+    # NaN is within no range.
+    if not (numbers.min() >= form.low and numbers.max() <= form.high):
+        return False
+    if numbers.dtype.kind != "f" and form.step <= 1:
+        return True
+    units = numbers.astype(np.float64) / form.step
+    return bool((units == np.rint(units)).all())
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class Interface:
         return sum(port.n_values for port in self.outputs)
 
     def check(self, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """Values (events, *shape) of each input as float64, as the firmware can be given them.
+        """Values (events, *shape) of each input, as the firmware can be given them.
 
         The reference, C-simulation and simulation of RTL all ask here.
 
@@ -128,13 +143,15 @@ class Interface:
         return arrays
 
     def rows(self, *inputs: Any) -> np.ndarray:
-        """All numbers of an event in a row: (events, n_inputs) of the inputs (events, *shape).
+        """All numbers of an event in a row, (events, n_inputs) float64, of inputs (events, *shape).
 
         Raises:
             InputError: see `check`.
         """
         arrays = zip(self.check(inputs), self.inputs, strict=True)
-        return np.hstack([array.reshape(len(array), port.n_values) for array, port in arrays])
+        return np.hstack(
+            [array.reshape(len(array), port.n_values).astype(np.float64) for array, port in arrays]
+        )
 
     def write(self, folder: Path) -> None:
         """Write `interface.json` into a project."""
