@@ -214,8 +214,11 @@ def merged(graphs: Sequence[TriggerGraph]) -> TriggerGraph:
             (name,) = named([node.name])
             nodes.append(Node(replace(node.layer, name=name), named(node.inputs)))
         inputs += named(graph.input_names)
-        outputs += named(graph.output_names)
-    return TriggerGraph.of(nodes, inputs, outputs)
+        outputs.append(named(graph.output_names))
+    # The last one decides.
+    *others, last = outputs
+    flat = [*last[:-1], *(name for names in others for name in names), last[-1]]
+    return TriggerGraph.of(nodes, inputs, flat)
 
 
 def check_keras(graph: TriggerGraph, values: HardwareValues, design: Design) -> None:

@@ -108,7 +108,7 @@ def _fused_quantizers(graph: LayerGraph, settings: FirmwareSettings) -> Iterator
             continue
         before = graph.node(node.inputs[0])
         # hls4ml looks through what only renames values.
-        while before.layer.only_moves:
+        while before.layer.only_reshapes:
             before = graph.node(before.inputs[0])
         source, form = before.name, layer.form
         n_consumers = len(graph.consumers(source))

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from hls.graph.grid import EXACT_FLOAT32, EXACT_FLOAT64, Grid
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.refusal import Refusal
+from keras_ae.arrays import check_count
 
 #: Numbers of the widest tensor that are evaluated at once: they stay in the cache.
 _CHUNK_NUMBERS = 2**17
@@ -30,6 +31,10 @@ class Node:
 
     layer: Layer
     inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = (self.inputs,) if isinstance(self.inputs, str) else tuple(self.inputs)
+        object.__setattr__(self, "inputs", names)
 
     @property
     def name(self) -> str:
@@ -75,8 +80,15 @@ def find_grids(nodes: Sequence[Node]) -> dict[str, Grid]:
     """
     grids: dict[str, Grid] = {}
     for node in nodes:
-        grid = node.layer.grid_in_graph(*(grids[name] for name in node.inputs))
-        if grid.units > EXACT_FLOAT64:
+        layer, inputs = node.layer, [grids[name] for name in node.inputs]
+        n_inputs = len(inputs) if layer.n_inputs is None else layer.n_inputs
+        if len(inputs) != n_inputs or (layer.n_inputs is None and not inputs):
+            wanted = "1 at least" if layer.n_inputs is None else layer.n_inputs
+            raise Refusal(node.name, f"inputs must be {wanted}", len(inputs), "give so many")
+        layer.check_inputs(*inputs)
+        grid = layer.grid_in_graph(*inputs)
+        # NaN is not smaller, either.
+        if not grid.units <= EXACT_FLOAT64:
             raise Refusal(
                 node.name,
                 "sums must stay within 2^53 units of their last bit",
@@ -103,6 +115,8 @@ def evaluate(
         wanted: names of layers.
         n_threads: by default one for each core.
     """
+    n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
+    check_count("n_threads", n_threads, 1)
     work = [(node, _number_type(node, grids)) for node in nodes if node.inputs]
     n_events = len(next(iter(inputs.values())))
     size = max(1, _CHUNK_NUMBERS // max(int(np.prod(grid.shape)) for grid in grids.values()))
@@ -117,7 +131,7 @@ def evaluate(
     with (
         # One thread for each chunk instead of several for each product.
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(n_threads or os.cpu_count()) as pool,
+        ThreadPoolExecutor(n_threads) as pool,
     ):
         # One at least, so that the results of no events have their shape.
         chunks = list(pool.map(chunk, range(0, max(n_events, 1), size)))

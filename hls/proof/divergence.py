@@ -148,7 +148,7 @@ def _last_fused(graph: LayerGraph, name: str, found: Mapping[str, np.ndarray]) -
         (node,) = behind
         if isinstance(node.layer, Quantizer) and node.name not in found:
             return node.name
-        if not node.layer.only_moves:
+        if not node.layer.only_reshapes:
             return name
         current = node.name
 
