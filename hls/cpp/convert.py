@@ -60,6 +60,7 @@ def convert_trigger_graph(
         InputError: no events, or values that the ports cannot take.
     """
     require_none(check_graph(graph, settings))
+    bench_inputs = graph.interface.check(bench_inputs)
     check_not_empty(**{"bench_inputs": bench_inputs[0]})
     with whole_folder(folder) as temporary:
         reuse_factors = _write_project(graph, temporary, settings)

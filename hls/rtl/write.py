@@ -23,11 +23,14 @@ from da4ml.trace import to_pipeline
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, Interface
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.design import RtlDesign
 from hls.rtl.levels import adder_widths, timed
 from hls.rtl.logic import fractional_of, trace_graph, width_of
 from hls.rtl.rtl_handover import write_rtl_handover
+from hls.rtl.rules import check_rtl
+from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.settings.firmware import FirmwareSettings
@@ -51,13 +54,17 @@ def write_rtl_project(
         graph: made by `build_trigger_graph`.
         folder: of the project.
         settings: with the delay target `levels_per_stage`; part and clock go into scripts.
-        bench_inputs: events of its test bench, (events, ...) of each input.
+        bench_inputs: events of its test bench, (events, ...) of each input; one event at least.
         origin: of the graph, for the README.
 
     Raises:
-        Refusal: a layer without an exact form.
-        InputError: an operation with more levels than these, or results that are constant.
+        Refusal: the first rule of `check_rtl` that it breaks, or a layer without an exact form.
+        InputError: no events, or values that the ports cannot take; an operation with more levels
+            than these, or results that are constant.
     """
+    require_none(check_rtl(graph))
+    bench_inputs = graph.interface.check(bench_inputs)
+    check_not_empty(**{"bench_inputs": bench_inputs[0]})
     pipeline, design = _plan(graph, settings.levels_per_stage)
     with whole_folder(folder) as temporary:
         for language in LANGUAGES:
