@@ -43,7 +43,7 @@ class RtlSimulation(CompiledProject):
             seed: of the gaps.
 
         Raises:
-            InputError: inputs of other shapes than the project's.
+            InputError: values that the ports cannot take, see `Interface.check`.
             ProofError: another number of results than of events.
         """
         words = self._words(self._interface.rows(*inputs))
