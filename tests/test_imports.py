@@ -32,13 +32,7 @@ SINGLE_IMPORTERS = {
     "click": {"hls.cli", "keras_ae.generator.commands", "hls.scan.commands"},
     "optuna": {"hls.scan.study"},
     "distributed": {"hls.scan.workers"},
-    "jinja2": {
-        "hls.report.page",
-        "hls.rtl.write",
-        "hls.rtl.rtl_handover",
-        "hls.rtl.ghdl",
-        "hls.rtl.verilator",
-    },
+    "jinja2": {"hls.report.page", "hls.rtl.rendering"},
 }
 
 #: Rooms of keras_ae, from the bottom up: a module imports only modules of lower layers of its
