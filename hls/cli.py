@@ -1,7 +1,7 @@
 """The command `keras-ae`: reads arguments, calls one function a stage, prints what came of it.
 
-The only module of this package that knows `hls`. TensorFlow and all that needs it are imported
-inside the commands, so that `--help` and mistakes answer at once.
+TensorFlow and all that needs it are imported inside the commands, so that `--help` and mistakes
+answer at once.
 """
 
 from __future__ import annotations

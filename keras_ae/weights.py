@@ -21,8 +21,8 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
         if layer.weights:
             weights = source.get_layer(layer.name).get_weights()
             if layer.name in folded:
-                # The kernel of a transposed convolution ends in (outputs, inputs).
-                axis = -2 if "Conv2DTranspose" in type(layer).__name__ else -1
+                # The kernel of a transposed convolution, QKeras' too, ends in (outputs, inputs).
+                axis = -2 if isinstance(layer, keras.layers.Conv2DTranspose) else -1
                 weights = _folded(weights, folded[layer.name], axis)
             layer.set_weights(weights)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hls.cost.features import traced_grids
-from hls.cost.model import DEPTH_LINE, LUT_PER_UNIT, CostMonitor, estimate_cost, latency_cycles
+from hls.cost.model import DEPTH_LINE, LUT_PER_UNIT, estimate_cost, latency_cycles
+from hls.cost.monitor import CostMonitor
 from hls.graph.build import build_score_graph, build_trigger_graph
 from hls.graph.grid import Grid
 from hls.graph.layer_graph import LayerGraph

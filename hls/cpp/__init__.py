@@ -6,6 +6,7 @@ nodes         hls4ml's node for the trigger's own layers; their C++ is in templa
 overrides     what hls4ml's bit-exact pass gets wrong, mended
 convert       trigger graph -> HLS project
 finish        from what hls4ml writes to a project that is exact, movable and native to its tool
+headers       C++ that layers bring themselves
 hls_handover  README, Makefile and exact comparison in the project
 ports, constants   what its C++ declares and holds, read again
 csim          C-simulation

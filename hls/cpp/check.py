@@ -1,4 +1,4 @@
-"""The linter: each rule that a model must keep to become exact firmware that can be synthesized."""
+"""The linter: each rule that a model must keep to become an HLS project that can be synthesized."""
 
 from __future__ import annotations
 

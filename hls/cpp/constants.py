@@ -73,15 +73,15 @@ def altered_constants(folder: Path, graph: LayerGraph) -> tuple[str, ...]:
     types = set(re.findall(r"(\w+)_t;", read_code(folder / "firmware" / "defines.h")))
     altered = []
     constants = (
-        (f"{node.name}_{role}", np.ravel(values))
+        (f"{node.name}_{role}", role, np.ravel(values))
         for node in graph.nodes
         for role, values in graph.cpp(node).constants.items()
     )
-    for name, numbers in constants:
+    for name, role, numbers in constants:
         if name not in found and name not in types:
             continue
         written = found.get(name, np.zeros(0))
-        if name.endswith("_weight"):
+        if role == "weight":
             numbers, written = np.sort(numbers), np.sort(written)
         if not np.array_equal(numbers, written):
             altered.append(name)

@@ -11,7 +11,7 @@ import contextlib
 import io
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import hls.cpp.nodes  # registers the node
 import hls.cpp.overrides  # noqa: F401  mends the bit-exact pass
 from hls.cpp.backends import BACKENDS
 from hls.cpp.finish import finish_project
+from hls.cpp.headers import headers_of
 from hls.cpp.hls_handover import write_handover
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.cpp.rules import check_graph
@@ -56,20 +57,25 @@ def convert_trigger_graph(
         origin: of the graph, for the project's README.
 
     Raises:
-        Refusal: the first rule of `check_graph` that it breaks.
+        Refusal: the first rule of `check_graph` that it breaks, or see `headers_of`; a header is
+            named like one of hls4ml.
         InputError: no events, or values that the ports cannot take.
     """
     require_none(check_graph(graph, settings))
+    headers = headers_of(graph)
+    bench_inputs = graph.interface.check(bench_inputs)
     check_not_empty(**{"bench_inputs": bench_inputs[0]})
     with whole_folder(folder) as temporary:
-        reuse_factors = _write_project(graph, temporary, settings)
+        reuse_factors = _write_project(graph, temporary, settings, headers)
         graph.interface.write(temporary)
         expected = np.hstack(list(graph.outputs(*bench_inputs).values()))
         _write_bench_data(temporary / "tb_data", graph.interface.rows(*bench_inputs), expected)
         write_handover(temporary, graph, settings, reuse_factors, len(bench_inputs[0]), origin)
 
 
-def _write_project(graph: TriggerGraph, folder: Path, settings: FirmwareSettings) -> dict[str, int]:
+def _write_project(
+    graph: TriggerGraph, folder: Path, settings: FirmwareSettings, headers: Mapping[str, Path]
+) -> dict[str, int]:
     """hls4ml's project, made ready to be handed over.
 
     Returns the reuse factor of each layer with multipliers: hls4ml takes the closest that divides
@@ -83,7 +89,8 @@ def _write_project(graph: TriggerGraph, folder: Path, settings: FirmwareSettings
         with contextlib.redirect_stdout(io.StringIO()):
             model.write()
         shutil.copytree(written_in, folder, dirs_exist_ok=True)
-    finish_project(folder, PROJECT_NAME, BACKENDS[settings.backend], graph, written_in)
+    backend = BACKENDS[settings.backend]
+    finish_project(folder, PROJECT_NAME, backend, graph.interface, headers, written_in)
     return {
         layer.name: int(layer.get_attr("reuse_factor"))
         for layer in model.get_layers()

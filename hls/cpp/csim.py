@@ -55,7 +55,7 @@ class Simulation(CompiledProject):
             n_processes: by default one for each core.
 
         Raises:
-            InputError: inputs of other shapes than the project's.
+            InputError: values that the ports cannot take, see `Interface.check`.
             ProofError: the program fails.
         """
         events = self._interface.rows(*inputs)

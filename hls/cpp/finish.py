@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from hls.cpp.backends import Backend
+from hls.cpp.headers import add_headers
 from hls.graph.interface import Interface
-from hls.graph.layer_graph import LayerGraph
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -54,7 +53,12 @@ _LOOP = re.compile(
 
 
 def finish_project(
-    folder: Path, name: str, backend: Backend, graph: LayerGraph, written_in: Path
+    folder: Path,
+    name: str,
+    backend: Backend,
+    interface: Interface,
+    headers: Mapping[str, Path],
+    written_in: Path,
 ) -> None:
     """Turn the project `name` that hls4ml wrote into one that can be handed over.
 
@@ -62,11 +66,14 @@ def finish_project(
         folder: where it lies now.
         name: of the project.
         backend: that it was written for.
-        graph: that it was made of.
+        interface: of the graph that it was made of.
+        headers: C++ of the graph's layers, see `headers_of`.
         written_in: where hls4ml wrote it, which is named in its files.
+
+    Raises:
+        Refusal: a header is named like one that is there.
     """
-    interface = graph.interface
-    headers = _add_headers(folder / "firmware" / "nnet_utils", graph)
+    added = add_headers(headers, folder / "firmware" / "nnet_utils")
     for path in (folder / f"{name}_bridge.cpp", folder / "hls4ml_config.yml"):
         path.write_text(path.read_text(encoding="utf-8").replace(str(written_in), "."), "utf-8")
     bench = folder / f"{name}_test.cpp"
@@ -83,21 +90,10 @@ def finish_project(
     if backend.name == "Catapult":
         _name_bench_data(folder / "build_prj.tcl")
     if backend.name in _DIALECTS:
-        ours = [*(folder / "firmware" / "nnet_utils").glob("nnet_trigger*.h"), *headers]
+        ours = [*(folder / "firmware" / "nnet_utils").glob("nnet_trigger*.h"), *added]
         for header in ours:
             text = _translate(header.read_text(encoding="utf-8"), _DIALECTS[backend.name])
             header.write_text(text, encoding="utf-8")
-
-
-def _add_headers(folder: Path, graph: LayerGraph) -> list[Path]:
-    """The C++ that layers bring themselves, put beside hls4ml's: the files."""
-    headers = []
-    for node in graph.nodes:
-        header = graph.cpp(node).header
-        if header is not None:
-            headers.append(folder / header.name)
-            shutil.copyfile(header, headers[-1])
-    return headers
 
 
 def _name_streams(folder: Path, name: str, interface: Interface) -> None:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from hls.compiled import call_program
 from hls.graph.interface import PROJECT_NAME
+from hls.rtl.rendering import render
 from hls.rtl.simulation import RtlSimulation
 from keras_ae.errors import InputError
-
-_TEMPLATE = Path(__file__).parent / "templates" / "bench.vhd"
 
 
 class VhdlSimulation(RtlSimulation):
@@ -27,10 +24,8 @@ class VhdlSimulation(RtlSimulation):
         ghdl = find_ghdl()
         if ghdl is None:
             raise InputError("GHDL must be on PATH for simulation of VHDL, found none: install it")
-        template = jinja2.Template(_TEMPLATE.read_text(encoding="utf-8"))
-        text = template.render(
-            project=PROJECT_NAME, inputs=self._interface.inputs, outputs=self._interface.outputs
-        )
+        ports = {"inputs": self._interface.inputs, "outputs": self._interface.outputs}
+        text = render("bench.vhd", project=PROJECT_NAME, **ports)
         bench = self._build / "bench.vhd"
         bench.write_text(text, encoding="utf-8")
         sources = [*sorted((self._folder / "vhdl").glob("*.vhd")), bench]

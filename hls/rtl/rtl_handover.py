@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from hls.graph.facts import Origin, decision_facts, names_of_objects, order_of_values
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
 from hls.graph.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
+from hls.rtl.rendering import TEMPLATES, render
+from hls.rtl.words import to_hexadecimal
 from keras_ae import __version__
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.files import write_text
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS
 
-_TEMPLATES = Path(__file__).parent / "templates" / "project"
 _FILES = ("README.md", "vivado.tcl", "quartus.tcl", "cocotb/run.py")
 _TEST = "cocotb/test_top.py"
 #: Families, by which hls4ml asks for a device: one of each, for a compiler that asks for its name.
@@ -46,11 +46,40 @@ def write_rtl_handover(
         bench_inputs: events of the bench, (events, ...) of each input.
         origin: of the graph, for the README.
     """
-    interface = graph.interface
     units = origin.units if origin else None
-    inputs = [_described(port) | _layout(graph, port.name, units) for port in interface.inputs]
-    outputs = list(map(_described, interface.outputs))
-    ports = {
+    ports = graph.interface
+    inputs = [_described(port) | _layout(graph, port.name, units) for port in ports.inputs]
+    outputs = list(map(_described, ports.outputs))
+    described = _interface_file(graph, settings, latency_cycles, inputs, outputs)
+    write_text(folder / FILE_NAME, json.dumps(described, indent=2) + "\n")
+    values = {
+        "facts": decision_facts(graph, origin, "bench/events.txt"),
+        "latency": latency_cycles,
+        "inputs": inputs,
+        "outputs": outputs,
+        "pins": ["in_valid", "out_valid", *(port["name"] for port in (*inputs, *outputs))],
+        "order": "\n".join(order_of_values(graph, units)),
+        "n_events": len(bench_inputs[0]),
+        **_target(settings),
+    }
+    (folder / "cocotb").mkdir()
+    for name in _FILES:
+        text = render(f"project/{name}", top=PROJECT_NAME, version=__version__, **values)
+        write_text(folder / name, text)
+    shutil.copyfile(TEMPLATES / "project" / _TEST, folder / "cocotb" / f"test_{PROJECT_NAME}.py")
+    (folder / "bench").mkdir()
+    write_text(folder / "bench" / "events.txt", _bench_lines(graph, bench_inputs))
+
+
+def _interface_file(
+    graph: TriggerGraph,
+    settings: FirmwareSettings,
+    latency_cycles: int,
+    inputs: list[dict[str, Any]],
+    outputs: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What `interface.json` says: the ports, and when what is on them."""
+    return {
         "top": PROJECT_NAME,
         "clock": "clk",
         "clock_edge": "rising",
@@ -62,41 +91,26 @@ def write_rtl_handover(
         "latency": f"what rising edge n takes has its result taken by edge n + {latency_cycles}",
         "initiation_interval": 1,
         "packing": "value i of a port in its bits i * value_bits and up, in two's complement",
-        "decision": f"{interface.outputs[0].name} > threshold",
+        "decision": f"{outputs[0]['name']} > threshold",
         "threshold": "input" if graph.decision.from_input else graph.threshold,
         "inputs": inputs,
         "outputs": outputs,
     }
-    write_text(folder / FILE_NAME, json.dumps(ports, indent=2) + "\n")
+
+
+def _target(settings: FirmwareSettings) -> dict[str, Any]:
+    """Clock, levels and parts, as scripts and README state them."""
     of_intel = settings.backend == "Quartus"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    values: dict[str, Any] = {
-        "top": PROJECT_NAME,
-        "version": __version__,
-        "facts": decision_facts(graph, origin, "bench/events.txt"),
-        "latency": latency_cycles,
+    if of_intel:
+        quartus_part = _QUARTUS_DEVICES.get(settings.part, settings.part)
+    else:
+        quartus_part = _QUARTUS_DEVICES[TARGETS["Quartus"].default_part]
+    return {
         "levels": settings.levels_per_stage,
-        "inputs": inputs,
-        "outputs": outputs,
-        "pins": ["in_valid", "out_valid", *(port["name"] for port in (*inputs, *outputs))],
-        "order": "\n".join(order_of_values(graph, units)),
-        "n_events": len(bench_inputs[0]),
         "clock_ns": f"{settings.clock_ns:g}",
         "vivado_part": TARGETS["Vitis"].default_part if of_intel else settings.part,
-        "quartus_part": _QUARTUS_DEVICES.get(settings.part, settings.part)
-        if of_intel
-        else _QUARTUS_DEVICES[TARGETS["Quartus"].default_part],
+        "quartus_part": quartus_part,
     }
-    (folder / "cocotb").mkdir()
-    for name in _FILES:
-        write_text(folder / name, environment.get_template(name).render(values))
-    shutil.copyfile(_TEMPLATES / _TEST, folder / "cocotb" / f"test_{PROJECT_NAME}.py")
-    (folder / "bench").mkdir()
-    write_text(folder / "bench" / "events.txt", _bench_lines(graph, bench_inputs))
 
 
 def _described(port: Port) -> dict[str, Any]:
@@ -131,20 +145,12 @@ def _bench_lines(graph: TriggerGraph, inputs: Sequence[np.ndarray]) -> str:
     """Of each event the ports in hexadecimal, inputs before outputs."""
     output, interface = graph.evaluate(*inputs), graph.interface
     columns = [
-        _words(values.reshape(len(values), -1), port)
+        to_hexadecimal(values.reshape(len(values), -1), port)
         for values, port in zip(inputs, interface.inputs, strict=True)
     ]
     results = [*output.scores.values(), output.trigger.astype(float)]
     columns += [
-        _words(values[:, None], port)
+        to_hexadecimal(values[:, None], port)
         for values, port in zip(results, interface.outputs, strict=True)
     ]
     return "".join(" ".join(words) + "\n" for words in zip(*columns, strict=True))
-
-
-def _words(values: np.ndarray, port: Port) -> list[str]:
-    """Values (events, n) of a port, one behind the other in two's complement, the first lowest."""
-    form = port.form
-    units = np.rint(values / form.step).astype(np.int64).astype(object) % 2**form.width
-    shifts = np.array([2 ** (form.width * place) for place in range(values.shape[1])], object)
-    return [f"{word:x}" for word in (units * shifts).sum(axis=1)]

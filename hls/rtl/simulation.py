@@ -13,12 +13,9 @@ import numpy as np
 
 from hls.compiled import CompiledProject
 from hls.graph.exact import TriggerOutput
-from hls.graph.interface import Port
 from hls.rtl.design import RTL_REMEDY
+from hls.rtl.words import from_words, to_words
 from keras_ae.errors import ProofError
-from keras_ae.fixed_point import FixedPointFormat
-
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class RtlSimulation(CompiledProject):
             seed: of the gaps.
 
         Raises:
-            InputError: inputs of other shapes than the project's.
+            InputError: values that the ports cannot take, see `Interface.check`.
             ProofError: another number of results than of events.
         """
         words = self._words(self._interface.rows(*inputs))
@@ -76,7 +73,7 @@ class RtlSimulation(CompiledProject):
         first, parts = 0, []
         for port in self._interface.inputs:
             values = rows[:, first : first + port.n_values]
-            parts.append(_to_words(values, port))
+            parts.append(to_words(values, port))
             first += port.n_values
         return np.hstack(parts)
 
@@ -93,30 +90,6 @@ class RtlSimulation(CompiledProject):
         first, outputs = 0, {}
         for port in self._interface.outputs:
             part = words[:, first : first + port.n_words]
-            outputs[port.name] = _from_words(part, port.form)
+            outputs[port.name] = from_words(part, port.form)
             first += port.n_words
         return TriggerOutput.of(outputs)
-
-
-def _to_words(values: np.ndarray, port: Port) -> np.ndarray:
-    """Values (events, n) as two's complement one behind the other, (events, words)."""
-    n_events, form = len(values), port.form
-    words = np.zeros((n_events, port.n_words), np.uint32)
-    places = np.arange(form.width)
-    for first in range(0, n_events, _CHUNK):
-        units = np.rint(values[first : first + _CHUNK] / form.step).astype(np.int64)
-        bits = ((units[..., None] >> places) & 1).astype(np.uint8).reshape(len(units), -1)
-        bits = np.pad(bits, [(0, 0), (0, 32 * port.n_words - bits.shape[1])])
-        packed = np.packbits(bits, axis=1, bitorder="little")
-        words[first : first + _CHUNK] = packed.view("<u4")
-    return words
-
-
-def _from_words(words: np.ndarray, form: FixedPointFormat) -> np.ndarray:
-    """One value an event, (events,), of its two's complement."""
-    units = words[:, 0].astype(np.int64)
-    if words.shape[1] > 1:
-        units |= words[:, 1].astype(np.int64) << 32
-    if form.signed:
-        units = np.where(units >> (form.width - 1) & 1, units - (1 << form.width), units)
-    return units * form.step

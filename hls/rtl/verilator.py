@@ -12,15 +12,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from hls.compiled import call_program
 from hls.graph.interface import PROJECT_NAME
+from hls.rtl.rendering import render
 from hls.rtl.simulation import RtlSimulation
 from keras_ae.errors import InputError
 
-_TEMPLATE = Path(__file__).parent / "templates" / "simulation.cpp"
 #: Debian's 5.006 is too old for what the wheel does.
 _OLDEST = (5, 20)
 
@@ -35,7 +34,8 @@ class VerilogSimulation(RtlSimulation):
     def _compile(self) -> None:
         program, root = find_verilator()
         inputs, outputs = self._interface.inputs, self._interface.outputs
-        text = jinja2.Template(_TEMPLATE.read_text(encoding="utf-8")).render(
+        text = render(
+            "simulation.cpp",
             project=PROJECT_NAME,
             inputs=inputs,
             outputs=outputs,

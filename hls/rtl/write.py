@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import da4ml.codegen.rtl
-import jinja2
 import numpy as np
 from da4ml.codegen.rtl.verilog import pipeline_logic_gen as verilog_of
 from da4ml.codegen.rtl.verilog.comb import table_mem_gen
@@ -23,16 +22,19 @@ from da4ml.trace import to_pipeline
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, Interface
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.design import RtlDesign
 from hls.rtl.levels import adder_widths, timed
 from hls.rtl.logic import fractional_of, trace_graph, width_of
+from hls.rtl.rendering import render
 from hls.rtl.rtl_handover import write_rtl_handover
+from hls.rtl.rules import check_rtl
+from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.settings.firmware import FirmwareSettings
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _CORE = f"{PROJECT_NAME}_core"
 #: Folder of each language, the ending of its files, and da4ml's writer of it.
 LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
@@ -51,13 +53,17 @@ def write_rtl_project(
         graph: made by `build_trigger_graph`.
         folder: of the project.
         settings: with the delay target `levels_per_stage`; part and clock go into scripts.
-        bench_inputs: events of its test bench, (events, ...) of each input.
+        bench_inputs: events of its test bench, (events, ...) of each input; one event at least.
         origin: of the graph, for the README.
 
     Raises:
-        Refusal: a layer without an exact form.
-        InputError: an operation with more levels than these, or results that are constant.
+        Refusal: the first rule of `check_rtl` that it breaks, or a layer without an exact form.
+        InputError: no events, or values that the ports cannot take; an operation with more levels
+            than these, or results that are constant.
     """
+    require_none(check_rtl(graph))
+    bench_inputs = graph.interface.check(bench_inputs)
+    check_not_empty(**{"bench_inputs": bench_inputs[0]})
     pipeline, design = _plan(graph, settings.levels_per_stage)
     with whole_folder(folder) as temporary:
         for language in LANGUAGES:
@@ -107,18 +113,14 @@ def _write_language(
 
 def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) -> str:
     """The module around the core."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
     n_input_bits = sum(map(width_of, pipeline.inp_qint))
     if n_input_bits != sum(port.width for port in interface.inputs):
         raise ProofError(f"inputs of the core must have the bits of the ports, got {n_input_bits}")
     n_output_bits = sum(map(width_of, pipeline.out_qint))
     if n_output_bits == 0:
         raise InputError("results of RTL must depend on the event, but all of them are constant")
-    return environment.get_template(f"top.{suffix}").render(
+    return render(
+        f"top.{suffix}",
         project=PROJECT_NAME,
         core=_CORE,
         latency=design.latency_cycles,

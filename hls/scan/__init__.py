@@ -1,6 +1,6 @@
 """A scan: many experiments, each measured in physics and in resources, and their Pareto front.
 
-cli          the command `keras-ae scan`
+commands     the command `keras-ae scan`
 run          the loop: which trial comes next, who works on it, what came of it
 study        the journal, and the search by Optuna
 workers      processes, or a Dask cluster

@@ -7,7 +7,7 @@
     chunks        many seeds in parallel, resumable
     production    samples of L1 events in the ADC2021 layout
     jets          samples of jet images
-    cli           the commands that make both
+    commands      the commands that make both
 
 Needs the optional extra `physics` (pythia8mc and fastjet, both GPL):
 `pip install keras-ae[physics]`.
