@@ -163,7 +163,7 @@ def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
     validation = validate_project(graph, tmp_path / "firmware", {"stress": inputs})
     assert (validation.events, validation.mismatching_bits) == (2000, 0)
     # The condition counts.
-    other = graph.evaluate(inputs[0], -inputs[1])
+    other = graph.evaluate(inputs[0], precision.input.quantize(-inputs[1]))
     assert (other.score != validation.reference["stress"].score).any()
 
 
