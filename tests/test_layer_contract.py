@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import hls.graph.registered_layers  # noqa: F401  registers the layers
+import hls.graph.layers  # noqa: F401  registers the layers
 from hls.cost.features import traced_grids
 from hls.cost.liveness import live_values
 from hls.cost.model import estimate_cost
 from hls.cpp.convert import convert_trigger_graph
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import Node, find_grids
-from hls.graph.kernel_layers import Dense
+from hls.graph.exact import find_grids
 from hls.graph.layer import LAYERS, GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.quantizer import Quantizer
-from hls.graph.score_layers import ScoreLayer, SquaredNorm, Total
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.kernel_layers import Dense
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.score_layers import ScoreLayer, SquaredNorm, Total
+from hls.graph.node import Node
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project

@@ -15,20 +15,20 @@ import numpy as np
 import pytest
 import test_layer_contract as contract
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.error_scores import SquaredError
-from hls.graph.exact import Node
 from hls.graph.keras_layers import HardwareInput
-from hls.graph.kernel_layers import Convolution, Dense
 from hls.graph.layer import KERAS_LAYERS, LAYERS, CppForm, GraphInput, Layer, register
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.lookup_table import LookupTable
-from hls.graph.moving_layers import Concatenate, Reshape
-from hls.graph.pooling_layers import MaxPooling
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import SquaredError
+from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.moving_layers import Concatenate, Reshape
+from hls.graph.layers.pooling_layers import MaxPooling
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.score_layers import SquaredNorm
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
-from hls.graph.scale_objects import ScaleObjects
-from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat

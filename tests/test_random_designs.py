@@ -19,11 +19,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hls.cpp.check import check_model
 from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.linter import check_model
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import Node, TriggerOutput
+from hls.graph.node import Node
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import HardwareValues
 from hls.proof.keras_rounding import beyond_rounding
 from hls.proof.stress import stress_events

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from hls.cpp.backends import BACKENDS
-from hls.graph.kernel_layers import Dense, KernelLayer
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.lookup_table import LookupTable
-from hls.graph.pooling_layers import AveragePooling
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.kernel_layers import Dense, KernelLayer
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.pooling_layers import AveragePooling
+from hls.graph.layers.quantizer import Quantizer
 from hls.graph.refusal import Refusal
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS

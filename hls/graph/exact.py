@@ -11,65 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hls.graph.grid import EXACT_FLOAT32, EXACT_FLOAT64, Grid
-from hls.graph.layer import GraphInput, Layer
+from hls.graph.layer import GraphInput
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
 from keras_ae.arrays import check_count
 
 #: Numbers of the widest tensor that are evaluated at once: they stay in the cache.
 _CHUNK_NUMBERS = 2**17
-
-
-@dataclass(frozen=True)
-class Node:
-    """A layer, and the names of the layers whose outputs it takes."""
-
-    layer: Layer
-    inputs: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        names = (self.inputs,) if isinstance(self.inputs, str) else tuple(self.inputs)
-        object.__setattr__(self, "inputs", names)
-
-    @property
-    def name(self) -> str:
-        """Of the layer."""
-        return self.layer.name
-
-
-@dataclass(frozen=True)
-class TriggerOutput:
-    """Scores by name, (events,) float64, the deciding one first; and `trigger` (events,) bool."""
-
-    scores: dict[str, np.ndarray]
-    trigger: np.ndarray
-
-    @property
-    def score(self) -> np.ndarray:
-        """The one that decides."""
-        return next(iter(self.scores.values()))
-
-    @classmethod
-    def of(cls, outputs: Mapping[str, np.ndarray]) -> TriggerOutput:
-        """Of the outputs of a trigger graph by name, (events, 1) each, the last the decision."""
-        *scores, trigger = (values.ravel() for values in outputs.values())
-        names = list(outputs)[:-1]
-        return cls(
-            {name: np.asarray(s, np.float64) for name, s in zip(names, scores, strict=True)},
-            trigger > 0.5,
-        )
-
-    @classmethod
-    def join(cls, parts: Sequence[TriggerOutput]) -> TriggerOutput:
-        """Of events one after the other."""
-        names = parts[0].scores
-        scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in names}
-        return cls(scores, np.concatenate([part.trigger for part in parts]))
 
 
 def find_grids(nodes: Sequence[Node]) -> dict[str, Grid]:

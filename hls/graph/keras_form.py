@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import hls.graph.registered_layers  # noqa: F401  registers the layers
-from hls.graph.exact import Node
+import hls.graph.layers  # noqa: F401  registers the layers
 from hls.graph.keras_layers import GraphLayer, HardwareInput
 from hls.graph.layer import KERAS_LAYERS, GraphInput, Layer
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
 from keras_ae.errors import InputError
 from keras_ae.mapping import map_batches

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from hls.graph.exact import Node, evaluate, find_grids, float32_bounds
+from hls.graph.exact import evaluate, find_grids, float32_bounds
 from hls.graph.grid import Grid
 from hls.graph.interface import Interface, Port
 from hls.graph.layer import CppForm, GraphInput, Layer
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
 from keras_ae.errors import InputError
 

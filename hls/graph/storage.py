@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-import hls.graph.registered_layers  # noqa: F401  registers the layers
-from hls.graph.exact import Node
+import hls.graph.layers  # noqa: F401  registers the layers
 from hls.graph.layer import LAYERS, Layer
+from hls.graph.node import Node
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 

@@ -13,10 +13,10 @@ from typing import cast
 
 import numpy as np
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import TriggerOutput
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.layers.decision import AboveThreshold
 from hls.graph.storage import read_graph, write_nodes
+from hls.graph.trigger_output import TriggerOutput
 from keras_ae.errors import InputError
 
 

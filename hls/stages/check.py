@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hls.cost.model import CostEstimate, estimate_cost
-from hls.cpp.check import check_model
+from hls.cpp.linter import check_model
 from hls.graph.build import build_score_graph
 from hls.graph.refusal import Refusal
 from hls.stages.events import scaler_of, units_of

@@ -14,7 +14,7 @@ from hls.graph.counting import Counted
 from hls.graph.counting import table as count_table
 from hls.graph.grid import EXACT_FLOAT64, Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.refusal import Refusal
 from hls.graph.symbolic import looked_up
 from keras_ae.fixed_point import FixedPointFormat

@@ -11,7 +11,7 @@ import numpy as np
 from hls.graph.counting import Logic, Signal
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, register
-from hls.graph.score_layers import ScoreLayer, Terms, count_squares
+from hls.graph.layers.score_layers import ScoreLayer, Terms, count_squares
 from hls.graph.symbolic import squared, where_negative
 from keras_ae.fixed_point import FixedPointFormat
 

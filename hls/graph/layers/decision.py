@@ -12,7 +12,7 @@ import numpy as np
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.symbolic import where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
