@@ -342,6 +342,17 @@ def graph_input(x: Any) -> Any:
     return keras.layers.UpSampling2D(33, name="u")(x)
 
 
+def test_an_input_that_is_given_out() -> None:
+    inputs = HardwareInput((1,), str(FORMAT), name="score").output
+    decision = AboveThreshold(1.0, input_formats=[str(FORMAT)], name="trigger")(inputs)
+    graph = TriggerGraph.from_keras(keras.Model(inputs, [inputs, decision]))
+    ((name, message),) = found(graph)
+    assert (name, message) == (
+        "score",
+        "layer 'score': an input must not be an output, too, got both; let a layer stand between",
+    )
+
+
 class TestSynthesis:
     def test_unrolled_weights(self, tmp_path: Path) -> None:
         graph = trigger(lambda x: dense(1025, "d")(x))

@@ -63,6 +63,13 @@ def _cpp_names(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusa
         seen.add(name.lower())
 
 
+def _inputs_given_out(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """Ports are arguments of one function."""
+    for name in sorted(set(graph.input_names) & set(graph.output_names)):
+        rule = "an input must not be an output, too"
+        yield Refusal(name, rule, "both", "let a layer stand between")
+
+
 def _unrolled_weights(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
     if settings.strategy != "latency":
         return
@@ -184,6 +191,7 @@ def _coarse_tables(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Re
 
 _GRAPH_RULES: tuple[Callable[[LayerGraph, FirmwareSettings], Iterator[Refusal]], ...] = (
     _cpp_names,
+    _inputs_given_out,
     _fused_quantizers,
     _unrolled_weights,
     _registered_arrays,

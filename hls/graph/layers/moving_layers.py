@@ -142,6 +142,8 @@ class Concatenate(MovingLayer):
         return Grid(step, low, high)
 
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        two = len(inputs) == 2
+        self.require(two, "inputs in C++ must be two", len(inputs), "join two, then the next")
         shape = list(out.shape)
         attributes = {"output_shape": shape, "axis": -1, "op": f"Concatenate{len(shape)}d"}
         return CppForm("Concatenate", attributes)
