@@ -14,13 +14,13 @@ from conftest import made_once, run_chain
 
 from hls import cli
 from hls.cost import model
+from hls.graph.trigger_graph import TriggerGraph
 from hls.report.implementations import as_text
 from hls.rtl.design import RtlDesign
 from hls.stages import rtl as rtl_stages
 from hls.synthesis import nextpnr, open_tools, yosys
 from hls.synthesis.resources import ResourceReport
 from keras_ae.errors import InputError
-from keras_ae.run_contents import load_keras_model
 from keras_ae.runs import Run, open_run
 
 
@@ -122,7 +122,7 @@ def test_a_design_that_is_too_large(
         raise AssertionError("it must be refused before")
 
     estimate = model.estimate_cost
-    small = estimate(load_keras_model(run.trigger_graph_path), 4)
+    small = estimate(TriggerGraph.load(run.trigger_graph_path), 4)
     monkeypatch.setattr(model, "estimate_cost", lambda *given: replace(estimate(*given), lut=1.2e6))
     monkeypatch.setattr(rtl_stages, "write_rtl_project", traced)
     code, _, err = command(capsys, "rtl", str(run.folder))
