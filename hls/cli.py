@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -24,7 +24,6 @@ from keras_ae.loading import load_tensorflow, set_environment
 from keras_ae.stages import PROVED, stages_of
 
 if TYPE_CHECKING:
-    from hls.proof.validate import Validation
     from keras_ae.runs import Run
 
 _n_events = click.option(
@@ -125,16 +124,14 @@ def check(path: Path) -> None:
     opened = _open_run(path) if path.is_dir() else None
     experiment = opened.experiment if opened else load_experiment(path)
     load_tensorflow()
-    from hls.stages.check import check as find_refusals
-    from hls.stages.check import estimate_rtl
+    from hls.stages.check import check_and_estimate
 
-    refusals = find_refusals(experiment, str(path), opened)
+    refusals, cost = check_and_estimate(experiment, str(path), opened)
     for refusal in refusals:
         click.echo(refusal)
-    if refusals:
+    if cost is None:
         sys.exit(1)
     click.echo("nothing keeps it from becoming firmware")
-    cost = estimate_rtl(experiment, str(path), opened)
     untrained = "" if opened and opened.is_finished("quantize") else ", untrained and not pruned"
     click.echo(
         f"RTL by the cost model: {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles{untrained}"
@@ -176,6 +173,7 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     """
     opened = _open_run(run_folder)
     _start_stage("rtl")
+    from hls.report.verdicts import how_rtl_differs, what_was_simulated
     from hls.stages.rtl import simulate_rtl
 
     changed = [] if as_is else opened.changed_contents("rtl")
@@ -185,19 +183,10 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
     report = simulate_rtl(opened, n_events)
-    cycles = ", ".join(map(str, report.latency_cycles))
-    click.echo(
-        f"events simulated: {report.events}   mismatching bits: {report.mismatching_bits}   "
-        f"latency: {cycles} cycles, an event in each"
-    )
+    click.echo(what_was_simulated(report))
     _show_implementations(opened)
     if not report.is_proved:
-        error = ProofError(
-            "RTL and quantized model must be the same function, with a latency of "
-            f"{report.stated_latency_cycles} cycles, but differ; see {opened.rtl_path}"
-        )
-        click.echo(f"error: {_one_line(error)}", err=True)
-        sys.exit(1)
+        _fail(how_rtl_differs(report, opened))
 
 
 @cli.command()
@@ -255,6 +244,12 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return f"{error.format_message()} See keras-ae --help."
     return " ".join(str(error).split())
+
+
+def _fail(verdict: str) -> NoReturn:
+    """End with what does not hold."""
+    click.echo(f"error: {_one_line(ProofError(verdict))}", err=True)
+    sys.exit(1)
 
 
 def _create_run(config: Path, run_dir: Path | None) -> Run:
@@ -318,6 +313,7 @@ def _show_implementations(run: Run) -> None:
 
 def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:
     _start_stage("validate")
+    from hls.report.verdicts import what_differs
     from hls.stages.firmware import validate as work
     from keras_ae.summary import summary
 
@@ -325,23 +321,7 @@ def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> 
     click.echo(summary(run))
     click.echo(f"fidelity report: {run.fidelity_page_path}")
     if not validation.is_proved:
-        click.echo(f"error: {_one_line(ProofError(_what_differs(validation, run)))}", err=True)
-        sys.exit(1)
-
-
-def _what_differs(validation: Validation, run: Run) -> str:
-    """Where firmware and reference part, and what to do."""
-    found = ["firmware and quantized model must be the same function, but differ"]
-    for level, (sample, first) in validation.divergences.items():
-        if level == "keras" and not validation.keras_is_off:
-            continue
-        found.append(
-            f"{level} first in layer {first.layer}, element {first.element}, event {first.event} "
-            f"of {sample}: expected {first.expected_bits}, got {first.found_bits} in {first.format}"
-        )
-    if validation.altered:
-        found.append(f"constants that are not the model's: {', '.join(validation.altered)}")
-    return "; ".join([*found, f"'keras-ae convert {run.folder}' writes the project again"])
+        _fail(what_differs(validation, run))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_ae.errors import InputError
 from keras_ae.run_files import RunFiles
 
 if TYPE_CHECKING:
@@ -95,9 +96,24 @@ STAGES = {
 PROVED = "convert"
 
 
+def stage_named(name: str) -> Stage:
+    """The stage of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in STAGES:
+        raise InputError(f"stage must be one of {', '.join(STAGES)}, got {name!r}")
+    return STAGES[name]
+
+
 def stages_up_to(name: str, experiment: Experiment) -> tuple[str, ...]:
-    """What a stage builds on, from the first, and itself; without what is left out."""
-    found, before = [name], STAGES[name].before
+    """What a stage builds on, from the first, and itself; without what is left out.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    found, before = [name], stage_named(name).before
     while before is not None:
         if not STAGES[before].is_left_out(experiment):
             found.insert(0, before)

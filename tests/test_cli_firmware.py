@@ -19,9 +19,11 @@ import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
+from hls.cpp import check as cpp_check
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.validate import bench_reference
+from hls.stages import check as stages_check
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.runs import open_run
@@ -37,6 +39,27 @@ class TestCheck:
             assert said == "nothing keeps it from becoming firmware"
             untrained = ", untrained and not pruned" if path.is_file() else ""
             assert re.fullmatch(rf"RTL by .*: [\d,]+ LUT, \d+ cycles{untrained}", estimated)
+
+    def test_everything_is_made_once(
+        self, finished_run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = []
+
+        def count(module: Any, name: str) -> None:
+            make = getattr(module, name)
+
+            def counted(*given: Any) -> Any:
+                made.append(name)
+                return make(*given)
+
+            monkeypatch.setattr(module, name, counted)
+
+        count(stages_check, "load_model")
+        count(cpp_check, "build_score_graph")
+        run = open_run(finished_run)
+        refusals, cost = stages_check.check_and_estimate(run.experiment, "run", run)
+        assert refusals == [] and cost is not None and cost.lut > 0
+        assert made == ["load_model", "build_score_graph"]
 
     def test_every_refusal_is_a_line(
         self, capsys: pytest.CaptureFixture[str], experiment_content: dict[str, Any], tmp_path: Path

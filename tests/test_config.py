@@ -258,6 +258,13 @@ def test_firmware_that_is_needed(experiment_content: dict[str, Any]) -> None:
         experiment.require_firmware("here")
 
 
+def test_scores_in_the_firmware(experiment_content: dict[str, Any]) -> None:
+    experiment_content["trigger"]["score"] = "squared_latent_norm"
+    for firmware, others in (({"scores": ["kl_divergence"]}, ("kl_divergence",)), (None, ())):
+        experiment = Experiment.model_validate({**experiment_content, "firmware": firmware})
+        assert experiment.firmware_scores == ("squared_latent_norm", *others)
+
+
 def test_oja_needs_gradient_steps_without_memory(
     experiment_content: dict[str, Any], tmp_path: Path
 ) -> None:

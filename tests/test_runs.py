@@ -47,6 +47,13 @@ def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
     assert len(calls) == 4
 
 
+def test_no_such_stage(run: Run) -> None:
+    message = "^stage must be one of train, distill, .*, convert, rtl, got 'validate'$"
+    for call in (run.require, run.is_finished, run.digest, run.changed_files):
+        with pytest.raises(InputError, match=message):
+            call("validate")
+
+
 def test_files_in_a_folder_that_a_stage_wrote(run: Run) -> None:
     folder = run.firmware_folder
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hls.cpp.rules import check_graph
 from hls.graph.build import build_score_graph
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.network_rules import check_networks
 from hls.graph.refusal import Refusal
 from keras_ae.data.scaling import L1Scaler
@@ -32,11 +33,22 @@ def check_model(
     Raises:
         InputError: a score that there is no firmware for.
     """
+    return checked_graph(model, scores, settings, scaler, units)[0]
+
+
+def checked_graph(
+    model: ScoringModel,
+    scores: Sequence[str],
+    settings: FirmwareSettings,
+    scaler: L1Scaler | None = None,
+    units: FixedPointFormat | None = None,
+) -> tuple[list[Refusal], LayerGraph | None]:
+    """What `check_model` says, and the graph of the scores where there is one."""
     found = check_networks(model)
     if found:
-        return found
+        return found, None
     try:
         graph = build_score_graph(model, scores, scaler, units, settings.table_error)
     except Refusal as refusal:
-        return [refusal]
-    return check_graph(graph, settings)
+        return [refusal], None
+    return check_graph(graph, settings), graph

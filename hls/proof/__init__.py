@@ -5,4 +5,5 @@ comparison      two evaluations of the same events
 keras_rounding  what float32 explains
 divergence      the first layer, element and event that differ
 validate        reference against Keras and C-simulation, every event, every bit
+rtl_report      reference against RTL, and in which cycle
 """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hls.cost.model import CostEstimate, estimate_cost
-from hls.cpp.linter import check_model
-from hls.graph.build import build_score_graph
+from hls.cpp.linter import checked_graph
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
 from hls.stages.events import scaler_of, units_of
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
@@ -27,26 +27,30 @@ def check(
     Raises:
         InputError: settings that no firmware can have, or `firmware: null`.
     """
-    settings = experiment.require_firmware(subject)
-    model, scaler = _model_and_scaler(experiment, run)
-    scores = (experiment.deciding_score, *settings.scores)
-    return check_model(model, scores, settings, scaler, units_of(experiment))
+    return _checked_graph(experiment, subject, run)[0]
 
 
-def estimate_rtl(
+def check_and_estimate(
     experiment: Experiment, subject: str = "experiment", run: Run | None = None
-) -> CostEstimate:
-    """What the RTL of an experiment takes, by the cost model, without its comparison.
+) -> tuple[list[Refusal], CostEstimate | None]:
+    """What `check` says; and where nothing is in the way, what the RTL takes by the cost model.
 
-    Of its quantized model, or of an untrained one, in which nothing is pruned, as in `check`, which
-    must have found nothing.
+    Without the comparison with the threshold. An untrained model is not pruned, either.
     """
+    refusals, graph = _checked_graph(experiment, subject, run)
+    if refusals or graph is None:
+        return refusals, None
+    settings = experiment.require_firmware(subject)
+    return refusals, estimate_cost(graph, settings.levels_per_stage)
+
+
+def _checked_graph(
+    experiment: Experiment, subject: str, run: Run | None
+) -> tuple[list[Refusal], LayerGraph | None]:
     settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
-    scores = (experiment.deciding_score, *settings.scores)
-    units, error = units_of(experiment), settings.table_error
-    graph = build_score_graph(model, scores, scaler, units, error)
-    return estimate_cost(graph, settings.levels_per_stage)
+    scores, units = experiment.firmware_scores, units_of(experiment)
+    return checked_graph(model, scores, settings, scaler, units)
 
 
 def _model_and_scaler(

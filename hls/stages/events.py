@@ -69,8 +69,12 @@ def compared_samples(
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:
     """Of the background, events of a test bench: (events, ...) of each input."""
-    background = hardware_values(run, data.validation)
-    return [part[:N_BENCH_EVENTS] for part in graph.with_threshold(background)]
+    return first_events(graph.with_threshold(hardware_values(run, data.validation)))
+
+
+def first_events(inputs: HardwareValues) -> list[np.ndarray]:
+    """Of values of all inputs, as many events as a test bench has."""
+    return [part[:N_BENCH_EVENTS] for part in inputs]
 
 
 def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:

@@ -13,14 +13,15 @@ from hls.graph.interface import PROJECT_NAME
 from hls.graph.network_rules import check_networks
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import HardwareValues
 from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
 from hls.report.page import render_page, update_page
 from hls.stages.events import (
-    N_BENCH_EVENTS,
     compared_samples,
+    first_events,
     hardware_values,
     origin_of,
     scaler_of,
@@ -28,6 +29,7 @@ from hls.stages.events import (
 )
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
+from keras_ae.data.dataset import Dataset
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
@@ -47,9 +49,10 @@ def convert(run: Run) -> bool:
         background = hardware_values(run, load_data(run).validation)
         graph = trigger_graph(run, background)
         inputs = graph.with_threshold(background)
-        events = [part[:N_BENCH_EVENTS] for part in inputs]
         # Refuses before anything is written.
-        convert_trigger_graph(graph, run.firmware_folder, settings, events, origin_of(run))
+        convert_trigger_graph(
+            graph, run.firmware_folder, settings, first_events(inputs), origin_of(run)
+        )
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
         write_json(
@@ -79,7 +82,7 @@ def trigger_graph(run: Run, background: HardwareValues) -> TriggerGraph:
     require_none(check_networks(model))
     return build_trigger_graph(
         model,
-        (run.experiment.deciding_score, *settings.scores),
+        run.experiment.firmware_scores,
         background,
         run.experiment.trigger.fpr,
         scaler=scaler_of(run),
@@ -105,12 +108,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     """
     settings = run.experiment.require_firmware(str(run.folder))
     run.require("convert")
-    if event_files and (
-        not isinstance(run.experiment.data, L1Data) or run.experiment.architecture.condition_dim
-    ):
-        raise InputError("more events must belong to trigger events without condition, got files")
-    for path in event_files:
-        read_l1_events(path, 1)
+    _check_event_files(run, event_files)
     data = load_data(run)
     graph = TriggerGraph.load(run.trigger_graph_path)
     with run.locked():
@@ -126,16 +124,30 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         }
         # Whatever becomes of the rest.
         write_json(run.validation_path, report)
-        tested = {"background": "background/test"} | {
-            name: f"signal/{name}" for name in data.signals
-        }
-        firmware = {name: validation.outputs[sample] for name, sample in tested.items()}
-        fidelity = measure_fidelity(run, data, graph, firmware)
+        fidelity = measure_fidelity(run, data, graph, _tested_outputs(data, validation))
         report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
         update_page(run.fidelity_page_path, implementations(run, settings))
     return validation
+
+
+def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
+    """Raise InputError unless they hold what the firmware of a run takes."""
+    experiment = run.experiment
+    if event_files and (
+        not isinstance(experiment.data, L1Data) or experiment.architecture.condition_dim
+    ):
+        raise InputError("more events must belong to trigger events without condition, got files")
+    for path in event_files:
+        read_l1_events(path, 1)
+
+
+def _tested_outputs(data: Dataset, validation: Validation) -> dict[str, TriggerOutput]:
+    """What the firmware gave for the test background and for each signal."""
+    outputs = validation.outputs
+    signals = {name: outputs[f"signal/{name}"] for name in data.signals}
+    return {"background": outputs["background/test"], **signals}
 
 
 def synthesize(run: Run) -> ResourceReport | None:

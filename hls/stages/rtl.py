@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import asdict
 
 from hls.compiled import find_compiler
 from hls.cost.model import require_size
 from hls.graph.trigger_graph import TriggerGraph
-from hls.proof.comparison import Comparison, HardwareValues, compare_outputs
+from hls.proof.rtl_report import RtlReport, RtlTally
 from hls.report.implementations import implementations
 from hls.report.page import update_page
-from hls.rtl.design import read_design
+from hls.rtl.design import RtlDesign, read_design
 from hls.rtl.ghdl import VhdlSimulation, find_ghdl
-from hls.rtl.simulation import RtlSimulation
 from hls.rtl.verilator import VerilogSimulation, find_verilator
 from hls.rtl.write import write_rtl_project
 from hls.stages.events import bench_inputs, compared_samples, origin_of, stress
@@ -30,35 +27,10 @@ from keras_ae.files import read_json, remove_unfinished, write_json
 from keras_ae.run_contents import load_data
 from keras_ae.runs import Run
 
-#: Events that are simulated at least; a gap follows every fourth.
+#: Events that are simulated at least.
 N_EVENTS = 100_000
-_GAP_EVERY = 4
 #: Stress events for GHDL, beside those of the test bench.
 _N_VHDL_EVENTS = 1_000
-
-
-@dataclass(frozen=True)
-class RtlReport:
-    """RTL against the exact reference: by sample, and the cycles from each event to its result."""
-
-    comparisons: dict[str, Comparison]
-    latency_cycles: tuple[int, ...]
-    stated_latency_cycles: int
-
-    @property
-    def events(self) -> int:
-        """That were compared."""
-        return sum(found.events for found in self.comparisons.values())
-
-    @property
-    def mismatching_bits(self) -> int:
-        """Of all samples."""
-        return sum(found.mismatching_bits for found in self.comparisons.values())
-
-    @property
-    def is_proved(self) -> bool:
-        """Whether all bits are equal, and every result comes in the stated cycle."""
-        return not self.mismatching_bits and self.latency_cycles == (self.stated_latency_cycles,)
 
 
 def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
@@ -108,41 +80,36 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
     run.require("rtl")
     design = read_design(run.rtl_folder)
     data, graph = load_data(run), TriggerGraph.load(run.trigger_graph_path)
-    formats = {name: graph.grids[name].format for name in graph.score_names}
-    comparisons: dict[str, Comparison] = {}
-    latencies: set[int] = set()
     with run.locked():
         run.rtl_path.unlink(missing_ok=True)
-
-        def compare(simulation: RtlSimulation, name: str, values: HardwareValues) -> None:
-            found = simulation.run(*values, n_gaps=len(values[0]) // _GAP_EVERY)
-            latencies.update(np.unique(found.latency_cycles).tolist())
-            comparison = compare_outputs(graph.evaluate(*values), found.output, formats)
-            comparisons[name] = comparisons.get(name, Comparison(0, 0, 0)) + comparison
-
+        tally = RtlTally(graph)
         with VerilogSimulation(run.rtl_folder) as simulation:
             for name, values in compared_samples(run, data, graph, n_events=n_events):
-                compare(simulation, name, values)
+                tally.add(simulation, name, values)
         if find_ghdl() is not None:
             with VhdlSimulation(run.rtl_folder) as vhdl:
-                compare(vhdl, "VHDL: background", tuple(bench_inputs(run, data, graph)))
-                compare(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.experiment.seed))
-        report = RtlReport(comparisons, tuple(sorted(latencies)), design.latency_cycles)
-        write_json(
-            run.rtl_path,
-            {
-                "events": report.events,
-                "mismatching_bits": report.mismatching_bits,
-                "proved": report.is_proved,
-                "comparisons": {name: asdict(found) for name, found in comparisons.items()},
-                "latency_cycles": list(report.latency_cycles),
-                "events_per_second": simulation.events_per_second,
-                "design": asdict(design),
-                "verilog": _verilog_digest(run),
-            },
-        )
+                tally.add(vhdl, "VHDL: background", tuple(bench_inputs(run, data, graph)))
+                tally.add(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.experiment.seed))
+        report = tally.report(design.latency_cycles)
+        _write_report(run, report, design, simulation.events_per_second)
         _update_page(run)
     return report
+
+
+def _write_report(run: Run, report: RtlReport, design: RtlDesign, events_per_second: float) -> None:
+    write_json(
+        run.rtl_path,
+        {
+            "events": report.events,
+            "mismatching_bits": report.mismatching_bits,
+            "proved": report.is_proved,
+            "comparisons": {name: asdict(found) for name, found in report.comparisons.items()},
+            "latency_cycles": list(report.latency_cycles),
+            "events_per_second": events_per_second,
+            "design": asdict(design),
+            "verilog": _verilog_digest(run),
+        },
+    )
 
 
 def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:

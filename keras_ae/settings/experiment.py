@@ -103,6 +103,12 @@ class Experiment(Section):
         return self.trigger.score if self.student is None else STUDENT_SCORE
 
     @property
+    def firmware_scores(self) -> tuple[str, ...]:
+        """All scores in the firmware, the deciding one first."""
+        others = () if self.firmware is None else self.firmware.scores
+        return (self.deciding_score, *others)
+
+    @property
     def deployed(self) -> str:
         """In words, the model that is quantized and goes into firmware."""
         model = f"{self.objective.kind} autoencoder {self.architecture}"
