@@ -56,7 +56,7 @@ def evaluate(
         yield graph.evaluate
     elif request.param == "C-simulation":
         convert_trigger_graph(graph, folder, settings, bench)
-        with Simulation(folder) as simulation:
+        with Simulation(folder, with_bench=False) as simulation:
             yield simulation.run
     else:
         write_rtl_project(graph, folder, settings, bench)

@@ -45,7 +45,21 @@ int main(int, char **arguments) {{
 
 
 class Simulation(CompiledProject):
-    """C-simulation of a project."""
+    """C-simulation of a project, for as long as the context lasts.
+
+    Args:
+        folder: of the project.
+        with_bench: also its own test bench, for `run_bench`, which takes g++ a third of its time.
+
+    Raises:
+        FileNotFoundError: the folder holds no project.
+        InputError: no g++.
+        ProofError: g++ does not take the project.
+    """
+
+    def __init__(self, folder: Path, with_bench: bool = True) -> None:
+        self._with_bench = with_bench
+        super().__init__(folder)
 
     def run(self, *inputs: np.ndarray, n_processes: int | None = None) -> TriggerOutput:
         """What the top function gives for every event.
@@ -95,23 +109,21 @@ class Simulation(CompiledProject):
         return self._output(written.reshape(n_events, self._interface.n_outputs))
 
     def _compile(self) -> None:
-        """The programs `simulation` and `bench`, which share the compiled firmware."""
+        """The programs `simulation` and, if wanted, `bench`, which share the compiled firmware."""
         loop = self._build / "event_loop.cpp"
         bridge_source = self._folder / f"{PROJECT_NAME}_bridge.cpp"
         text = _event_loop(self._interface, bridge_source.read_text(encoding="utf-8"))
         loop.write_text(text, encoding="utf-8")
-        sources = [
-            self._folder / "firmware" / f"{PROJECT_NAME}.cpp",
-            bridge_source,
-            self._folder / f"{PROJECT_NAME}_test.cpp",
-            loop,
-        ]
+        sources = [self._folder / "firmware" / f"{PROJECT_NAME}.cpp", bridge_source, loop]
+        if self._with_bench:
+            sources.append(self._folder / f"{PROJECT_NAME}_test.cpp")
         options = ["-std=c++17", "-O3", "-w", f"-I{self._folder}"]
         options += [f"-I{folder}" for folder in self._include_folders()]
         options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
-        firmware, bridge, test, event_loop = self._compile_objects(sources, options)
+        firmware, bridge, event_loop, *bench = self._compile_objects(sources, options)
         self._link([firmware, bridge, event_loop], "simulation")
-        self._link([firmware, test], "bench")
+        if bench:
+            self._link([firmware, *bench], "bench")
 
     def _include_folders(self) -> list[Path]:
         """Those of fixed-point types, of which each backend has its own, and of hls4ml's C++."""

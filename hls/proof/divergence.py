@@ -104,7 +104,7 @@ def trace_project(
         place = '#include "parameters.h"\n'
         include = f'{place}#define TRACE_DIR "{records}"\n#include "{_HEADER.name}"\n'
         top.write_text(text.replace(place, include), encoding="utf-8")
-        with Simulation(copy) as simulation:
+        with Simulation(copy, with_bench=False) as simulation:
             simulation.run(*values, n_processes=1)
         return {
             layer: np.fromfile(records / f"{layer}.bin").reshape(-1, *shapes[layer])
