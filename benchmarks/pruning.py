@@ -24,7 +24,7 @@ from da4ml.cmvm import solve
 from da4ml.cmvm.types import QInterval
 
 from hls.graph.build import build_trigger_graph
-from hls.graph.kernel_layers import KernelLayer
+from hls.graph.layers.kernel_layers import KernelLayer
 from hls.graph.trigger_graph import TriggerGraph
 from hls.stages.events import hardware_values
 from keras_ae.data.scaling import L1Scaler

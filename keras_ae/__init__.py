@@ -20,7 +20,7 @@ above it in this list.
     settings       an experiment: the YAML file as frozen, strict models
     plots          figures
     precision      float or fixed point: layer factories
-    build          (architecture, precision) -> encoder, decoder
+    networks       (architecture, precision) -> encoder, decoder
     weights        weights of one network for another of the same layers
     models         keras.Model subclasses, one objective a file; build_autoencoder; students
     fitting        fit with early stopping, best weights, continuation; pruning

@@ -14,17 +14,17 @@ import pytest
 import qkeras
 
 import hls.cpp.convert
-from hls.cpp.check import check_model
 from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.linter import check_model
 from hls.cpp.rules import check_graph
 from hls.graph.build import build_score_graph, build_trigger_graph
-from hls.graph.decision import AboveThreshold
 from hls.graph.keras_form import exact_layer
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.lookup_table import LookupTable
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.score_layers import SquaredNorm
 from hls.graph.refusal import Refusal, require_none
-from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
@@ -340,6 +340,17 @@ def test_transposed_convolution() -> None:
 
 def graph_input(x: Any) -> Any:
     return keras.layers.UpSampling2D(33, name="u")(x)
+
+
+def test_an_input_that_is_given_out() -> None:
+    inputs = HardwareInput((1,), str(FORMAT), name="score").output
+    decision = AboveThreshold(1.0, input_formats=[str(FORMAT)], name="trigger")(inputs)
+    graph = TriggerGraph.from_keras(keras.Model(inputs, [inputs, decision]))
+    ((name, message),) = found(graph)
+    assert (name, message) == (
+        "score",
+        "layer 'score': an input must not be an output, too, got both; let a layer stand between",
+    )
 
 
 class TestSynthesis:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from hls.cpp import convert
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import Node
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, GraphInput
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.score_layers import SquaredNorm
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
-from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat

@@ -15,18 +15,18 @@ from hls.cpp.constants import check_copies
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.csim import Simulation
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import TriggerOutput
 from hls.graph.interface import read_interface
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import HardwareValues, compare_outputs
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
-from keras_ae.build import build_decoder, build_encoder
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.mapping import map_batches
 from keras_ae.models import Autoencoder, build_autoencoder
+from keras_ae.networks import build_decoder, build_encoder
 from keras_ae.precision import FixedPoint, Float, quantizer_format
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.firmware import FirmwareSettings
@@ -163,7 +163,7 @@ def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
     validation = validate_project(graph, tmp_path / "firmware", {"stress": inputs})
     assert (validation.events, validation.mismatching_bits) == (2000, 0)
     # The condition counts.
-    other = graph.evaluate(inputs[0], -inputs[1])
+    other = graph.evaluate(inputs[0], precision.input.quantize(-inputs[1]))
     assert (other.score != validation.reference["stress"].score).any()
 
 

@@ -11,9 +11,9 @@ import pytest
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.overrides import fractional_bits
 from hls.graph.build import build_trigger_graph
-from hls.graph.decision import AboveThreshold
 from hls.graph.keras_layers import HardwareInput
-from hls.graph.lookup_table import LookupTable
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project

@@ -13,12 +13,12 @@ import qkeras
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
-from hls.graph.decision import AboveThreshold
 from hls.graph.grid import Grid
 from hls.graph.keras_form import exact_layer
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.score_layers import SquaredNorm
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project

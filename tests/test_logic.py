@@ -10,12 +10,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.error_scores import AbsoluteError, SquaredError
 from hls.graph.grid import Grid
-from hls.graph.logic_layer import LogicLayer
-from hls.graph.lookup_table import TABLE_FUNCTIONS, LookupTable
-from hls.graph.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import AbsoluteError, SquaredError
+from hls.graph.layers.logic_layer import LogicLayer
+from hls.graph.layers.lookup_table import TABLE_FUNCTIONS, LookupTable
+from hls.graph.layers.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
 from hls.rtl.levels import timed
 from hls.rtl.logic import trace_logic
 from keras_ae.errors import InputError

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import KINDS
 from keras_ae.likelihoods import Gaussian, MaskedGaussian
 from keras_ae.models import Autoencoder, VariationalAutoencoder, build_autoencoder
+from keras_ae.networks import build_decoder, build_encoder
 from keras_ae.precision import FixedPoint, Float, Precision
 from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.objectives import OBJECTIVES, SparseObjective
@@ -264,7 +264,7 @@ import numpy as np, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_ae.settings.architecture import ArchitectureSpec
-from keras_ae.build import build_decoder, build_encoder
+from keras_ae.networks import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.models import Autoencoder, OjaPCA, VariationalAutoencoder
 from keras_ae.precision import Float

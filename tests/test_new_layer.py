@@ -47,19 +47,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_pass_the_contract(kind: str, tmp_path: Path) -> None:
-    contract.check_reference(kind)
-    contract.check_stored(kind, tmp_path)
-    contract.check_liveness(kind)
-    contract.check_cost(kind)
+    for case in contract.cases_of([kind]):
+        contract.check_reference(case)
+        contract.check_stored(case, tmp_path)
+        contract.check_back_from_keras(case)
+        contract.check_liveness(case)
+        contract.check_cost(case)
 
 
 @pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
 def test_in_c_simulation(io_type: str, tmp_path: Path) -> None:
-    contract.check_c_simulation(KINDS, io_type, tmp_path)
+    contract.check_c_simulation(contract.cases_of(KINDS), io_type, tmp_path)
 
 
 def test_in_rtl(tmp_path: Path) -> None:
-    contract.check_rtl(KINDS, tmp_path)
+    contract.check_rtl(contract.cases_of(KINDS), tmp_path)
 
 
 def test_keras_layers_become_it() -> None:

@@ -9,7 +9,6 @@ import tensorflow as tf
 from scipy.special import expit
 from scipy.stats import multivariate_normal, norm
 
-from keras_ae.build import build_decoder, build_encoder
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian
 from keras_ae.models import (
@@ -21,6 +20,7 @@ from keras_ae.models import (
     build_autoencoder,
 )
 from keras_ae.models.interpolation import spherical
+from keras_ae.networks import build_decoder, build_encoder
 from keras_ae.precision import Float
 from keras_ae.schedules import Linear
 from keras_ae.settings.architecture import ArchitectureSpec

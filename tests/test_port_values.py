@@ -11,12 +11,13 @@ import pytest
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.csim import Simulation
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import Node, TriggerOutput
 from hls.graph.interface import Interface, Port, read_interface
 from hls.graph.layer import GraphInput
-from hls.graph.score_layers import SquaredNorm
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.score_layers import SquaredNorm
+from hls.graph.node import Node
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.stress import stress_events
 from hls.rtl.verilator import VerilogSimulation
 from hls.rtl.write import write_rtl_project

@@ -13,7 +13,7 @@ import tensorflow as tf
 import yaml
 
 from hls.graph.build import build_trigger_graph
-from hls.graph.quantized_weights import QuantizedWeights
+from hls.graph.keras_form import exact_layer
 from hls.rtl.write import plan_rtl
 from keras_ae.errors import InputError
 from keras_ae.fitting import fit as fitting
@@ -150,7 +150,7 @@ def test_the_larger_the_fewer_digits_and_the_less_logic(tmp_path: Path) -> None:
         settings = changed(resource_penalty=strength, epochs=15, batch_size=16)
         fit(model, tmp_path / f"{strength:g}", settings)
         graph = build_trigger_graph(model, ["squared_latent_norm"], (X.astype(float),), 0.1)
-        kernels = [QuantizedWeights.of(layer) for layer in kernel_layers(model)]
+        kernels = [exact_layer(layer).weights for layer in kernel_layers(model)]
         digits.append(sum(n_digits(part.kernel / part.kernel_step) for part in kernels))
         luts.append(plan_rtl(graph, levels=8).estimated_lut)
     assert digits[0] > 1.3 * digits[1] > 2 * digits[2]

@@ -13,7 +13,7 @@ import pytest
 from da4ml.cmvm.types import QInterval
 from test_random_designs import Request, draw_designs, graph_of, merged
 
-from hls.cpp.check import check_model
+from hls.cpp.linter import check_model
 from hls.graph.build import build_trigger_graph
 from hls.graph.interface import Interface, Port
 from hls.graph.trigger_graph import TriggerGraph

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import Node
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.score_layers import SquaredNorm
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
-from hls.graph.score_layers import SquaredNorm
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl import write
 from hls.rtl.rules import check_rtl

@@ -58,7 +58,7 @@ def test_save_and_load(events: np.ndarray, tmp_path: Path) -> None:
 def test_keras_exact_and_logic_equal_the_scaler_on_all_inputs_of_a_slot(
     events: np.ndarray, pt_offset: float
 ) -> None:
-    from hls.graph.scale_objects import ScaleObjects
+    from hls.graph.layers.scale_objects import ScaleObjects
     from hls.rtl.logic import trace_logic
 
     units = HardwareUnits()

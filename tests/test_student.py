@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae.build import build_encoder
 from keras_ae.errors import InputError
 from keras_ae.fitting import fit as fitting
 from keras_ae.models import Student, build_student
+from keras_ae.networks import build_encoder
 from keras_ae.precision import FixedPoint, Float
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.learning import TrainingSettings

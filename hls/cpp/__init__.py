@@ -1,13 +1,13 @@
 """The trigger graph as an HLS project, written by hls4ml and simulated by g++.
 
-backends      what sets the backends of hls4ml apart
-rules, check  what a graph, and a model, must keep to
-nodes         hls4ml's node for the trigger's own layers; their C++ is in templates/
-overrides     what hls4ml's bit-exact pass gets wrong, mended
-convert       trigger graph -> HLS project
-finish        from what hls4ml writes to a project that is exact, movable and native to its tool
-headers       C++ that layers bring themselves
-hls_handover  README, Makefile and exact comparison in the project
-ports, constants   what its C++ declares and holds, read again
-csim          C-simulation
+backends          what sets the backends of hls4ml apart
+rules, linter     what a graph, and a model, must keep to
+nodes             hls4ml's node for the trigger's own layers; their C++ is in templates/
+overrides         what hls4ml's bit-exact pass gets wrong, mended
+convert           trigger graph -> HLS project
+finish            from what hls4ml writes to a project that is exact, movable, native to its tool
+headers           C++ that layers bring themselves
+hls_handover      README, Makefile and exact comparison in the project
+ports, constants  what its C++ declares and holds, read again
+csim              C-simulation
 """

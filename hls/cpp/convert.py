@@ -27,11 +27,11 @@ from hls.cpp.headers import headers_of
 from hls.cpp.hls_handover import write_handover
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.cpp.rules import check_graph
-from hls.graph.exact import Node
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.node import Node
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.arrays import check_not_empty

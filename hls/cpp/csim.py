@@ -19,8 +19,8 @@ import numpy as np
 from hls.compiled import CompiledProject, call_program
 from hls.cpp.constants import read_rows
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
-from hls.graph.exact import TriggerOutput
 from hls.graph.interface import PROJECT_NAME, Interface
+from hls.graph.trigger_output import TriggerOutput
 from keras_ae.errors import ProofError
 
 #: Calls hls4ml's bridge to the top function for each event of a binary file.

@@ -27,8 +27,8 @@ class TriggerLogic(Layer):
     if that has one; `constants`, arrays by name, its arguments behind the inputs, and
     `constant_formats` of those for which the narrowest would not do; `config`, its numbers;
     `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of each
-    output, where they are not the input's; `header` beside the headers of this package, where the
-    function is in none of them.
+    output, or `sources`, which of the input's values each is; `header` beside the headers of this
+    package, where the function is in none of them.
     """
 
     def initialize(self) -> None:
@@ -44,13 +44,11 @@ register_layer("TriggerLogic", TriggerLogic)
 
 @bit_exact._produce_kif.register
 def _(node: TriggerLogic) -> tuple[np.ndarray, ...]:
-    if node.attributes["function"] == "upsample":
-        config = node.attributes["config"]
-        return tuple(
-            bits.repeat(config["rows"], axis=0).repeat(config["columns"], axis=1)
-            for bits in bit_exact.get_input_kifs(node)[0]
-        )
     shape = tuple(node.attributes["output_shape"])
+    if "sources" in node.attributes:
+        sources = node.attributes["sources"].ravel()
+        bits_of_inputs = bit_exact.get_input_kifs(node)[0]
+        return tuple(bits.ravel()[sources].reshape(shape) for bits in bits_of_inputs)
     return tuple(
         np.broadcast_to(bits, shape).astype(np.int16) for bits in node.attributes["output_kif"]
     )

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from hls.cpp.backends import BACKENDS
-from hls.graph.kernel_layers import Dense, KernelLayer
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.lookup_table import LookupTable
-from hls.graph.pooling_layers import AveragePooling
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.kernel_layers import Dense, KernelLayer
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.pooling_layers import AveragePooling
+from hls.graph.layers.quantizer import Quantizer
 from hls.graph.refusal import Refusal
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS
@@ -63,6 +63,13 @@ def _cpp_names(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusa
         seen.add(name.lower())
 
 
+def _inputs_given_out(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
+    """Ports are arguments of one function."""
+    for name in sorted(set(graph.input_names) & set(graph.output_names)):
+        rule = "an input must not be an output, too"
+        yield Refusal(name, rule, "both", "let a layer stand between")
+
+
 def _unrolled_weights(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
     if settings.strategy != "latency":
         return
@@ -108,7 +115,7 @@ def _fused_quantizers(graph: LayerGraph, settings: FirmwareSettings) -> Iterator
             continue
         before = graph.node(node.inputs[0])
         # hls4ml looks through what only renames values.
-        while before.layer.only_moves:
+        while before.layer.only_reshapes:
             before = graph.node(before.inputs[0])
         source, form = before.name, layer.form
         n_consumers = len(graph.consumers(source))
@@ -184,6 +191,7 @@ def _coarse_tables(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Re
 
 _GRAPH_RULES: tuple[Callable[[LayerGraph, FirmwareSettings], Iterator[Refusal]], ...] = (
     _cpp_names,
+    _inputs_given_out,
     _fused_quantizers,
     _unrolled_weights,
     _registered_arrays,

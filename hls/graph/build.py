@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.error_scores import AbsoluteError, SquaredError
-from hls.graph.exact import Node
 from hls.graph.keras_form import exact_layer, nodes_of, producers
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
-from hls.graph.lookup_table import LookupTable
-from hls.graph.quantizer import Quantizer
-from hls.graph.refusal import Refusal
-from hls.graph.scale_objects import ScaleObjects
-from hls.graph.score_layers import (
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import AbsoluteError, SquaredError
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.score_layers import (
     GaussianDivergence,
     NormalizedNorm,
     ScoreLayer,
     SquaredNorm,
     Total,
 )
+from hls.graph.node import Node
+from hls.graph.refusal import Refusal
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError

@@ -11,60 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hls.graph.grid import EXACT_FLOAT32, EXACT_FLOAT64, Grid
-from hls.graph.layer import GraphInput, Layer
+from hls.graph.layer import GraphInput
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
+from keras_ae.arrays import check_count
 
 #: Numbers of the widest tensor that are evaluated at once: they stay in the cache.
 _CHUNK_NUMBERS = 2**17
-
-
-@dataclass(frozen=True)
-class Node:
-    """A layer, and the names of the layers whose outputs it takes."""
-
-    layer: Layer
-    inputs: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the layer."""
-        return self.layer.name
-
-
-@dataclass(frozen=True)
-class TriggerOutput:
-    """Scores by name, (events,) float64, the deciding one first; and `trigger` (events,) bool."""
-
-    scores: dict[str, np.ndarray]
-    trigger: np.ndarray
-
-    @property
-    def score(self) -> np.ndarray:
-        """The one that decides."""
-        return next(iter(self.scores.values()))
-
-    @classmethod
-    def of(cls, outputs: Mapping[str, np.ndarray]) -> TriggerOutput:
-        """Of the outputs of a trigger graph by name, (events, 1) each, the last the decision."""
-        *scores, trigger = (values.ravel() for values in outputs.values())
-        names = list(outputs)[:-1]
-        return cls(
-            {name: np.asarray(s, np.float64) for name, s in zip(names, scores, strict=True)},
-            trigger > 0.5,
-        )
-
-    @classmethod
-    def join(cls, parts: Sequence[TriggerOutput]) -> TriggerOutput:
-        """Of events one after the other."""
-        names = parts[0].scores
-        scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in names}
-        return cls(scores, np.concatenate([part.trigger for part in parts]))
 
 
 def find_grids(nodes: Sequence[Node]) -> dict[str, Grid]:
@@ -75,8 +33,15 @@ def find_grids(nodes: Sequence[Node]) -> dict[str, Grid]:
     """
     grids: dict[str, Grid] = {}
     for node in nodes:
-        grid = node.layer.grid_in_graph(*(grids[name] for name in node.inputs))
-        if grid.units > EXACT_FLOAT64:
+        layer, inputs = node.layer, [grids[name] for name in node.inputs]
+        n_inputs = len(inputs) if layer.n_inputs is None else layer.n_inputs
+        if len(inputs) != n_inputs or (layer.n_inputs is None and not inputs):
+            wanted = "1 at least" if layer.n_inputs is None else layer.n_inputs
+            raise Refusal(node.name, f"inputs must be {wanted}", len(inputs), "give so many")
+        layer.check_inputs(*inputs)
+        grid = layer.grid_in_graph(*inputs)
+        # NaN is not smaller, either.
+        if not grid.units <= EXACT_FLOAT64:
             raise Refusal(
                 node.name,
                 "sums must stay within 2^53 units of their last bit",
@@ -103,6 +68,8 @@ def evaluate(
         wanted: names of layers.
         n_threads: by default one for each core.
     """
+    n_threads = os.cpu_count() or 1 if n_threads is None else n_threads
+    check_count("n_threads", n_threads, 1)
     work = [(node, _number_type(node, grids)) for node in nodes if node.inputs]
     n_events = len(next(iter(inputs.values())))
     size = max(1, _CHUNK_NUMBERS // max(int(np.prod(grid.shape)) for grid in grids.values()))
@@ -117,7 +84,7 @@ def evaluate(
     with (
         # One thread for each chunk instead of several for each product.
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(n_threads or os.cpu_count()) as pool,
+        ThreadPoolExecutor(n_threads) as pool,
     ):
         # One at least, so that the results of no events have their shape.
         chunks = list(pool.map(chunk, range(0, max(n_events, 1), size)))

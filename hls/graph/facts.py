@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hls.graph.scale_objects import ScaleObjects
+from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.l1 import OBJECT_CLASSES
 from keras_ae.data.scaling import FEATURES, HardwareUnits

@@ -174,7 +174,7 @@ def read_interface(folder: Path, remedy: str = REMEDY) -> Interface:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         sides = {side: tuple(map(_read_port, content[side])) for side in ("inputs", "outputs")}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ProofError(f"{path} must hold the ports of the project: {remedy}") from error
     return Interface(**sides)
 

@@ -10,15 +10,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import hls.graph.registered_layers  # noqa: F401  registers the layers
-from hls.graph.exact import Node
-from hls.graph.keras_layers import HardwareInput, LogicLayer
+import hls.graph.layers  # noqa: F401  registers the layers
+from hls.graph.keras_layers import GraphLayer, HardwareInput
 from hls.graph.layer import KERAS_LAYERS, GraphInput, Layer
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
+from keras_ae.errors import InputError
 from keras_ae.mapping import map_batches
 
 #: What stands for a layer that has no exact form, by where it can be imported from.
 _REMEDIES = {
+    "keras.layers.InputLayer": "use HardwareInput, which states a format",
     "keras.layers.BatchNormalization": "fold it into the layer before",
     "keras.layers.Dense": "quantize the model first",
     "keras.layers.Conv2D": "quantize the model first",
@@ -48,6 +50,12 @@ def nodes_of(
     Raises:
         Refusal: a layer without an exact form, or one that is called twice.
     """
+    if isinstance(network, keras.Sequential) and network.built:
+        network = keras.Model(network.inputs, network.outputs)
+    if "input_layers" not in network.get_config():
+        rule = "a graph must be a Functional model"
+        remedy = "build it of keras.Input and layers"
+        raise Refusal(network.name, rule, type(network).__name__, remedy)
     for refusal in called_twice(network):
         raise refusal
     places = {**(inputs or {}), **(given or {})}
@@ -70,23 +78,29 @@ def exact_layer(layer: keras.Layer) -> Layer:
     Raises:
         Refusal: one that has none, or an option that has none.
     """
-    if isinstance(layer, LogicLayer):
+    if isinstance(layer, GraphLayer):
         return layer.graph_layer
     for place, kind in KERAS_LAYERS.items():
-        if type(layer) is pkgutil.resolve_name(place):
+        if type(layer) is _class_at(place):
             return kind.from_keras(layer)
     # QKeras' first.
     places = sorted(KERAS_LAYERS, reverse=True)
     choices = ", ".join(place.rsplit(".", 1)[-1] for place in places)
-    remedies = (
-        remedy for place, remedy in _REMEDIES.items() if type(layer) is pkgutil.resolve_name(place)
-    )
+    remedies = (remedy for place, remedy in _REMEDIES.items() if type(layer) is _class_at(place))
     raise Refusal(
         layer.name,
         f"kind must be one of {choices}",
         type(layer).__name__,
         next(remedies, "build it of these"),
     )
+
+
+def _class_at(place: str) -> Any:
+    """The class of Keras that a layer is registered for."""
+    try:
+        return pkgutil.resolve_name(place)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"a layer must be registered for a class, got {place}: {error}") from error
 
 
 def called_twice(network: keras.Model) -> Iterator[Refusal]:

@@ -30,7 +30,7 @@ class HardwareInput(keras.layers.InputLayer):
         }
 
 
-class LogicLayer(keras.layers.Layer):
+class GraphLayer(keras.layers.Layer):
     """A layer of a graph that Keras has not: it calls that layer's `in_keras`."""
 
     def __init__(self, graph_layer: Any, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
@@ -20,6 +20,7 @@ import numpy as np
 from hls.graph.counting import Counted, Signal
 from hls.graph.grid import Grid
 from hls.graph.refusal import Refusal
+from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 
 if TYPE_CHECKING:
@@ -37,24 +38,36 @@ _L = TypeVar("_L", bound="type[Layer]")
 def register(*keras_layers: str) -> Callable[[_L], _L]:
     """Make a layer known: to stored graphs by its name, and for Keras' classes that become it.
 
+    A class that is defined anew, as by a notebook cell that is run again, takes its own place.
+
     Args:
         keras_layers: where these classes can be imported from, such as `keras.layers.Add`; their
             layers are handed to `from_keras`.
 
     Raises:
-        ValueError: another layer has this name, or is there for one of the classes.
+        InputError: no layer; or another one has this name, or is there for one of the classes.
     """
 
     def add(layer: _L) -> _L:
-        name = layer.__name__
-        taken = [place for place in keras_layers if place in KERAS_LAYERS]
-        if name in LAYERS or taken:
-            raise ValueError(f"{taken[0] if taken else name} must be registered once, but is twice")
-        LAYERS[name] = layer
+        if not (isinstance(layer, type) and issubclass(layer, Layer)):
+            raise InputError(f"what is registered must be a class of Layer, got {layer!r}")
+        others = [LAYERS.get(layer.__name__), *map(KERAS_LAYERS.get, keras_layers)]
+        for name, other in zip((layer.__name__, *keras_layers), others, strict=True):
+            if other is not None and _place(other) != _place(layer):
+                raise InputError(
+                    f"layer of the name {name} must be registered once, but {_place(other)} is "
+                    f"there already: choose another name than for {_place(layer)}"
+                )
+        LAYERS[layer.__name__] = layer
         KERAS_LAYERS.update(dict.fromkeys(keras_layers, layer))
         return layer
 
     return add
+
+
+def _place(layer: type[Layer]) -> str:
+    """Where a class is defined."""
+    return f"{layer.__module__}.{layer.__qualname__}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ class Example:
 class Layer(ABC):
     """One layer, wherever it stands; frozen, and its fields are what a stored graph holds of it.
 
-    Fields are text, numbers, formats, arrays, or tuples of these.
+    Fields are text, numbers, formats, arrays, or tuples of these; a format may be given as text.
     """
 
     #: By default that of its class, in small letters.
@@ -113,8 +126,10 @@ class Layer(ABC):
 
     #: Whether Keras computes it in float32; else in float64.
     in_float32: ClassVar[bool] = True
-    #: Whether it only moves values, so that a format in front of it is one behind it.
-    only_moves: ClassVar[bool] = False
+    #: How many inputs it takes; None for any number.
+    n_inputs: ClassVar[int | None] = 1
+    #: Whether it only gives values another shape: hls4ml looks through it.
+    only_reshapes: ClassVar[bool] = False
     #: Whether its values are sums of products by weights.
     has_kernel: ClassVar[bool] = False
 
@@ -122,11 +137,14 @@ class Layer(ABC):
         if not self.name:
             words = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__)
             object.__setattr__(self, "name", words.lower())
+        for part in fields(self):
+            value = _as_field(str(part.type), getattr(self, part.name))
+            object.__setattr__(self, part.name, value)
 
     @classmethod
-    def example(cls) -> Example:
-        """One such layer, on which the contract suite asks all that a layer promises."""
-        raise NotImplementedError(f"{cls.__name__} must have an example")
+    def examples(cls) -> tuple[Example, ...]:
+        """Such layers, on which the contract suite asks all that a layer promises."""
+        raise NotImplementedError(f"{cls.__name__} must have examples")
 
     # What it computes --------------------------------------------------------------------------
 
@@ -137,6 +155,15 @@ class Layer(ABC):
     @abstractmethod
     def grid(self, *inputs: Grid) -> Grid:
         """Which values it gives for values of `inputs`."""
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        """Raise Refusal where inputs, as many as it takes, have shapes that it does not take."""
+        return
+
+    def require(self, holds: bool, rule: str, value: object, remedy: str) -> None:
+        """Raise Refusal, in the name of the layer, unless a rule holds."""
+        if not holds:
+            raise Refusal(self.name, rule, value, remedy)
 
     def grid_in_graph(self, *inputs: Grid) -> Grid:
         """The same where it stands in a graph: perhaps of more values than `inputs` are."""
@@ -159,9 +186,9 @@ class Layer(ABC):
 
     def to_keras(self) -> keras.Layer:
         """A new layer of Keras; by default one that calls `in_keras`."""
-        from hls.graph.keras_layers import LogicLayer
+        from hls.graph.keras_layers import GraphLayer
 
-        return LogicLayer(self)
+        return GraphLayer(self)
 
     @property
     def keras_weights(self) -> list[np.ndarray]:
@@ -209,6 +236,13 @@ class GraphInput(Layer):
     form: FixedPointFormat
     shape: tuple[int, ...]
 
+    n_inputs: ClassVar[int | None] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes = bool(self.shape) and min(self.shape) > 0
+        self.require(sizes, "shape must be of sizes >= 1", self.shape, "give that of one event")
+
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         return inputs[0]
 
@@ -225,6 +259,23 @@ class GraphInput(Layer):
         return HardwareInput(self.shape, str(self.form), name=self.name)
 
 
-def as_format(form: FixedPointFormat | str) -> FixedPointFormat:
-    """A format, also from its text."""
-    return FixedPointFormat.parse(form) if isinstance(form, str) else form
+def require_image(layer: Layer, *inputs: Grid) -> None:
+    """Raise Refusal unless the inputs are images (rows, columns, channels)."""
+    for x in inputs:
+        layer.require(
+            len(x.shape) == 3,
+            "input must be an image of shape (rows, columns, channels)",
+            x.shape,
+            "reshape it",
+        )
+
+
+def _as_field(kind: str, value: Any) -> Any:
+    """A value as a field of a layer of that type holds it."""
+    if isinstance(value, list | tuple) and "ndarray" not in kind:
+        return tuple(_as_field(kind, part) for part in value)
+    if "FixedPointFormat" in kind and isinstance(value, str):
+        return FixedPointFormat.parse(value)
+    if "ndarray" in kind and value is not None:
+        return np.asarray(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from hls.graph.exact import Node, evaluate, find_grids, float32_bounds
+from hls.graph.exact import evaluate, find_grids, float32_bounds
 from hls.graph.grid import Grid
 from hls.graph.interface import Interface, Port
-from hls.graph.layer import CppForm, Layer
+from hls.graph.layer import CppForm, GraphInput, Layer
+from hls.graph.node import Node
 from hls.graph.refusal import Refusal
+from keras_ae.errors import InputError
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +31,8 @@ class LayerGraph:
         output_names: layers whose outputs are the graph's, in their order.
 
     Raises:
-        Refusal: sums too wide for float64, or a name that stands twice.
+        Refusal: sums too wide for float64, layers that do not fit together, a name that stands
+            twice or that no layer has, or an input layer that is not among the graph's inputs.
     """
 
     nodes: tuple[Node, ...]
@@ -39,6 +42,7 @@ class LayerGraph:
     grids: Mapping[str, Grid] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_names(self.nodes, self.input_names, self.output_names)
         object.__setattr__(self, "grids", find_grids(self.nodes))
 
     @classmethod
@@ -58,12 +62,18 @@ class LayerGraph:
         return cls.of(nodes_of(model), producers(model.inputs), producers(model.outputs))
 
     def node(self, name: str) -> Node:
-        """The node of a layer."""
+        """The node of a layer.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        if name not in self._by_name:
+            raise InputError(f"layer must be one of {', '.join(self._by_name)}, got {name!r}")
         return self._by_name[name]
 
     def layer(self, name: str) -> Layer:
-        """A layer by its name."""
-        return self._by_name[name].layer
+        """A layer by its name; raises as `node` does."""
+        return self.node(name).layer
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -128,11 +138,15 @@ class LayerGraph:
     def in_keras(
         self, *inputs: np.ndarray, layers: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """What Keras gives, (events, ...) of the outputs, or of `layers`, by name."""
+        """What Keras gives, (events, ...) of the outputs, or of `layers`, by name.
+
+        Raises:
+            InputError: values that the firmware could not be given, see `Interface.check`.
+        """
         from hls.graph.keras_form import evaluate_in_keras
 
         names = self.output_names if layers is None else tuple(layers)
-        return evaluate_in_keras(self.keras_model, names, inputs)
+        return evaluate_in_keras(self.keras_model, names, self.interface.check(inputs))
 
     @cached_property
     def float32_bounds(self) -> dict[str, float]:
@@ -143,6 +157,35 @@ class LayerGraph:
     def inexact_in_float32(self) -> tuple[str, ...]:
         """Layers whose numbers, or sums on the way to them, Keras' float32 may round."""
         return tuple(name for name, bound in self.float32_bounds.items() if bound)
+
+
+def _check_names(
+    nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str], in_order: bool = True
+) -> None:
+    """Raise Refusal unless nodes, inputs and outputs are those of one graph."""
+    known: set[str] = set() if in_order else {node.name for node in nodes}
+    seen: set[str] = set()
+    for node in nodes:
+        if node.name in seen:
+            raise not_unique(node.name)
+        for source in node.inputs:
+            if source not in known:
+                rule = "inputs must be layers of the graph, each before what takes it"
+                raise Refusal(node.name, rule, repr(source), "name one that is there")
+        if isinstance(node.layer, GraphInput) and node.name not in inputs:
+            remedy = "name it among the graph's inputs"
+            raise Refusal(node.name, "an input must be one of the graph's", "another", remedy)
+        known.add(node.name)
+        seen.add(node.name)
+    by_name = {node.name: node.layer for node in nodes}
+    for side, names in (("input", inputs), ("output", outputs)):
+        for name in names:
+            layer = by_name.get(name)
+            if layer is None or (side == "input" and not isinstance(layer, GraphInput)):
+                kind = "one of its inputs" if side == "input" else "a layer"
+                raise Refusal(name, f"each {side} of a graph must be {kind}", "none", "add it")
+            if names.count(name) > 1:
+                raise Refusal(name, f"each {side} of a graph must be named once", "two", "drop one")
 
 
 def not_unique(name: str) -> Refusal:
@@ -158,11 +201,10 @@ def _ordered(
     Of equal distance in the order in which a walk from the outputs back first meets them. Inputs
     that nothing depends on come last.
     """
-    by_name: dict[str, Node] = {}
-    for node in nodes:
-        if node.name in by_name:
-            raise not_unique(node.name)
-        by_name[node.name] = node
+    nodes = tuple(nodes)
+    by_name = {node.name: node for node in nodes}
+    # What follows would meet names that no layer has.
+    _check_names(nodes, inputs, outputs, in_order=False)
     met: dict[str, int] = {}
     finished: list[str] = []
     # Names to enter, and names whose inputs are all finished.

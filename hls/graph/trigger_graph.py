@@ -13,11 +13,11 @@ from typing import cast
 
 import numpy as np
 
-from hls.graph.decision import AboveThreshold
-from hls.graph.exact import TriggerOutput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.refusal import Refusal
-from hls.graph.storage import read_nodes, write_nodes
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.storage import read_graph, write_nodes
+from hls.graph.trigger_output import TriggerOutput
+from keras_ae.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +25,40 @@ class TriggerGraph(LayerGraph):
     """Hardware values -> one score or several, (events, 1) each, and the trigger bit (events, 1).
 
     Raises:
-        Refusal: see `LayerGraph`, or the last output is no decision.
+        Refusal: see `LayerGraph`; outputs that are no scores and the decision on the first, or a
+            threshold that is an input but not the last.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        last = self.layer(self.output_names[-1])
-        if not isinstance(last, AboveThreshold):
-            raise Refusal(
-                last.name,
-                "the last output of a trigger graph must be its decision",
-                type(last).__name__,
-                "let AboveThreshold follow the score",
+        if len(self.output_names) < 2:
+            raise InputError(
+                "outputs of a trigger graph must be a score at least and its decision, got "
+                f"{', '.join(self.output_names) or 'none'}"
+            )
+        last = self.node(self.output_names[-1])
+        last.layer.require(
+            isinstance(last.layer, AboveThreshold),
+            "the last output of a trigger graph must be its decision",
+            type(last.layer).__name__,
+            "let AboveThreshold follow the score",
+        )
+        last.layer.require(
+            last.inputs[0] == self.output_names[0],
+            f"decision must be on the first output, '{self.output_names[0]}'",
+            f"'{last.inputs[0]}'",
+            "name the score that decides first",
+        )
+        for name in self.output_names:
+            shape = self.grids[name].shape
+            rule = "outputs of a trigger graph must be one number an event, of shape (1,)"
+            self.layer(name).require(shape == (1,), rule, shape, "let a score follow")
+        if self.decision.from_input:
+            last.layer.require(
+                last.inputs[1] == self.input_names[-1],
+                f"threshold must be the last input, '{self.input_names[-1]}'",
+                f"'{last.inputs[1]}'",
+                "name it last",
             )
 
     @property
@@ -88,4 +110,4 @@ class TriggerGraph(LayerGraph):
             FileNotFoundError: there is no such file.
             InputError: it is damaged, or of another version.
         """
-        return cls(*read_nodes(path))
+        return read_graph(path, cls)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hls.graph.exact import TriggerOutput
+from hls.graph.trigger_output import TriggerOutput
 from keras_ae.errors import ProofError
 from keras_ae.fixed_point import FixedPointFormat
 

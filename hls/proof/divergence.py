@@ -20,7 +20,7 @@ import numpy as np
 from hls.cpp.csim import Simulation
 from hls.graph.interface import PROJECT_NAME
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.quantizer import Quantizer
 from keras_ae.fixed_point import FixedPointFormat
 
 _HEADER = Path(__file__).parent / "templates" / "trace.h"
@@ -148,7 +148,7 @@ def _last_fused(graph: LayerGraph, name: str, found: Mapping[str, np.ndarray]) -
         (node,) = behind
         if isinstance(node.layer, Quantizer) and node.name not in found:
             return node.name
-        if not node.layer.only_moves:
+        if not node.layer.only_reshapes:
             return name
         current = node.name
 

@@ -13,9 +13,9 @@ import numpy as np
 from hls.cpp.constants import altered_constants, check_copies, read_rows
 from hls.cpp.csim import Simulation
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS, check_port_types
-from hls.graph.exact import TriggerOutput
 from hls.graph.interface import REMEDY, read_interface
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import (
     Comparison,
     HardwareValues,

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hls.graph.exact import TriggerOutput
-from hls.graph.lookup_table import LookupTable
+from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
 from keras_ae.mapping import map_batches

@@ -12,7 +12,7 @@ from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Adders are weighed by their bits, and may be of any size.

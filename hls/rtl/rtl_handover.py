@@ -12,7 +12,7 @@ import numpy as np
 
 from hls.graph.facts import Origin, decision_facts, names_of_objects, order_of_values
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
-from hls.graph.scale_objects import ScaleObjects
+from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.rendering import TEMPLATES, render
 from hls.rtl.words import to_hexadecimal

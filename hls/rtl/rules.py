@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hls.graph.interface import PROJECT_NAME
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.quantizer import Quantizer
+from hls.graph.layers.quantizer import Quantizer
 from hls.graph.refusal import Refusal
 
 #: Of Verilog and VHDL both; VHDL has neither two underscores in a row nor one at the end.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hls.compiled import CompiledProject
-from hls.graph.exact import TriggerOutput
+from hls.graph.trigger_output import TriggerOutput
 from hls.rtl.design import RTL_REMEDY
 from hls.rtl.words import from_words, to_words
 from keras_ae.errors import ProofError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hls.cost.model import CostEstimate, estimate_cost
-from hls.cpp.check import checked_graph
+from hls.cpp.linter import checked_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
 from hls.stages.events import scaler_of, units_of

@@ -9,11 +9,11 @@ from typing import Any
 from hls.cpp.backends import BACKENDS
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
-from hls.graph.exact import TriggerOutput
 from hls.graph.interface import PROJECT_NAME
 from hls.graph.network_rules import check_networks
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import HardwareValues
 from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from keras_ae.build import build_decoder, build_encoder
 from keras_ae.corruptions import CORRUPTIONS
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import LIKELIHOODS, Gaussian
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.registry import MODELS
+from keras_ae.networks import build_decoder, build_encoder
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_ae.arrays import check_finite, check_not_empty
-from keras_ae.build import build_encoder
 from keras_ae.errors import InputError
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
+from keras_ae.networks import build_encoder
 from keras_ae.precision import Float, Precision
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import STUDENT_SCORE

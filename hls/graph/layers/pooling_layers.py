@@ -13,7 +13,7 @@ import numpy as np
 
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
-from hls.graph.layer import CppForm, Example, Layer, Place, register
+from hls.graph.layer import CppForm, Example, Layer, Place, register, require_image
 from hls.graph.refusal import Refusal
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -48,8 +48,19 @@ class Pooling(Layer):
         return cls((height, width), name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
-        return Example(cls((2, 1)), ((FixedPointFormat(6, 2), (4, 2, 1)),))
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((2, 1)), ((FixedPointFormat(6, 2), (4, 2, 1)),)),)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        require_image(self, *inputs)
+        (x,) = inputs
+        height, width = self.size
+        self.require(
+            not (x.shape[0] % height or x.shape[1] % width),
+            "pools must lie side by side and cover the image",
+            f"pool {self.size} on {x.shape[:2]}",
+            "choose a pool size that divides it",
+        )
 
     def to_keras(self) -> keras.Layer:
         import keras

@@ -32,8 +32,10 @@ class Quantizer(Layer):
         return cls(exact_format(layer, "output", layer.activation), name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
-        return Example(cls(FixedPointFormat(5, 2)), ((FixedPointFormat(9, 4), (4,)),))
+    def examples(cls) -> tuple[Example, ...]:
+        # With a sign, as a rectifier, and of one bit.
+        forms = FixedPointFormat(5, 2), FixedPointFormat(4, 3, False), FixedPointFormat(1, 1, False)
+        return tuple(Example(cls(form), ((FixedPointFormat(9, 4), (4,)),)) for form in forms)
 
     def to_keras(self) -> keras.Layer:
         from keras_ae.precision import quantizing_layer

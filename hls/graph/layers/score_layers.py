@@ -12,7 +12,7 @@ import numpy as np
 from hls.graph.counting import Counted, Logic, Signal, products, squares, total
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.symbolic import product, squared
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -32,15 +32,15 @@ class ScoreLayer(LogicLayer):
     cpp_term: ClassVar[str]
 
     @classmethod
-    def example(cls) -> Example:
-        """Of one input with a sign, and of the second, if any, as in the networks."""
-        forms = cls.example_formats()
-        return Example(cls(input_formats=forms), tuple((form, (3,)) for form in forms))
+    def examples(cls) -> tuple[Example, ...]:
+        # What has a sign, and the weight that has none.
+        forms = (FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False))[: cls.n_inputs]
+        return (Example(cls(input_formats=forms), tuple((form, (3,)) for form in forms)),)
 
-    @classmethod
-    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
-        """Of the inputs of the example."""
-        return (FixedPointFormat(6, 3),)
+    def check_inputs(self, *inputs: Grid) -> None:
+        shapes = [x.shape for x in inputs]
+        rule = "inputs must have the same shape"
+        self.require(len(set(shapes)) == 1, rule, shapes, "score tensors of equal shape")
 
     @abstractmethod
     def term(self, xp: Any, *inputs: Any) -> Any:
@@ -138,10 +138,7 @@ class NormalizedNorm(ScoreLayer):
     """sum_j x_j^2 w_j of x and w >= 0."""
 
     cpp_term: ClassVar[str] = "normalized_norm"
-
-    @classmethod
-    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
-        return FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False)
+    n_inputs: ClassVar[int | None] = 2
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, w = inputs
@@ -168,10 +165,7 @@ class GaussianDivergence(ScoreLayer):
     """sum_j (x_j^2 + w_j) / 2 of x and w >= 0."""
 
     cpp_term: ClassVar[str] = "gaussian_divergence"
-
-    @classmethod
-    def example_formats(cls) -> tuple[FixedPointFormat, ...]:
-        return FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False)
+    n_inputs: ClassVar[int | None] = 2
 
     def term(self, xp: Any, *inputs: Any) -> Any:
         x, w = inputs

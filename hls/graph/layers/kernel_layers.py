@@ -37,6 +37,23 @@ class KernelLayer(Layer):
 
     has_kernel: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            (self.bias is None) == (self.bias_format is None),
+            "bias and bias_format must be given together",
+            "one of them",
+            "give both or none",
+        )
+        for name, values in (("kernel", self.kernel), ("bias", self.bias)):
+            if values is not None:
+                self.require(
+                    values.dtype.kind in "fiub" and bool(np.isfinite(values).all()),
+                    f"{name} must hold finite numbers",
+                    "NaN, infinity or none",
+                    "train it again",
+                )
+
     @cached_property
     def weights(self) -> QuantizedWeights:
         """In fixed point."""
@@ -98,11 +115,17 @@ class Dense(KernelLayer):
         return cls(*weights_of(layer), name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         kernel = np.array([[0.7, -1.3], [0.2, 0.4], [-0.1, 1.9]], np.float32)
         weight, bias = FixedPointFormat(6, 2), FixedPointFormat(5, 3)
-        layer = cls(kernel, weight, np.array([0.6, -2.1], np.float32), bias)
-        return Example(layer, ((FixedPointFormat(7, 3), (3,)),))
+        layers = cls(kernel, weight, np.array([0.6, -2.1], np.float32), bias), cls(kernel, weight)
+        return tuple(Example(layer, ((FixedPointFormat(7, 3), (3,)),)) for layer in layers)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        (x,) = inputs
+        rule = f"input must have the shape of the kernel's, ({len(self.kernel)},)"
+        fits = self.kernel.ndim == 2 and x.shape == self.kernel.shape[:1]
+        self.require(fits, rule, x.shape, "flatten images before it")
 
     def to_keras(self) -> keras.Layer:
         from keras_ae.precision import dense_layer
@@ -153,11 +176,19 @@ class Convolution(KernelLayer):
         return cls(*weights_of(layer), padding=layer.padding, name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         kernel = np.sin(np.arange(3 * 2 * 2 * 2, dtype=np.float32)).reshape(3, 2, 2, 2)
-        form = FixedPointFormat(5, 1)
-        layer = cls(kernel, form, np.array([0.3, -0.6], np.float32), form)
-        return Example(layer, ((FixedPointFormat(6, 2), (3, 4, 2)),))
+        form, bias = FixedPointFormat(5, 1), np.array([0.3, -0.6], np.float32)
+        layers = cls(kernel, form, bias, form), cls(kernel, form, bias, form, padding="valid")
+        return tuple(Example(layer, ((FixedPointFormat(6, 2), (3, 4, 2)),)) for layer in layers)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        (x,) = inputs
+        height, width, channels = self.kernel.shape[:3]
+        fits = self.kernel.ndim == 4 and len(x.shape) == 3 and x.shape[2] == channels
+        fits = fits and (self.padding == "same" or (x.shape[0] >= height and x.shape[1] >= width))
+        rule = f"input must be an image of {channels} channels, at least {(height, width)} large"
+        self.require(fits, rule, x.shape, "give the kernel the channels of the layer before")
 
     def to_keras(self) -> keras.Layer:
         from keras_ae.precision import conv2d_layer

@@ -14,7 +14,7 @@ from hls.graph.counting import Counted
 from hls.graph.counting import table as count_table
 from hls.graph.grid import EXACT_FLOAT64, Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.refusal import Refusal
 from hls.graph.symbolic import looked_up
 from keras_ae.fixed_point import FixedPointFormat
@@ -46,6 +46,12 @@ class LookupTable(LogicLayer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        choices = ", ".join(TABLE_FUNCTIONS)
+        rule = f"function must be one of {choices}"
+        self.require(self.function in TABLE_FUNCTIONS, rule, repr(self.function), "choose one")
+        is_error = math.isfinite(self.max_error) and self.max_error > 0
+        rule = "max_error must be a positive number"
+        self.require(is_error, rule, self.max_error, "choose 2^-6")
         (form,) = self.input_formats
         if form.width > MAX_TABLE_BITS:
             raise Refusal(
@@ -65,9 +71,10 @@ class LookupTable(LogicLayer):
             )
 
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         form = FixedPointFormat(6, 2)
-        return Example(cls("exp(-x)", 2.0**-5, input_formats=(form,)), ((form, (3,)),))
+        layers = (cls(name, 2.0**-5, input_formats=(form,)) for name in TABLE_FUNCTIONS)
+        return tuple(Example(layer, ((form, (3,)),)) for layer in layers)
 
     @property
     def _step(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from hls.graph.counting import Logic, Signal
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, register
-from hls.graph.score_layers import ScoreLayer, Terms, count_squares
+from hls.graph.layers.score_layers import ScoreLayer, Terms, count_squares
 from hls.graph.symbolic import squared, where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -22,11 +22,13 @@ class _ErrorLayer(ScoreLayer):
 
     masked: bool = False
 
+    n_inputs: ClassVar[int | None] = 2
+
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         forms = FixedPointFormat(6, 3), FixedPointFormat(7, 3)
-        layer = cls(masked=True, input_formats=forms)
-        return Example(layer, tuple((form, (3,)) for form in forms))
+        layers = (cls(masked, input_formats=forms) for masked in (True, False))
+        return tuple(Example(layer, tuple((form, (3,)) for form in forms)) for layer in layers)
 
     def _masked(self, xp: Any, x: Any, terms: Any) -> Any:
         return xp.where(xp.equal(x, 0.0), 0.0, terms) if self.masked else terms

@@ -12,7 +12,7 @@ import numpy as np
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.symbolic import where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -30,15 +30,41 @@ class AboveThreshold(LogicLayer):
     threshold: float
     from_input: bool = False
 
+    @property
+    def n_inputs(self) -> int:  # type: ignore[override]
+        """The score, and the threshold where that is an input."""
+        return 1 + self.from_input
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.require(
+            math.isfinite(self.threshold),
+            "threshold must be a finite number",
+            self.threshold,
+            "set it on scores of background",
+        )
+        form = self.input_formats[-1]
         step = self.input_formats[0].step
         object.__setattr__(self, "threshold", math.floor(self.threshold / step) * step)
+        self.require(
+            not self.from_input or form.low <= self.threshold <= form.high,
+            f"threshold must be a value of its port, {form.low:g} to {form.high:g}",
+            self.threshold,
+            "set it on scores of background",
+        )
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        shapes = [x.shape for x in inputs]
+        rule = "score and threshold must be one number an event, of shape (1,)"
+        self.require(set(shapes) == {(1,)}, rule, shapes, "let a score stand before it")
 
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         form = FixedPointFormat(7, 4)
-        return Example(cls(1.3, input_formats=(form,)), ((form, (1,)),))
+        return tuple(
+            Example(cls(1.3, from_input, input_formats=(form,) * n), ((form, (1,)),) * n)
+            for n, from_input in enumerate((False, True), start=1)
+        )
 
     def in_keras(self, ops: Any, *inputs: Any) -> Any:
         threshold = inputs[1] if self.from_input else self.threshold

@@ -15,7 +15,7 @@ import numpy as np
 
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
-from hls.graph.layer import CppForm, Example, Layer, Place, register
+from hls.graph.layer import CppForm, Example, Layer, Place, register, require_image
 from keras_ae.fixed_point import FixedPointFormat
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Reshape(MovingLayer):
 
     shape: tuple[int, ...]
 
-    only_moves: ClassVar[bool] = True
+    only_reshapes: ClassVar[bool] = True
 
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
@@ -70,13 +70,23 @@ class Reshape(MovingLayer):
         return cls(tuple(layer.output.shape[1:]), name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
-        return Example(cls((2, 3, 1)), ((FixedPointFormat(6, 2), (6,)),))
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((2, 3, 1)), ((FixedPointFormat(6, 2), (6,)),)),)
 
     def to_keras(self) -> keras.Layer:
         import keras
 
         return keras.layers.Reshape(self.shape, name=self.name)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        (x,) = inputs
+        same = math.prod(x.shape) == math.prod(self.shape)
+        self.require(
+            same,
+            f"shape {self.shape} must have as many values as the input",
+            x.shape,
+            "choose another",
+        )
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         return inputs[0].reshape(len(inputs[0]), *self.shape)
@@ -93,6 +103,8 @@ class Reshape(MovingLayer):
 class Concatenate(MovingLayer):
     """The inputs one behind the other along the last axis."""
 
+    n_inputs: ClassVar[int | None] = None
+
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
         from hls.graph.keras_options import require_options
@@ -101,9 +113,15 @@ class Concatenate(MovingLayer):
         return cls(name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         formats = FixedPointFormat(6, 2), FixedPointFormat(5, 3, signed=False)
-        return Example(cls(), tuple((form, (n,)) for n, form in enumerate(formats, start=2)))
+        inputs = tuple((form, (n,)) for n, form in enumerate(formats, start=2))
+        return (Example(cls(), inputs),)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        shapes = [x.shape for x in inputs]
+        same = len({shape[:-1] for shape in shapes}) == 1
+        self.require(same, "inputs must have equal sizes but the last", shapes, "reshape them")
 
     def to_keras(self) -> keras.Layer:
         import keras
@@ -124,6 +142,8 @@ class Concatenate(MovingLayer):
         return Grid(step, low, high)
 
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
+        two = len(inputs) == 2
+        self.require(two, "inputs in C++ must be two", len(inputs), "join two, then the next")
         shape = list(out.shape)
         attributes = {"output_shape": shape, "axis": -1, "op": f"Concatenate{len(shape)}d"}
         return CppForm("Concatenate", attributes)
@@ -145,13 +165,16 @@ class UpSampling(MovingLayer):
         return cls(*layer.size, name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
-        return Example(cls(2, 1), ((FixedPointFormat(6, 2), (2, 2, 1)),))
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(2, 1), ((FixedPointFormat(6, 2), (2, 2, 1)),)),)
 
     def to_keras(self) -> keras.Layer:
         import keras
 
         return keras.layers.UpSampling2D((self.rows, self.columns), name=self.name)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        require_image(self, *inputs)
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         return np.asarray(self.moved(*inputs))
@@ -164,7 +187,10 @@ class UpSampling(MovingLayer):
         height, width, n_channels = inputs[0].shape
         sizes = {"height": height, "width": width, "n_channels": n_channels}
         sizes |= {"rows": self.rows, "columns": self.columns}
-        return CppForm("TriggerLogic", {"function": "upsample", "config": sizes})
+        # Where each value comes from, and with it its bits.
+        sources = self.moved(np.arange(math.prod(inputs[0].shape)).reshape(inputs[0].shape))
+        attributes = {"function": "upsample", "config": sizes, "sources": sources}
+        return CppForm("TriggerLogic", attributes)
 
 
 @register("keras.layers.ZeroPadding2D")
@@ -183,8 +209,8 @@ class ZeroPadding(MovingLayer):
         return cls(*map(tuple, layer.padding), name=layer.name)
 
     @classmethod
-    def example(cls) -> Example:
-        return Example(cls((1, 0), (0, 2)), ((FixedPointFormat(6, 2), (2, 2, 1)),))
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((1, 0), (0, 2)), ((FixedPointFormat(6, 2), (2, 2, 1)),)),)
 
     def to_keras(self) -> keras.Layer:
         import keras
@@ -194,6 +220,9 @@ class ZeroPadding(MovingLayer):
     @property
     def _padding(self) -> list[tuple[int, int]]:
         return [self.rows, self.columns, (0, 0)]
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        require_image(self, *inputs)
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         return np.pad(inputs[0], [(0, 0), *self._padding])

@@ -11,7 +11,7 @@ import numpy as np
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
-from hls.graph.logic_layer import LogicLayer
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.symbolic import where_negative
 from keras_ae.data.scaling import FEATURES
 from keras_ae.fixed_point import FixedPointFormat
@@ -27,11 +27,30 @@ class ScaleObjects(LogicLayer):
 
     in_float32: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (form,) = self.input_formats
+        rule = "input_formats must be of integers, of which the last bit is 1"
+        self.require(form.step == 1, rule, form, "give the format of the trigger's integers")
+        sizes = len(self.offset), len(self.shift)
+        self.require(
+            sizes[0] == sizes[1] and sizes[0] % len(FEATURES) == 0,
+            f"offset and shift must be as many, {len(FEATURES)} for each object",
+            sizes,
+            "fit the scaler on such events",
+        )
+
     @classmethod
-    def example(cls) -> Example:
+    def examples(cls) -> tuple[Example, ...]:
         form = FixedPointFormat(8, 8)
-        layer = cls((5, 0, 0) * 2, (2, 3, 3) * 2, input_formats=(form,))
-        return Example(layer, ((form, (6,)),))
+        offsets = (5, 0, 0) * 2, (0,) * 6
+        layers = (cls(offset, (2, 3, 3) * 2, input_formats=(form,)) for offset in offsets)
+        return tuple(Example(layer, ((form, (6,)),)) for layer in layers)
+
+    def check_inputs(self, *inputs: Grid) -> None:
+        (x,) = inputs
+        rule = f"input must have a number for each of {len(self.offset)} offsets"
+        self.require(x.shape == (len(self.offset),), rule, x.shape, "fit the scaler on such events")
 
     @property
     def steps(self) -> np.ndarray:

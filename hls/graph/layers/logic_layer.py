@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hls.graph.grid import Grid
-from hls.graph.layer import CppForm, Layer, as_format
-from hls.graph.refusal import Refusal
+from hls.graph.layer import CppForm, Layer
 from keras_ae.fixed_point import FixedPointFormat
 
 
@@ -29,7 +28,12 @@ class LogicLayer(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "input_formats", tuple(map(as_format, self.input_formats)))
+        self.require(
+            len(self.input_formats) == self.n_inputs,
+            f"input_formats must be {self.n_inputs}, one for each input",
+            len(self.input_formats),
+            "give one for each",
+        )
 
     def grid_in_graph(self, *inputs: Grid) -> Grid:
         """Of all values of its formats.
@@ -37,22 +41,17 @@ class LogicLayer(Layer):
         Raises:
             Refusal: values come in that a format does not hold.
         """
-        if len(inputs) != len(self.input_formats):
-            raise Refusal(
-                self.name,
-                f"input_formats must be one for each of {len(inputs)} inputs",
-                len(self.input_formats),
-                "give one for each",
-            )
         for form, x in zip(self.input_formats, inputs, strict=True):
-            step = float(np.min(x.step))
-            if step < form.step or x.low.min() < form.low or x.high.max() > form.high:
-                raise Refusal(
-                    self.name,
-                    f"input_formats must hold what comes in, numbers of {x.format}",
-                    form,
-                    "give the format of the layer before",
-                )
+            fine = float(np.min(x.step)) >= form.step
+            self.require(
+                fine and x.low.min() >= form.low and x.high.max() <= form.high,
+                f"input_formats must hold what comes in, numbers of {x.format}",
+                form,
+                "give the format of the layer before",
+            )
+        return self.traced_grid(*inputs)
+
+    def traced_grid(self, *inputs: Grid) -> Grid:
         grids = (Grid.of(form, x.shape) for form, x in zip(self.input_formats, inputs, strict=True))
         return self.grid(*grids)
 

@@ -1,0 +1,41 @@
+"""Every layer of this package; importing this registers them all.
+
+kernel_layers    dense layers and convolutions
+quantizer        rounding to a format
+moving_layers    reshaping, joining, repeating, padding
+pooling_layers   maxima and means
+logic_layer      what the trigger's own layers share
+scale_objects, lookup_table, decision   scaling, tables, the trigger bit
+score_layers, error_scores              scores
+"""
+
+from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import AbsoluteError, SquaredError
+from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.moving_layers import Concatenate, Reshape, UpSampling, ZeroPadding
+from hls.graph.layers.pooling_layers import AveragePooling, MaxPooling
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
+
+__all__ = [
+    "AboveThreshold",
+    "AbsoluteError",
+    "AveragePooling",
+    "Concatenate",
+    "Convolution",
+    "Dense",
+    "GaussianDivergence",
+    "LookupTable",
+    "MaxPooling",
+    "NormalizedNorm",
+    "Quantizer",
+    "Reshape",
+    "ScaleObjects",
+    "SquaredError",
+    "SquaredNorm",
+    "Total",
+    "UpSampling",
+    "ZeroPadding",
+]
