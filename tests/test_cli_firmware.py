@@ -19,7 +19,7 @@ import yaml
 from test_cli import ROOT, assert_one_line, run_cli
 from test_fidelity import read_page
 
-from hls.cpp import check as cpp_check
+from hls.cpp import linter
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.validate import bench_reference
@@ -55,7 +55,7 @@ class TestCheck:
             monkeypatch.setattr(module, name, counted)
 
         count(stages_check, "load_model")
-        count(cpp_check, "build_score_graph")
+        count(linter, "build_score_graph")
         run = open_run(finished_run)
         refusals, cost = stages_check.check_and_estimate(run.experiment, "run", run)
         assert refusals == [] and cost is not None and cost.lut > 0
