@@ -67,7 +67,7 @@ def trigger_model(layers: Layers, shape: tuple[int, ...] = (4,)) -> keras.Model:
     return keras.Model([inputs], [score, decision])
 
 
-def found(graph: TriggerGraph, **settings: Any) -> list[tuple[str, str]]:
+def found(graph: LayerGraph, **settings: Any) -> list[tuple[str, str]]:
     return [(r.layer, str(r)) for r in check_graph(graph, FirmwareSettings(**settings))]
 
 
@@ -342,6 +342,15 @@ def graph_input(x: Any) -> Any:
     return keras.layers.UpSampling2D(33, name="u")(x)
 
 
+@pytest.mark.parametrize("name", ["in", "e"])
+def test_ports_that_are_variables_of_the_bench(name: str) -> None:
+    inputs = HardwareInput((4,), str(FORMAT), name=name).output
+    graph = LayerGraph.from_keras(keras.Model(inputs, quantizer(8, 3, "q")(inputs)))
+    assert [(layer, "must not be hls4ml's own" in text) for layer, text in found(graph)] == [
+        (name, True)
+    ]
+
+
 def test_an_input_that_is_given_out() -> None:
     inputs = HardwareInput((1,), str(FORMAT), name="score").output
     decision = AboveThreshold(1.0, input_formats=[str(FORMAT)], name="trigger")(inputs)
@@ -415,7 +424,7 @@ class TestQuantizers:
 
     def test_behind_an_output(self) -> None:
         graph = trigger(lambda x: dense(3, "d")(x))
-        tapped = TriggerGraph.of(graph.nodes, graph.input_names, ("d", *graph.output_names))
+        tapped = LayerGraph.of(graph.nodes, graph.input_names, ("d", *graph.output_names))
         ((name, message),) = found(tapped)
         assert name == "last" and "must not stand behind 'd', an output of the graph" in message
 

@@ -119,8 +119,16 @@ def test_inputs_that_do_not_fit(layer: Layer, inputs: tuple[str, ...], message: 
         (lambda: GraphInput(FORM, ()), "shape must be of sizes >= 1"),
         (lambda: GraphInput(FORM, (3, 0)), "shape must be of sizes >= 1"),
         (lambda: Dense(KERNEL, FORM, np.ones(2)), "bias and bias_format must be given together"),
-        (lambda: Dense(KERNEL * np.nan, FORM), "kernel must hold finite numbers"),
-        (lambda: Dense([["a"]], FORM), "kernel must hold finite numbers"),
+        (lambda: Dense(KERNEL * np.nan, FORM), "kernel must hold finite real numbers"),
+        (lambda: Dense([["a"]], FORM), "kernel must hold finite real numbers, got .* type <U1"),
+        (lambda: Dense(KERNEL, FORM, [1.5], FORM), r"one number for each of 2 outputs, got \(1,\)"),
+        (lambda: Dense(KERNEL, FORM, 1.5, FORM), r"one number for each of 2 outputs, got \(\)"),
+        (lambda: Dense(KERNEL, FORM, [[1, 2]], FORM), r"each of 2 outputs, got \(1, 2\)"),
+        (lambda: Dense(KERNEL[None], FORM), r"kernel must have 2 axes, none .*got \(1, 3, 2\)"),
+        (lambda: Dense(np.ones((2, 0)), FORM), r"none of them empty, got \(2, 0\)"),
+        (lambda: Dense(1.0, FORM), r"kernel must have 2 axes, none of them empty, got \(\)"),
+        (lambda: AboveThreshold("1", input_formats=(FORM,)), "threshold must be a finite number"),
+        (lambda: AboveThreshold(None, input_formats=(FORM,)), "threshold must be a finite number"),
         (lambda: SquaredNorm(input_formats=(FORM, FORM)), "input_formats must be 1, one for each"),
         (
             lambda: LookupTable("tanh", 0.1, input_formats=(FORM,)),
@@ -152,6 +160,30 @@ def test_inputs_that_do_not_fit(layer: Layer, inputs: tuple[str, ...], message: 
 def test_layers_that_cannot_be(make: Callable[[], Layer], message: str) -> None:
     with pytest.raises(Refusal, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Quantizer(8),
+        lambda: Quantizer(None),
+        lambda: SquaredNorm(input_formats=(8,)),
+        lambda: SquaredNorm(input_formats=None),
+    ],
+)
+def test_formats_that_are_none(make: Callable[[], Layer]) -> None:
+    with pytest.raises(InputError, match="precision must be 'fixed<W,I>' or 'ufixed<W,I>', got"):
+        make()
+
+
+def test_a_name_that_is_no_text() -> None:
+    with pytest.raises(InputError, match="^name of a layer must be text, got 3$"):
+        Quantizer(FORM, name=3)  # type: ignore[arg-type]
+
+
+def test_one_format_alone() -> None:
+    assert SquaredNorm(input_formats="fixed<6,3>").input_formats == (FORM,)  # type: ignore[arg-type]
+    assert SquaredNorm(input_formats=FORM).input_formats == (FORM,)  # type: ignore[arg-type]
 
 
 def test_formats_as_text_and_arrays_as_lists() -> None:
@@ -257,7 +289,7 @@ class TestFiles:
             (lambda c: c["layers"][0].update(kind="Nothing"), "got 'Nothing': import the module"),
             (lambda c: c["layers"][0].update(fields=[]), "got a damaged one"),
             (lambda c: c["layers"][0]["fields"].update(form="fixed<4"), "precision must be 'fixed"),
-            (lambda c: c["layers"][0]["fields"].update(form=7), "got a damaged one"),
+            (lambda c: c["layers"][0]["fields"].update(form=7), "precision must be 'fixed<W,I>'"),
             (lambda c: c["layers"][0]["fields"].update(shape="3"), "got a damaged one"),
             (lambda c: c["layers"][0]["fields"].update(shape=[4.5]), "got a damaged one"),
             (lambda c: c["layers"][0]["fields"].update(other=1), "got a damaged one"),
@@ -378,6 +410,12 @@ def test_models_of_keras() -> None:
     sequential = keras.Sequential([keras.Input((3,)), keras.layers.Flatten()])
     with pytest.raises(Refusal, match="use HardwareInput, which states a format"):
         LayerGraph.from_keras(sequential)
+
+    doubled = keras.Model(inputs, keras.layers.Flatten()(inputs * 2))
+    with pytest.raises(Refusal, match="layer 'multiply.*': kind must be one of QDense"):
+        LayerGraph.from_keras(doubled)
+    with pytest.raises(InputError, match="a graph must be made of a keras.Model, got NoneType"):
+        LayerGraph.from_keras(None)  # type: ignore[arg-type]
 
     class Subclassed(keras.Model):
         def call(self, x: Any) -> Any:

@@ -83,6 +83,9 @@ def with_value(value: float) -> np.ndarray:
         (np.zeros((5, 3, 1)), r"got float64 of shape \(5, 3, 1\)"),
         (np.zeros(3), r"got float64 of shape \(3,\)"),
         (np.array([["1", "2", "3"]]), "be numbers"),
+        (with_value(1 - 2.0**-53), "got 0.9999999999999999 in event 3"),
+        ([[1, 2, 3], [4, 5]], "be an array of numbers: "),
+        (np.ma.masked_equal(with_value(7), 7), "have no masked values"),
     ],
 )
 def test_refused(evaluate: Evaluate, values: np.ndarray, message: str) -> None:

@@ -28,6 +28,8 @@ MAX_TABLE_ERROR = 2.0**-4
 
 _OTHER = "choose another name"
 
+#: Of variables of hls4ml's test bench, in which ports are variables, too.
+_BENCH_NAMES = ("e", "i", "in", "pr")
 #: Of hls4ml's variables and types.
 _HLS4ML_NAMES = re.compile(
     r"[wb]\d+|input\d*|inputs|outputs|result|model_default|(layer|config|relu_config)\d+\w*"
@@ -50,11 +52,12 @@ def check_graph(graph: LayerGraph, settings: FirmwareSettings) -> list[Refusal]:
 def _cpp_names(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
     """Names become those of types and variables, beside hls4ml's own."""
     seen: set[str] = set()
+    ports = {*graph.input_names, *graph.output_names}
     for layer in graph.layers:
         name = layer.name
         if not re.fullmatch(r"[A-Za-z]\w*", name) or _CPP_KEYWORDS.fullmatch(name):
             yield Refusal(name, "the name of a layer must be one of C++", f"'{name}'", _OTHER)
-        elif _HLS4ML_NAMES.fullmatch(name):
+        elif _HLS4ML_NAMES.fullmatch(name) or (name in ports and name in _BENCH_NAMES):
             yield Refusal(name, "the name of a layer must not be hls4ml's own", f"'{name}'", _OTHER)
         elif name.lower() in seen:
             yield Refusal(

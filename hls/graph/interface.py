@@ -72,7 +72,12 @@ class Port:
             InputError: another shape, no numbers, or a value that the port cannot take: NaN,
                 beyond its range or between two of its numbers.
         """
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise InputError(f"input '{self.name}' must be an array of numbers: {error}") from error
+        if np.ma.is_masked(values):
+            raise InputError(f"input '{self.name}' must have no masked values, got some")
         shape = self.shape or (self.n_values,)
         if array.dtype.kind not in "fiub" or array.ndim == 0 or array.shape[1:] != shape:
             wanted = ", ".join(map(str, ("events", *shape)))
@@ -89,9 +94,11 @@ class Port:
                     i for i in range(len(part)) if not _holds_all(form, part[i:][:1])
                 )
                 event, value = divmod(place, self.n_values)
+                # In all its digits: what is left out may be what does not fit.
+                found = repr(float(flat[place])).removesuffix(".0")
                 raise InputError(
                     f"input '{self.name}' must hold multiples of {form.step:g} from {form.low:g} "
-                    f"to {form.high:g} ({self.format}), got {flat[place]:g} in event {event}, "
+                    f"to {form.high:g} ({self.format}), got {found} in event {event}, "
                     f"value {value}"
                 )
         return array

@@ -50,6 +50,8 @@ def nodes_of(
     Raises:
         Refusal: a layer without an exact form, or one that is called twice.
     """
+    if not isinstance(network, keras.Model):
+        raise InputError(f"a graph must be made of a keras.Model, got {type(network).__name__}")
     if isinstance(network, keras.Sequential) and network.built:
         network = keras.Model(network.inputs, network.outputs)
     if "input_layers" not in network.get_config():
@@ -60,7 +62,8 @@ def nodes_of(
         raise refusal
     places = {**(inputs or {}), **(given or {})}
     nodes = []
-    for layer in network.layers:
+    # Operations without a layer, such as x * 2, are among them.
+    for layer in network.operations:
         if layer.name in places:
             continue
         if isinstance(layer, HardwareInput):
@@ -79,7 +82,8 @@ def exact_layer(layer: keras.Layer) -> Layer:
         Refusal: one that has none, or an option that has none.
     """
     if isinstance(layer, GraphLayer):
-        return layer.graph_layer
+        graph_layer: Layer = layer.graph_layer
+        return graph_layer
     for place, kind in KERAS_LAYERS.items():
         if type(layer) is _class_at(place):
             return kind.from_keras(layer)

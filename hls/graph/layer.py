@@ -134,6 +134,8 @@ class Layer(ABC):
     has_kernel: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"name of a layer must be text, got {self.name!r}")
         if not self.name:
             words = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__)
             object.__setattr__(self, "name", words.lower())
@@ -272,9 +274,14 @@ def require_image(layer: Layer, *inputs: Grid) -> None:
 
 def _as_field(kind: str, value: Any) -> Any:
     """A value as a field of a layer of that type holds it."""
+    if kind.startswith("tuple") and isinstance(value, str | FixedPointFormat):
+        # One alone.
+        value = (value,)
     if isinstance(value, list | tuple) and "ndarray" not in kind:
-        return tuple(_as_field(kind, part) for part in value)
-    if "FixedPointFormat" in kind and isinstance(value, str):
+        return tuple(_as_field(kind.removeprefix("tuple"), part) for part in value)
+    if "FixedPointFormat" in kind and not (
+        isinstance(value, FixedPointFormat) or (value is None and "None" in kind)
+    ):
         return FixedPointFormat.parse(value)
     if "ndarray" in kind and value is not None:
         return np.asarray(value)

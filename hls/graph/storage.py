@@ -76,7 +76,7 @@ def read_graph(path: Path, make: Callable[..., G]) -> G:
     ) as error:
         raise InputError(
             f"{path} must be a trigger graph saved by keras-ae, got a damaged one: "
-            f"{str(error)[:200]}"
+            f"{str(error)[:200]}; 'keras-ae convert' writes that of a run again"
         ) from error
 
 

@@ -100,7 +100,7 @@ class TriggerGraph(LayerGraph):
 
     def save(self, path: Path) -> None:
         """Write into one file of NumPy's (npz), without a pickle."""
-        write_nodes(path, self.nodes, self.input_names, self.output_names)
+        write_nodes(Path(path), self.nodes, self.input_names, self.output_names)
 
     @classmethod
     def load(cls, path: Path) -> TriggerGraph:
@@ -110,4 +110,4 @@ class TriggerGraph(LayerGraph):
             FileNotFoundError: there is no such file.
             InputError: it is damaged, or of another version.
         """
-        return read_graph(path, cls)
+        return read_graph(Path(path), cls)

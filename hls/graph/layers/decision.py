@@ -38,7 +38,7 @@ class AboveThreshold(LogicLayer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(
-            math.isfinite(self.threshold),
+            isinstance(self.threshold, int | float) and math.isfinite(self.threshold),
             "threshold must be a finite number",
             self.threshold,
             "set it on scores of background",

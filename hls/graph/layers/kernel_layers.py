@@ -36,6 +36,8 @@ class KernelLayer(Layer):
     bias_format: FixedPointFormat | None = None
 
     has_kernel: ClassVar[bool] = True
+    #: Of the kernel, the last of which is of the outputs.
+    n_axes: ClassVar[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,14 +47,27 @@ class KernelLayer(Layer):
             "one of them",
             "give both or none",
         )
+        shape = self.kernel.shape
+        self.require(
+            len(shape) == self.n_axes and min(shape) > 0,
+            f"kernel must have {self.n_axes} axes, none of them empty",
+            shape,
+            "give one as Keras has it",
+        )
         for name, values in (("kernel", self.kernel), ("bias", self.bias)):
             if values is not None:
                 self.require(
                     values.dtype.kind in "fiub" and bool(np.isfinite(values).all()),
-                    f"{name} must hold finite numbers",
-                    "NaN, infinity or none",
+                    f"{name} must hold finite real numbers",
+                    f"others, of type {values.dtype}",
                     "train it again",
                 )
+        self.require(
+            self.bias is None or self.bias.shape == shape[-1:],
+            f"bias must be one number for each of {shape[-1]} outputs",
+            None if self.bias is None else self.bias.shape,
+            "give so many",
+        )
 
     @cached_property
     def weights(self) -> QuantizedWeights:
@@ -108,6 +123,8 @@ class KernelLayer(Layer):
 class Dense(KernelLayer):
     """x @ kernel + bias: (events, n) -> (events, m)."""
 
+    n_axes: ClassVar[int] = 2
+
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
         from hls.graph.keras_options import weights_of
@@ -124,8 +141,7 @@ class Dense(KernelLayer):
     def check_inputs(self, *inputs: Grid) -> None:
         (x,) = inputs
         rule = f"input must have the shape of the kernel's, ({len(self.kernel)},)"
-        fits = self.kernel.ndim == 2 and x.shape == self.kernel.shape[:1]
-        self.require(fits, rule, x.shape, "flatten images before it")
+        self.require(x.shape == self.kernel.shape[:1], rule, x.shape, "flatten images before it")
 
     def to_keras(self) -> keras.Layer:
         from keras_ae.precision import dense_layer
@@ -165,6 +181,8 @@ class Convolution(KernelLayer):
 
     padding: Literal["same", "valid"] = "same"
 
+    n_axes: ClassVar[int] = 4
+
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
         from hls.graph.keras_options import require_options, weights_of
@@ -185,7 +203,7 @@ class Convolution(KernelLayer):
     def check_inputs(self, *inputs: Grid) -> None:
         (x,) = inputs
         height, width, channels = self.kernel.shape[:3]
-        fits = self.kernel.ndim == 4 and len(x.shape) == 3 and x.shape[2] == channels
+        fits = len(x.shape) == 3 and x.shape[2] == channels
         fits = fits and (self.padding == "same" or (x.shape[0] >= height and x.shape[1] >= width))
         rule = f"input must be an image of {channels} channels, at least {(height, width)} large"
         self.require(fits, rule, x.shape, "give the kernel the channels of the layer before")
