@@ -16,7 +16,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hls.graph.grid import EXACT_FLOAT32, EXACT_FLOAT64, Grid
-from hls.graph.layer import GraphInput
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
 from keras_ae.arrays import check_count
@@ -108,7 +107,7 @@ def float32_bounds(nodes: Sequence[Node], grids: Mapping[str, Grid]) -> dict[str
     """
     bounds = {}
     for node in nodes:
-        if isinstance(node.layer, GraphInput):
+        if not node.inputs:
             continue
         grid = grids[node.name]
         n_terms = sum(int(np.prod(grids[name].shape)) for name in node.inputs)

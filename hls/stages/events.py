@@ -79,10 +79,12 @@ def first_events(inputs: HardwareValues) -> list[np.ndarray]:
 
 def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
+    # What the decision takes beside the score.
+    thresholds = graph.node(graph.decision.name).inputs[1:]
     values = tuple(
         stress_events(port.form, graph.grids[port.name].shape, n_events, seed + number)
         for number, port in enumerate(graph.interface.inputs)
-        if port.name not in graph.node(graph.decision.name).inputs
+        if port.name not in thresholds
     )
     return graph.with_threshold(values)
 
