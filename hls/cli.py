@@ -69,6 +69,32 @@ def run(config: Path, run_dir: Path | None, n_events: int) -> None:
 
 
 @cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+@_n_events
+def adopt(model: Path, config: Path, run_dir: Path | None, n_events: int) -> None:
+    """Make a run of MODEL, a quantized Keras model that came trained; evaluate, convert, validate.
+
+    CONFIG names its data, the roles of its tensors, the score, trigger and firmware. Commands that
+    take a RUN, such as 'rtl', take this one, too.
+    """
+    from keras_ae.runs import create_run
+    from keras_ae.settings.adoption import load_adoption
+
+    load_tensorflow()
+    from hls.stages.adopted import check_adoption, with_model
+
+    settings = with_model(load_adoption(config), model)
+    # Before anything is written.
+    check_adoption(settings)
+    adopted = create_run(run_dir or Path("runs") / settings.name, settings)
+    for stage in stages_of(settings):
+        _do_stage(adopted, stage)
+    _validate(adopted, n_events=n_events)
+
+
+@cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 def train(config: Path, run_dir: Path | None) -> None:
@@ -179,7 +205,7 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     changed = [] if as_is else opened.changed_contents("rtl")
     if changed:
         click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
-    if not as_is and not function_of("rtl")(opened, report=click.echo):
+    if not as_is and not function_of("rtl", opened.experiment)(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
     report = simulate_rtl(opened, n_events)
@@ -287,7 +313,7 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if not function_of(stage)(run):
+    if not function_of(stage, run.experiment)(run):
         click.echo("   already done, inputs unchanged")
 
 

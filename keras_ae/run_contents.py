@@ -36,14 +36,15 @@ def load_keras_model(path: Path) -> keras.Model:
         return keras.models.load_model(path)
     except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} must be a model saved by keras-ae, got a damaged one: {str(error)[:200]}"
+            f"{path} must be a model of Keras 3 (.keras) that can be loaded, got a damaged one or "
+            f"one with classes that are not imported: {str(error)[:200]}"
         ) from error
 
 
 def load_data(run: Run) -> Dataset:
     """The experiment's events, as their source gives them; trigger events as integers."""
     experiment = run.experiment
-    return load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+    return load_dataset(experiment.data, experiment.units, experiment.seed)
 
 
 def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:

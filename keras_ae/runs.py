@@ -23,7 +23,7 @@ from keras_ae.files import (
     write_text,
 )
 from keras_ae.run_files import RunFiles
-from keras_ae.settings.experiment import Experiment, dump_experiment, load_experiment
+from keras_ae.settings.adoption import RunSettings, dump_run_settings, load_run_settings
 from keras_ae.stages import PROVED, STAGES, stages_up_to
 
 #: Raised when the meaning of a run directory's files changes.
@@ -34,7 +34,7 @@ FORMAT = 2
 class Run(RunFiles):
     """One experiment's directory, see `RunFiles` for what is in it, and its stages."""
 
-    experiment: Experiment
+    experiment: RunSettings
 
     def digest(self, stage: str) -> str:
         """Of all that decides a stage's result: its sections, the data, the stages before it."""
@@ -219,7 +219,7 @@ class Run(RunFiles):
         write_json(self.record_path, record)
 
 
-def create_run(folder: Path, experiment: Experiment) -> Run:
+def create_run(folder: Path, experiment: RunSettings) -> Run:
     """Make or reuse a run directory for `experiment`.
 
     Raises:
@@ -234,7 +234,7 @@ def create_run(folder: Path, experiment: Experiment) -> Run:
         record = {"format": FORMAT, "version": __version__, "stages": {}}
         write_json(run.record_path, record)
     _read_record(run)
-    write_text(run.experiment_path, dump_experiment(experiment))
+    write_text(run.experiment_path, dump_run_settings(experiment))
     return run
 
 
@@ -249,7 +249,7 @@ def open_run(folder: Path) -> Run:
     if not files.record_path.is_file():
         raise FileNotFoundError(f"run directory not found: {folder} has no run.json")
     _read_record(files)
-    return Run(folder, load_experiment(files.experiment_path))
+    return Run(folder, load_run_settings(files.experiment_path))
 
 
 def _finished(run: RunFiles) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from keras_ae.run_files import RunFiles
 
 if TYPE_CHECKING:
     # The table itself needs none of the settings: the command line reads it for its help.
-    from keras_ae.settings.experiment import Experiment
+    from keras_ae.settings.adoption import RunSettings
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Stage:
         paths = [name.split(".") for name in self.inputs]
         return {section: dict.fromkeys(keys, True) or True for section, *keys in paths}
 
-    def is_left_out(self, experiment: Experiment) -> bool:
+    def is_left_out(self, experiment: RunSettings) -> bool:
         """Whether a run of the experiment goes without it."""
-        return self.section is not None and getattr(experiment, self.section) is None
+        return self.section is not None and getattr(experiment, self.section, None) is None
 
 
 def _trained(precision: str) -> Callable[[RunFiles], tuple[Path, ...]]:
@@ -55,10 +55,18 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage(
-            "train",
+            "adopt",
             None,
+            ("network",),
+            lambda run: (run.model_path("quantized"), run.model_path("float"), run.scaler_path),
+            section="network",
+        ),
+        Stage(
+            "train",
+            "adopt",
             ("seed", "data", "scaling", "architecture", "objective", "training"),
             lambda run: (run.scaler_path, *_trained("float")(run)),
+            section="objective",
         ),
         Stage(
             "distill",
@@ -67,7 +75,7 @@ STAGES = {
             _trained("student"),
             section="student",
         ),
-        Stage("quantize", "distill", ("precision", "quantization"), _trained("quantized")),
+        Stage("quantize", "distill", ("precision", "quantization"), _trained("quantized"), "precision"),
         Stage(
             "evaluate",
             "quantize",
@@ -107,7 +115,7 @@ def stage_named(name: str) -> Stage:
     return STAGES[name]
 
 
-def stages_up_to(name: str, experiment: Experiment) -> tuple[str, ...]:
+def stages_up_to(name: str, experiment: RunSettings) -> tuple[str, ...]:
     """What a stage builds on, from the first, and itself; without what is left out.
 
     Raises:
@@ -121,7 +129,7 @@ def stages_up_to(name: str, experiment: Experiment) -> tuple[str, ...]:
     return tuple(found)
 
 
-def stages_of(experiment: Experiment) -> tuple[str, ...]:
+def stages_of(experiment: RunSettings) -> tuple[str, ...]:
     """What `keras-ae run` does, in order."""
     return tuple(
         name

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_ae.files import read_json
 from keras_ae.runs import Run
+from keras_ae.settings.adoption import Adoption
 from keras_ae.settings.experiment import Experiment
 
 #: The rate at which the table quotes the TPR.
@@ -21,7 +22,9 @@ def summary(run: Run) -> str:
     evaluated = run.is_finished("evaluate") and run.metrics_path.exists()
     metrics = read_json(run.metrics_path, "methods") if evaluated else None
     lines = []
-    if metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
+    if isinstance(run.experiment, Adoption):
+        lines += _table_of_adopted(run.experiment.deciding_score, metrics, levels)
+    elif metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
         lines += _table(run.experiment, metrics["methods"], levels)
     if metrics and "weights_zero" in metrics:
         before, after = (metrics["weights_zero"][n] for n in ("post_training", "quantized"))
@@ -97,6 +100,28 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         *(
             f"{signal:<16}" + "".join(f"{row[title]:>{width}}" for title, width in widths.items())
             for signal, row in zip(teacher, rows, strict=True)
+        ),
+    ]
+
+
+def _table_of_adopted(score: str, metrics: Any, levels: Any) -> list[str]:
+    """AUC and TPR by signal, in float if that is known, and in firmware."""
+    if not metrics or not metrics["methods"][f"quantized/{score}"]:
+        return []
+    found = {"quantized": metrics["methods"][f"quantized/{score}"]}
+    if levels:
+        found = {level: parts["separation"] for level, parts in levels.items()}
+    *_, last = found.values()
+    title = f"TPR@FPR={TABLE_FPR:g}"
+    return [
+        "",
+        f"score: {score}",
+        f"{'signal':<16}" + "".join(f"{'AUC ' + level:>16}" for level in found) + f"{title:>16}",
+        *(
+            f"{signal:<16}"
+            + "".join(f"{level[signal]['auc']:>16.3f}" for level in found.values())
+            + f"{_percent(last[signal]['tpr'][f'{TABLE_FPR:g}']):>16}"
+            for signal in last
         ),
     ]
 

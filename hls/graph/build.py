@@ -1,90 +1,97 @@
-"""Trained model + scores + threshold -> the trigger graph."""
+"""Networks + scores + threshold -> the trigger graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
+from collections.abc import Mapping, Sequence
 import numpy as np
 
-from hls.graph.keras_form import exact_layer, nodes_of, producers
-from hls.graph.layer import GraphInput, Layer
-from hls.graph.layer_graph import LayerGraph, not_unique
+from hls.graph.assembly import Assembly, InputFormats, Networks
+from hls.graph.layer import GraphInput
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.decision import AboveThreshold
-from hls.graph.layers.error_scores import AbsoluteError, SquaredError
-from hls.graph.layers.lookup_table import LookupTable
-from hls.graph.layers.quantizer import Quantizer
-from hls.graph.layers.scale_objects import ScaleObjects
-from hls.graph.layers.score_layers import (
-    GaussianDivergence,
-    NormalizedNorm,
-    ScoreLayer,
-    SquaredNorm,
-    Total,
-)
 from hls.graph.node import Node
-from hls.graph.refusal import Refusal
+from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.scaling import L1Scaler
-from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.likelihoods import Bernoulli, MaskedGaussian
 from keras_ae.metrics import check_rate, threshold_at_fpr
-from keras_ae.models import Autoencoder, ScoringModel, Student
-from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES
-from keras_ae.settings.objectives import STUDENT_SCORE
 
 
 def build_trigger_graph(
-    model: ScoringModel,
-    scores: Sequence[str],
-    background: tuple[np.ndarray, ...],
+    model: Networks,
+    scores: Scores,
+    background: tuple[np.ndarray, ...] | np.ndarray,
     target_fpr: float,
     scaler: L1Scaler | None = None,
-    units: FixedPointFormat | None = None,
+    input_formats: InputFormats = None,
     threshold_input: bool = False,
     table_error: float = 2.0**-6,
+    roles: Mapping[str, str] | None = None,
 ) -> TriggerGraph:
     """The trigger graph, its threshold set on background.
 
     Args:
-        model: quantized autoencoder or student.
-        scores: the first decides; see `LATENT_SCORES` and `ERROR_SCORES`; of a student, its own.
-        background: hardware values (events, *input_shape) on which the threshold is set, and the
-            condition (events, condition_dim) where the model has one.
+        model: quantized: an autoencoder or student of this package; any Functional or Sequential
+            `keras.Model` of layers with an exact form; or a pair of these, encoder and decoder.
+        scores: the first decides: names, see `NAMED_SCORES`, or scores of any tensors, see
+            `TensorScore`; of a student its own; `model_output` of a network that ends in its score.
+        background: hardware values (events, *input_shape) on which the threshold is set, and of
+            further inputs, such as a condition, likewise; values that the ports can take.
         target_fpr: the fraction of background that may pass, at most.
         scaler: hardware integers -> network inputs; None where the hardware values are those.
-        units: format of the hardware integers that `scaler` takes; without, that of the network's
-            input, to which the values have been rounded.
+        input_formats: of the values of the first input, or of each by its name; without, that of
+            the quantizer behind the input, to which the values have been rounded.
         threshold_input: the threshold is an input of the firmware, its last, instead of a constant.
         table_error: of exp and sigmoid, where a score needs them.
+        roles: layers by role, `{"latent_mean": "my_mu"}`, where the ends of the networks do not
+            say. By default `input` is what stands behind the first input, `latent_mean` and
+            `latent_log_var` are the encoder's outputs and `reconstruction` is the decoder's; of
+            one network alone, outputs of the input's shape are reconstructions.
 
     Raises:
         InputError: a model that is not quantized or has layers without an exact form, an unknown
-            score, sums too wide to be exact, or background that is too little or no hardware value.
+            score, a role that no tensor has or two have, sums too wide to be exact, or background
+            that is too little or no hardware value.
     """
-    check_rate(len(background[0]), target_fpr, "background")
-    graph = build_score_graph(model, scores, scaler, units, table_error)
-    values = graph.outputs(*background)[scores[0]].ravel()
-    return with_decision(graph, threshold_at_fpr(values, target_fpr), threshold_input)
+    graph = build_score_graph(model, scores, scaler, input_formats, table_error, roles)
+    return set_threshold(graph, background, target_fpr, threshold_input)
 
 
 def build_score_graph(
-    model: ScoringModel,
-    scores: Sequence[str],
+    model: Networks,
+    scores: Scores,
     scaler: L1Scaler | None = None,
-    units: FixedPointFormat | None = None,
+    input_formats: InputFormats = None,
     table_error: float = 2.0**-6,
+    roles: Mapping[str, str] | None = None,
 ) -> LayerGraph:
     """The trigger graph without its decision, for which no background is needed.
 
     Raises:
-        Refusal: a layer without an exact form, or sums too wide to be exact.
+        InputError: see `build_trigger_graph`.
     """
-    parts = _Parts(model, scaler, units)
-    for name in scores:
-        parts.add_score(name, table_error)
-    return LayerGraph.of(parts.nodes, parts.inputs, tuple(scores))
+    wanted = requested_scores(model, scores)
+    names = [score.port for score in wanted]
+    parts = Assembly(model, scaler, input_formats, roles, [*names, *(f"{n}_table" for n in names)])
+    for score in wanted:
+        add_score(parts, score, table_error)
+    return LayerGraph.of(parts.nodes, parts.inputs, tuple(names))
+
+
+def set_threshold(
+    graph: LayerGraph,
+    background: tuple[np.ndarray, ...] | np.ndarray,
+    target_fpr: float,
+    threshold_input: bool = False,
+) -> TriggerGraph:
+    """A graph of scores with the decision that lets a fraction of background pass, at most.
+
+    Raises:
+        InputError: background that is too little or no hardware value.
+    """
+    values = background if isinstance(background, tuple | list) else (background,)
+    scores = graph.outputs(*values)[graph.output_names[0]].ravel()
+    check_rate(len(scores), target_fpr, "background")
+    return with_decision(graph, threshold_at_fpr(scores, target_fpr), threshold_input)
 
 
 def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False) -> TriggerGraph:
@@ -106,128 +113,3 @@ def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False)
         sources.append("threshold")
     nodes.append(Node(decision, tuple(sources)))
     return TriggerGraph.of(nodes, inputs, (*graph.output_names, decision.name))
-
-
-class _Parts:
-    """Nodes of a trigger graph that grows: inputs and networks of a model, then its scores."""
-
-    def __init__(
-        self, model: ScoringModel, scaler: L1Scaler | None, units: FixedPointFormat | None
-    ) -> None:
-        self._model = model
-        self._layers: dict[str, Node] = {}
-        form = units or _format(model.encoder.get_layer("encoder_input_format"))
-        self.inputs = ["objects"]
-        x = self._add(GraphInput(form, model.sample_shape, name="objects"))
-        if scaler is not None:
-            scale = ScaleObjects(scaler.offset, scaler.shift, input_formats=(form,), name="scale")
-            x = self._add(scale, x)
-        sources = [x]
-        if model.condition_dim:
-            form = _format(model.encoder.get_layer("encoder_condition_format"))
-            self.inputs.append("condition")
-            sources.append(self._add(GraphInput(form, (model.condition_dim,), name="condition")))
-        self._add_network(model.encoder, sources)
-        if isinstance(model, Autoencoder):
-            # Both are in their format already; hls4ml fuses one quantizer into the layer before,
-            # not two.
-            given = {"decoder_input_format": "latent_mean_format"}
-            if model.condition_dim:
-                given["decoder_condition_format"] = "encoder_condition_format"
-            self._add_network(model.decoder, list(given.values()), given)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """So far."""
-        return list(self._layers.values())
-
-    def _add(self, layer: Layer, *inputs: str) -> str:
-        return self._place(Node(layer, inputs))
-
-    def _place(self, node: Node) -> str:
-        if node.name in self._layers:
-            raise not_unique(node.name)
-        self._layers[node.name] = node
-        return node.name
-
-    def _add_network(
-        self, network: Any, sources: Sequence[str], given: dict[str, str] | None = None
-    ) -> None:
-        """The layers of a network on other inputs; `given` layers stand in the place of some."""
-        inputs = dict(zip(producers(network.inputs), sources, strict=True))
-        for node in nodes_of(network, inputs, given):
-            self._place(node)
-
-    def _format_of(self, name: str) -> FixedPointFormat:
-        """The format that a layer rounds to, or of the entries of a table."""
-        if name not in self._layers:
-            raise Refusal(
-                name, "a quantizer must have this name", "none", "name it as build_autoencoder does"
-            )
-        layer = self._layers[name].layer
-        if isinstance(layer, LookupTable):
-            return layer.output_format
-        return _quantizer(layer).form
-
-    def add_score(self, name: str, table_error: float) -> None:
-        """The layers of a score."""
-        choices = [*ERROR_SCORES, *LATENT_SCORES]
-        if isinstance(self._model, Student):
-            choices = [STUDENT_SCORE]
-        elif "latent_log_var_format" not in self._layers:
-            choices = [*ERROR_SCORES, "squared_latent_norm"]
-        if name not in choices:
-            raise InputError(
-                f"score of {type(self._model).__name__} in firmware must be one of "
-                f"{', '.join(choices)}, got {name!r}"
-            )
-        if name in ERROR_SCORES:
-            self._add_error_score(name, table_error)
-        elif name == STUDENT_SCORE:
-            self._add_on(Total, name, "latent_mean_format")
-        elif name == "squared_latent_norm":
-            self._add_on(SquaredNorm, name, "latent_mean_format")
-        else:
-            kind, function = {
-                "normalized_latent_norm": (NormalizedNorm, "exp(-x)"),
-                "kl_divergence": (GaussianDivergence, "exp(x)-1-x"),
-            }[name]
-            weight = self._add_table(
-                "latent_log_var_format", function, table_error, f"{name}_table"
-            )
-            self._add_on(kind, name, "latent_mean_format", weight)
-
-    def _add_error_score(self, name: str, table_error: float) -> None:
-        model: Any = self._model
-        y = "reconstruction_format"
-        if isinstance(model.likelihood, Bernoulli):
-            y = self._add_table(y, "sigmoid", table_error, "probability")
-        masked = name == "masked_squared_error" or (
-            name == "reconstruction_error" and isinstance(model.likelihood, MaskedGaussian)
-        )
-        kind = AbsoluteError if name == "absolute_error" else SquaredError
-        self._add_on(kind, name, "encoder_input_format", y, masked=masked)
-
-    def _add_table(self, x: str, function: str, max_error: float, name: str) -> str:
-        """A table of x, once."""
-        if name in self._layers:
-            return name
-        formats = (self._format_of(x),)
-        return self._add(LookupTable(function, max_error, input_formats=formats, name=name), x)
-
-    def _add_on(
-        self, kind: Callable[..., ScoreLayer], name: str, *inputs: str, **options: Any
-    ) -> None:
-        formats = tuple(map(self._format_of, inputs))
-        self._add(kind(**options, input_formats=formats, name=name), *inputs)
-
-
-def _format(layer: Any) -> FixedPointFormat:
-    """Of a quantizing layer of Keras."""
-    return _quantizer(exact_layer(layer)).form
-
-
-def _quantizer(layer: Layer) -> Quantizer:
-    if not isinstance(layer, Quantizer):
-        raise InputError(f"layer '{layer.name}' must round to a format, got {type(layer).__name__}")
-    return layer

@@ -83,6 +83,7 @@ class Fidelity:
             "auc_changes": {
                 level: changes(self.scores[level], self.scores["float"])
                 for level in ("post_training", "quantized", "firmware")
+                if level in self.scores and "float" in self.scores
             },
             "other_scores": {
                 score: {level: separation(samples) for level, samples in levels.items()}

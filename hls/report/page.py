@@ -16,6 +16,7 @@ from keras_ae import __version__, plots
 from keras_ae.files import read_json, write_text
 from keras_ae.metrics import TARGET_FPRS
 from keras_ae.runs import Run
+from keras_ae.settings.adoption import Adoption
 from keras_ae.settings.firmware import FirmwareSettings
 
 _LABELS = {
@@ -46,17 +47,21 @@ def render_page(
     rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
     signals = [name for name in fidelity.scores["firmware"] if name != "background"]
     layers = fidelity.layers
-    figures = {
-        "scatter": plots.score_scatter(
+    is_adopted = isinstance(run.experiment, Adoption)
+    # How a network that came trained was quantized, nobody says.
+    labels = {**_LABELS, "quantized": "quantized"} if is_adopted else _LABELS
+    figures = {}
+    if "float" in fidelity.scores:
+        figures["scatter"] = plots.score_scatter(
             fidelity.scores["float"], fidelity.scores["firmware"], trigger["threshold"]
-        ),
-        "layers": plots.layer_error_bars(
+        )
+    if layers:
+        figures["layers"] = plots.layer_error_bars(
             [e.layer for e in layers], [e.largest for e in layers], [e.rms for e in layers]
-        ),
-    }
+        )
     if signals:
         figures["roc"] = plots.roc_overlay(
-            {_LABELS[level]: scores for level, scores in fidelity.scores.items()}
+            {labels[level]: scores for level, scores in fidelity.scores.items()}
         )
 
     def figure(name: str, caption: str) -> Markup:
@@ -74,8 +79,10 @@ def render_page(
         signals=signals,
         rated=rated,
         fprs=_measurable_rates(report),
-        labels=_LABELS,
+        labels=labels,
+        figures=figures,
         figure=figure,
+        is_adopted=is_adopted,
     )
 
 

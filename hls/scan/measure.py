@@ -50,14 +50,15 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         take_float_stages(run, shared)
         quantize(run, progress=False)
         data = load_data(run)
-        graph = trigger_graph(run, hardware_values(run, data.validation))
+        graph = trigger_graph(run, data.validation)
         # Before it is traced, which would take hours.
         require_size(graph, settings)
         design = plan_rtl(graph, settings.levels_per_stage)
         trained = load_model(run, "float" if experiment.student is None else "student")
 
         def in_firmware(sample: Sample) -> np.ndarray:
-            return graph.evaluate(*graph.with_threshold(hardware_values(run, sample))).score
+            values = hardware_values(run, sample, graph.interface)
+            return graph.evaluate(*graph.with_threshold(values)).score
 
         def in_float(sample: Sample) -> np.ndarray:
             scores = sample_scores(trained, network_inputs(run, "float", sample))
@@ -132,7 +133,7 @@ def take_float_stages(run: Run, shared: Path) -> None:
             before, owner = owner, _open(folder, run.experiment)
             if before is not None:
                 owner.take_over(before, done)
-            function_of(stage)(owner, progress=False)
+            function_of(stage, experiment)(owner, progress=False)
             run.take_over(owner, stage)
         done = stage
 

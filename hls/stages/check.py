@@ -6,18 +6,21 @@ from hls.cost.model import CostEstimate, estimate_cost
 from hls.cpp.linter import checked_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
+from hls.stages.adopted import refusals, score_graph
 from hls.stages.events import scaler_of, units_of
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
+from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_fixed_point_model
 from keras_ae.models import ScoringModel
 from keras_ae.run_contents import load_model
 from keras_ae.runs import Run
+from keras_ae.settings.adoption import Adoption, RunSettings
 from keras_ae.settings.experiment import Experiment
 
 
 def check(
-    experiment: Experiment, subject: str = "experiment", run: Run | None = None
+    experiment: RunSettings, subject: str = "experiment", run: Run | None = None
 ) -> list[Refusal]:
     """What keeps an experiment from becoming firmware; empty if nothing does.
 
@@ -31,7 +34,7 @@ def check(
 
 
 def check_and_estimate(
-    experiment: Experiment, subject: str = "experiment", run: Run | None = None
+    experiment: RunSettings, subject: str = "experiment", run: Run | None = None
 ) -> tuple[list[Refusal], CostEstimate | None]:
     """What `check` says; and where nothing is in the way, what the RTL takes by the cost model.
 
@@ -45,12 +48,27 @@ def check_and_estimate(
 
 
 def _checked_graph(
-    experiment: Experiment, subject: str, run: Run | None
+    experiment: RunSettings, subject: str, run: Run | None
 ) -> tuple[list[Refusal], LayerGraph | None]:
+    if isinstance(experiment, Adoption):
+        return _of_adopted(experiment, run)
     settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
     scores, units = experiment.firmware_scores, units_of(experiment)
     return checked_graph(model, scores, settings, scaler, units)
+
+
+def _of_adopted(
+    settings: Adoption, run: Run | None
+) -> tuple[list[Refusal], LayerGraph | None]:
+    if run is None:
+        raise InputError(
+            "what is checked must be an experiment or a run, got settings of a network that comes "
+            "trained: 'keras-ae adopt MODEL CONFIG' checks it"
+        )
+    model = load_model(run, "quantized")
+    found = refusals(settings, model)
+    return found, None if found else score_graph(settings, model)
 
 
 def _model_and_scaler(

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from hls.graph.facts import Origin
+from hls.graph.interface import Interface
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.comparison import HardwareValues
 from hls.proof.stress import stress_events
+from hls.stages.adopted import port_values
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import L1Scaler
@@ -18,7 +20,7 @@ from keras_ae.data.sources import L1Data
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.run_contents import network_inputs
 from keras_ae.runs import Run
-from keras_ae.settings.experiment import Experiment
+from keras_ae.settings.adoption import Adoption, RunSettings
 
 N_STRESS_EVENTS = 20_000
 N_BENCH_EVENTS = 1_000
@@ -26,12 +28,19 @@ N_BENCH_EVENTS = 1_000
 _PART = 100_000
 
 
-def hardware_values(run: Run, sample: Sample) -> HardwareValues:
+def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareValues:
     """What the trigger sees of a sample: hardware values (events, ...), and condition if any.
 
     Trigger events are integers, which the firmware scales; images and conditions are in the format
     of the network's input.
+
+    Args:
+        run: of which the trigger is.
+        sample: of its data.
+        interface: of the trigger's graph, with or without its decision.
     """
+    if isinstance(run.experiment, Adoption):
+        return port_values(run.experiment, sample, interface)
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
     return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
@@ -54,9 +63,9 @@ def compared_samples(
     n_done = 0
     for name, sample in of_data.items():
         n_done += len(sample)
-        yield name, graph.with_threshold(hardware_values(run, sample))
+        yield name, graph.with_threshold(hardware_values(run, sample, graph.interface))
     for path in event_files:
-        integers = run.experiment.scaling.units.to_integers(read_l1_events(path).objects)
+        integers = run.experiment.units.to_integers(read_l1_events(path).objects)
         n_done += len(integers)
         for first in range(0, len(integers), _PART):
             values = integers[first : first + _PART]
@@ -69,7 +78,8 @@ def compared_samples(
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:
     """Of the background, events of a test bench: (events, ...) of each input."""
-    return first_events(graph.with_threshold(hardware_values(run, data.validation)))
+    values = hardware_values(run, data.validation, graph.interface)
+    return first_events(graph.with_threshold(values))
 
 
 def first_events(inputs: HardwareValues) -> list[np.ndarray]:
@@ -92,7 +102,7 @@ def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
 def origin_of(run: Run) -> Origin:
     """Where the project of a run comes from."""
     experiment = run.experiment
-    units = experiment.scaling.units if isinstance(experiment.data, L1Data) else None
+    units = experiment.units if isinstance(experiment.data, L1Data) else None
     return Origin(
         f"{experiment.name}: {experiment.deployed}",
         experiment.trigger.fpr,
@@ -106,6 +116,6 @@ def scaler_of(run: Run) -> L1Scaler | None:
     return L1Scaler.load(run.scaler_path) if isinstance(run.experiment.data, L1Data) else None
 
 
-def units_of(experiment: Experiment) -> FixedPointFormat | None:
+def units_of(experiment: RunSettings) -> FixedPointFormat | None:
     is_l1 = isinstance(experiment.data, L1Data)
-    return experiment.scaling.units.format if is_l1 else None
+    return experiment.units.format if is_l1 else None

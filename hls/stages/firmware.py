@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hls.cpp.backends import BACKENDS
 from hls.cpp.convert import convert_trigger_graph
-from hls.graph.build import build_trigger_graph
+from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.interface import PROJECT_NAME
-from hls.graph.network_rules import check_networks
+from hls.graph.assembly import check_networks
+from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
@@ -19,6 +20,8 @@ from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
 from hls.report.page import render_page, update_page
+from hls.stages.adopted import fidelity_of_adopted
+from hls.stages.adopted import score_graph as score_graph_of_adopted
 from hls.stages.events import (
     compared_samples,
     first_events,
@@ -29,13 +32,14 @@ from hls.stages.events import (
 )
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
-from keras_ae.data.dataset import Dataset
+from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import read_json, whole_file, write_json, write_text
 from keras_ae.run_contents import load_data, load_model
 from keras_ae.runs import Run
+from keras_ae.settings.adoption import Adoption
 
 
 def convert(run: Run) -> bool:
@@ -46,9 +50,9 @@ def convert(run: Run) -> bool:
         score, trigger = run.experiment.deciding_score, run.experiment.trigger
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
-        background = hardware_values(run, load_data(run).validation)
+        background = load_data(run).validation
         graph = trigger_graph(run, background)
-        inputs = graph.with_threshold(background)
+        inputs = graph.with_threshold(hardware_values(run, background, graph.interface))
         # Refuses before anything is written.
         convert_trigger_graph(
             graph, run.firmware_folder, settings, first_events(inputs), origin_of(run)
@@ -63,7 +67,7 @@ def convert(run: Run) -> bool:
                 "threshold": graph.threshold,
                 "target_fpr": trigger.fpr,
                 "input_rate_khz": trigger.input_rate_khz,
-                "calibration_events": len(background[0]),
+                "calibration_events": len(background),
                 "calibration_fpr": float(graph.evaluate(*inputs).trigger.mean()),
             },
         )
@@ -71,24 +75,35 @@ def convert(run: Run) -> bool:
     return run.stage("convert", work)
 
 
-def trigger_graph(run: Run, background: HardwareValues) -> TriggerGraph:
+def trigger_graph(run: Run, background: Sample) -> TriggerGraph:
     """The trigger graph of a run's quantized model, its threshold set on `background`.
 
     Raises:
-        InputError: see `check_networks` and `build_trigger_graph`.
+        InputError: see `build_trigger_graph`.
     """
     settings = run.experiment.require_firmware(str(run.folder))
-    model = load_model(run, "quantized")
+    scores = score_graph(run)
+    values = hardware_values(run, background, scores.interface)
+    return set_threshold(scores, values, run.experiment.trigger.fpr, settings.threshold == "input")
+
+
+def score_graph(run: Run) -> LayerGraph:
+    """The trigger graph of a run's quantized model, without its decision.
+
+    Raises:
+        InputError: see `build_trigger_graph`.
+    """
+    experiment, model = run.experiment, load_model(run, "quantized")
+    if isinstance(experiment, Adoption):
+        return score_graph_of_adopted(experiment, model)
+    settings = experiment.require_firmware(str(run.folder))
     require_none(check_networks(model))
-    return build_trigger_graph(
+    return build_score_graph(
         model,
-        run.experiment.firmware_scores,
-        background,
-        run.experiment.trigger.fpr,
-        scaler=scaler_of(run),
-        units=units_of(run.experiment),
-        threshold_input=settings.threshold == "input",
-        table_error=settings.table_error,
+        experiment.firmware_scores,
+        scaler_of(run),
+        units_of(experiment),
+        settings.table_error,
     )
 
 
@@ -124,7 +139,12 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         }
         # Whatever becomes of the rest.
         write_json(run.validation_path, report)
-        fidelity = measure_fidelity(run, data, graph, _tested_outputs(data, validation))
+        firmware = _tested_outputs(data, validation.outputs)
+        if isinstance(run.experiment, Adoption):
+            reference = _tested_outputs(data, validation.reference)
+            fidelity = fidelity_of_adopted(run, data, graph, reference, firmware)
+        else:
+            fidelity = measure_fidelity(run, data, graph, firmware)
         report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
@@ -136,16 +156,21 @@ def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     """Raise InputError unless they hold what the firmware of a run takes."""
     experiment = run.experiment
     if event_files and (
-        not isinstance(experiment.data, L1Data) or experiment.architecture.condition_dim
+        not isinstance(experiment.data, L1Data)
+        or isinstance(experiment, Adoption)
+        or experiment.architecture.condition_dim
     ):
-        raise InputError("more events must belong to trigger events without condition, got files")
+        raise InputError(
+            "more events must belong to trigger events of an experiment without condition, got files"
+        )
     for path in event_files:
         read_l1_events(path, 1)
 
 
-def _tested_outputs(data: Dataset, validation: Validation) -> dict[str, TriggerOutput]:
-    """What the firmware gave for the test background and for each signal."""
-    outputs = validation.outputs
+def _tested_outputs(
+    data: Dataset, outputs: Mapping[str, TriggerOutput]
+) -> dict[str, TriggerOutput]:
+    """Those of the test background and of each signal."""
     signals = {name: outputs[f"signal/{name}"] for name in data.signals}
     return {"background": outputs["background/test"], **signals}
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_ae.settings.adoption import RunSettings
 
 #: By the names of `keras_ae.stages.STAGES`. As text: importing them takes seconds.
 _FUNCTIONS = {
+    "adopt": "hls.stages.adopted:adopt",
     "train": "keras_ae.training:train",
     "distill": "keras_ae.training:distill",
     "quantize": "keras_ae.training:quantize",
@@ -16,7 +21,13 @@ _FUNCTIONS = {
 }
 
 
-def function_of(stage: str) -> Callable[..., bool]:
+#: Where a network that came trained has another.
+_OF_ADOPTED = {"evaluate": "hls.stages.adopted:evaluate"}
+
+
+def function_of(stage: str, settings: RunSettings) -> Callable[..., bool]:
     """Takes a run, does the stage unless it is finished, and returns whether it was done."""
-    module, name = _FUNCTIONS[stage].split(":")
+    is_adopted = getattr(settings, "network", None) is not None
+    place = (_OF_ADOPTED if is_adopted else {}).get(stage, _FUNCTIONS[stage])
+    module, name = place.split(":")
     return getattr(import_module(module), name)

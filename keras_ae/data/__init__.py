@@ -4,6 +4,7 @@ l1           Level-1 trigger events in the ADC2021 layout
 jets         jet images: preprocessing and our own files
 top_tagging  the public top-tagging reference set
 digits       scikit-learn's digits, and MNIST from the user's file
+array_file   events of any network, as arrays in one file
 sources      the section `data` of an experiment
 dataset      background in three parts and signals, from any source
 scaling      physical units -> hardware integers -> network inputs

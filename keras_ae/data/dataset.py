@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from keras_ae.data.array_file import BACKGROUND, read_array_file
 from keras_ae.data.digits import load_digits, load_mnist
 from keras_ae.data.jets import JetImages, read_jet_images
 from keras_ae.data.l1 import ELECTRON, JET, LEPTONS, MUON, N_OBJECTS, read_l1_events
 from keras_ae.data.scaling import FEATURES, HardwareUnits
-from keras_ae.data.sources import DigitsData, JetData, L1Data, MnistData, resolve_path
+from keras_ae.data.sources import ArrayData, DigitsData, JetData, L1Data, MnistData, resolve_path
 from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
 
@@ -61,7 +62,7 @@ class Dataset:
 
 
 def load_dataset(
-    source: L1Data | JetData | DigitsData | MnistData, units: HardwareUnits, seed: int
+    source: L1Data | JetData | DigitsData | MnistData | ArrayData, units: HardwareUnits, seed: int
 ) -> Dataset:
     """Read and split a source; events of one parent stay together.
 
@@ -92,11 +93,13 @@ def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
 
 
 def _read(
-    source: L1Data | JetData | DigitsData | MnistData, units: HardwareUnits
+    source: L1Data | JetData | DigitsData | MnistData | ArrayData, units: HardwareUnits
 ) -> tuple[Sample, dict[str, Sample]]:
     """All background, and the signals."""
     if isinstance(source, DigitsData):
         return _read_digits(source)
+    if isinstance(source, ArrayData):
+        return _read_arrays(source)
     samples = {}
     for name, path in {"background": source.background, **source.signals}.items():
         try:
@@ -156,6 +159,14 @@ def _read_digits(source: DigitsData) -> tuple[Sample, dict[str, Sample]]:
         sample.take(np.flatnonzero(~is_signal)),
         {f"digit {source.anomaly}": sample.take(np.flatnonzero(is_signal))},
     )
+
+
+def _read_arrays(source: ArrayData) -> tuple[Sample, dict[str, Sample]]:
+    found = read_array_file(resolve_path(source.path), source.max_events)
+    samples = {
+        name: Sample(x, condition, np.arange(len(x))) for name, (x, condition) in found.items()
+    }
+    return samples.pop(BACKGROUND), samples
 
 
 def _split(sample: Sample, fraction: float, seed: int) -> tuple[Sample, Sample]:

@@ -143,6 +143,21 @@ class MnistData(DigitsData):
         return (self.path,)
 
 
+class ArrayData(_Source):
+    """Events of a network of the user's own: an npz file of NumPy's, made by `np.savez`.
+
+    `background` (events, ...) and, by any name, signals of the same shape, as the trigger sees
+    them; of a second input, `NAME.condition` (events, ...) beside each.
+    """
+
+    kind: Literal["arrays"]
+    path: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,)
+
+
 def _kind(content: Any) -> str:
     if isinstance(content, dict):
         return str(content.get("kind", "l1"))
@@ -158,6 +173,16 @@ Source = Annotated[
     Discriminator(_kind),
 ]
 
+#: Those, and arrays, whose shape nobody knows before they are read.
+AnySource = Annotated[
+    Annotated[L1Data, Tag("l1")]
+    | Annotated[JetData, Tag("jets")]
+    | Annotated[DigitsData, Tag("digits")]
+    | Annotated[MnistData, Tag("mnist")]
+    | Annotated[ArrayData, Tag("arrays")],
+    Discriminator(_kind),
+]
+
 
 def resolve_path(path: str) -> Path:
     """Where a file of the configuration is, see `L1Data`."""
@@ -166,7 +191,7 @@ def resolve_path(path: str) -> Path:
     return Path(path)
 
 
-def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData) -> None:
+def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData | ArrayData) -> None:
     """For processes that have another working directory.
 
     Raises:
@@ -180,7 +205,7 @@ def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData) ->
             )
 
 
-def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData) -> dict[str, str]:
+def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData | ArrayData) -> dict[str, str]:
     """SHA-256 of every file, to see whether the inputs of a stage have changed.
 
     Raises:

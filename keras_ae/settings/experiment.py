@@ -98,6 +98,11 @@ class Experiment(Section):
     firmware: FirmwareSettings | None = Field(default_factory=FirmwareSettings)
 
     @property
+    def units(self) -> HardwareUnits:
+        """Of trigger objects."""
+        return self.scaling.units
+
+    @property
     def deciding_score(self) -> str:
         """The score that the quantized model gives, and the firmware."""
         return self.trigger.score if self.student is None else STUDENT_SCORE

@@ -1,0 +1,263 @@
+"""Inputs and networks of a model as nodes of a trigger graph that grows, and their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from hls.graph.exact import find_grids
+from hls.graph.grid import Grid
+from hls.graph.keras_form import check_network, read_network
+from hls.graph.keras_layers import HardwareInput
+from hls.graph.layer import GraphInput, Layer
+from hls.graph.layer_graph import LayerGraph, not_unique
+from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.node import Node
+from hls.graph.refusal import Refusal
+from hls.graph.roles import Roles
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.models import Autoencoder, ScoringModel, Student
+from keras_ae.settings.tensor_scores import NAMED_SCORES
+
+#: A model of this package, one network with or without its score, or encoder and decoder.
+Networks = ScoringModel | keras.Model | tuple[keras.Model, keras.Model]
+#: Of the first input, or of each by its name.
+InputFormats = FixedPointFormat | str | Mapping[str, FixedPointFormat | str] | None
+
+#: What the graph calls its own nodes; a layer of such a name gets that of its network before it.
+_OWN_NAMES = frozenset(
+    {"scale", "probability", "threshold", "trigger", *NAMED_SCORES}
+    | {f"{name}_table" for name in NAMED_SCORES}
+)
+
+
+class Assembly:
+    """Nodes of the inputs and networks of a model, and which of their tensors has which role.
+
+    Args:
+        model: see `Networks`.
+        scaler: of trigger objects; None where the network takes the hardware values.
+        input_formats: where they do not follow from the quantizers behind the inputs.
+        roles: names of layers by role, where they do not follow from the ends of the networks.
+        taken: names that nodes will have that are added later.
+    """
+
+    def __init__(
+        self,
+        model: Networks,
+        scaler: L1Scaler | None = None,
+        input_formats: InputFormats = None,
+        roles: Mapping[str, str] | None = None,
+        taken: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.roles = Roles()
+        self.inputs: tuple[str, ...] = ()
+        self._nodes: dict[str, Node] = {}
+        self._taken = _OWN_NAMES | set(taken)
+        encoder, decoder = networks_of(model)
+        code = self._add_encoder(encoder, scaler, input_formats)
+        if decoder is None and not isinstance(model, ScoringModel):
+            shapes = [tensor.shape for tensor in encoder.outputs]
+            name_ends(self.roles, code, shapes, encoder.inputs[0].shape)
+        else:
+            name_codes(self.roles, code)
+            self.roles.add("output", code if decoder is None else ())
+        if decoder is not None:
+            self._add_decoder(decoder)
+        self.roles.assign(roles or {})
+
+    @property
+    def nodes(self) -> list[Node]:
+        """So far."""
+        return list(self._nodes.values())
+
+    def add(self, layer: Layer, *inputs: str) -> str:
+        """A layer on some of the nodes; its name.
+
+        Raises:
+            Refusal: there is one of this name.
+        """
+        if layer.name in self._nodes:
+            raise not_unique(layer.name)
+        self._nodes[layer.name] = Node(layer, inputs)
+        return layer.name
+
+    def layer(self, name: str) -> Layer | None:
+        """The layer of a name, if there is one."""
+        return self._nodes[name].layer if name in self._nodes else None
+
+    def grid(self, name: str) -> Grid:
+        """Which values a node gives."""
+        return LayerGraph.of(self.nodes, self.inputs, (name,)).grids[name]
+
+    # Encoder -----------------------------------------------------------------------------------
+
+    def _add_encoder(
+        self, encoder: keras.Model, scaler: L1Scaler | None, formats: InputFormats
+    ) -> tuple[str, ...]:
+        """Inputs, their scaling, and the network; the names of its outputs."""
+        ends = _input_layers(encoder)
+        own = isinstance(self.model, ScoringModel)
+        ports = ("objects", "condition")[: len(ends)] if own else tuple(end.name for end in ends)
+        sources = dict(zip((end.name for end in ends), ports, strict=True))
+        scaled = "scale" if scaler is not None else ports[0]
+        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken)
+        behind = {
+            port: _quantizer_behind(network.nodes, scaled if port == ports[0] else port)
+            for port in ports
+        }
+        given = _formats_by_port(formats, ports)
+        for end, port in zip(ends, ports, strict=True):
+            form = given.get(port) or _format_of_input(end, port, behind[port])
+            self.add(GraphInput(form, tuple(end.output.shape[1:]), name=port))
+        if scaler is not None:
+            form = self._nodes[ports[0]].layer.form  # type: ignore[attr-defined]
+            layer = ScaleObjects(scaler.offset, scaler.shift, input_formats=(form,), name="scale")
+            self.add(layer, ports[0])
+        self.inputs = ports
+        for node in network.nodes:
+            self.add(node.layer, *node.inputs)
+        self.roles.add_layers(network.tensors)
+        for role, port in zip(("input", "condition"), ports, strict=False):
+            quantizer = behind[port]
+            source = scaled if port == ports[0] else port
+            self.roles.add(role, [source if quantizer is None else quantizer.name])
+        return network.outputs
+
+    # Decoder -----------------------------------------------------------------------------------
+
+    def _add_decoder(self, decoder: keras.Model) -> None:
+        """On the code, and on the condition if it takes one."""
+        ends = [end.name for end in _input_layers(decoder)]
+        roles = ("latent_mean", "condition")[: len(ends)]
+        if len(ends) > len(roles):
+            raise InputError(
+                f"decoder must take the code, and a condition at most, got {len(ends)} inputs"
+            )
+        sources = {
+            end: self.roles.find(role, "decoder") for end, role in zip(ends, roles, strict=True)
+        }
+        network = read_network(decoder, sources, self._taken | set(self._nodes))
+        # A quantizer that finds values in its format already does nothing.
+        idle = {
+            node.name: node.inputs[0]
+            for node in network.nodes
+            if isinstance(node.layer, Quantizer)
+            and node.inputs[0] in sources.values()
+            and _keeps(node.layer.form, self.grid(node.inputs[0]))
+        }
+        for node in network.nodes:
+            if node.name not in idle:
+                self.add(node.layer, *(idle.get(name, name) for name in node.inputs))
+        self.roles.add_layers(
+            {layer: idle.get(node, node) for layer, node in network.tensors.items()}
+        )
+        self.roles.add("reconstruction", [idle.get(name, name) for name in network.outputs])
+
+
+def networks_of(model: Networks) -> tuple[keras.Model, keras.Model | None]:
+    """Encoder, or the one network that there is, and decoder if any.
+
+    Raises:
+        InputError: something else.
+    """
+    if isinstance(model, Autoencoder):
+        return model.encoder, model.decoder
+    if isinstance(model, Student):
+        return model.encoder, None
+    parts = model if isinstance(model, tuple | list) else (model,)
+    for part in parts:
+        if not isinstance(part, keras.Model):
+            found = f"{type(part).__module__}.{type(part).__name__}"
+            raise InputError(
+                "a trigger graph must be made of a keras.Model of Keras 3, or of encoder and "
+                f"decoder, got {found}"
+            )
+    if len(parts) not in (1, 2):
+        raise InputError(f"networks must be encoder and decoder, got {len(parts)}")
+    return parts[0], (parts[1] if len(parts) == 2 else None)
+
+
+def check_networks(model: Networks) -> list[Refusal]:
+    """What keeps the layers of a model, trained or not, from being put into a trigger graph."""
+    networks = (network for network in networks_of(model) if network is not None)
+    return [refusal for network in networks for refusal in check_network(network)]
+
+
+def name_ends(
+    roles: Roles, ends: Sequence[str], shapes: Sequence[Any], input_shape: Any
+) -> None:
+    """Outputs of one network alone: of the input's shape reconstructions, the others codes."""
+    pairs = list(zip(ends, shapes, strict=True))
+    roles.add("reconstruction", [end for end, shape in pairs if shape == input_shape])
+    name_codes(roles, [end for end, shape in pairs if shape != input_shape])
+    roles.add("output", ends)
+
+
+def name_codes(roles: Roles, codes: Sequence[str]) -> None:
+    """The first is the mean, the second the logarithm of the variance; of more it is not known."""
+    names = ("latent_mean", "latent_log_var")
+    for number, role in enumerate(names):
+        roles.add(role, codes[number : number + 1] if len(codes) <= len(names) else codes)
+
+
+def _input_layers(network: keras.Model) -> list[Any]:
+    """Of a network that is built of layers; `read_network` says what others are."""
+    if not getattr(network, "inputs", None):
+        read_network(network)
+    return [tensor._keras_history.operation for tensor in network.inputs]
+
+
+def _quantizer_behind(nodes: Sequence[Node], source: str) -> Quantizer | None:
+    """What alone takes an input, if that is a quantizer."""
+    takers = [node for node in nodes if source in node.inputs]
+    alone = takers[0].layer if len(takers) == 1 else None
+    return alone if isinstance(alone, Quantizer) else None
+
+
+def _formats_by_port(
+    formats: InputFormats, ports: Sequence[str]
+) -> dict[str, FixedPointFormat]:
+    if formats is None:
+        return {}
+    given = formats if isinstance(formats, Mapping) else {ports[0]: formats}
+    unknown = [name for name in given if name not in ports]
+    if unknown:
+        raise InputError(
+            f"input_formats must be of the inputs {', '.join(ports)}, got {unknown[0]!r}"
+        )
+    return {
+        name: form if isinstance(form, FixedPointFormat) else FixedPointFormat.parse(form)
+        for name, form in given.items()
+    }
+
+
+def _format_of_input(end: Any, port: str, behind: Quantizer | None) -> FixedPointFormat:
+    """Which numbers an input takes.
+
+    Raises:
+        Refusal: nothing says so; otherwise Keras would see bits that the firmware does not have.
+    """
+    if isinstance(end, HardwareInput):
+        return end.input_format
+    if behind is None:
+        raise Refusal(
+            end.name,
+            "the format of an input must be known",
+            "no quantizer behind it",
+            "put a QActivation there, or give input_formats",
+        )
+    form = behind.form
+    return FixedPointFormat(form.width, form.integer, form.signed)
+
+
+def _keeps(form: FixedPointFormat, grid: Grid) -> bool:
+    """Whether values of a grid are those of a format."""
+    fine = form.step <= float(grid.step.min())
+    return fine and form.low <= float(grid.low.min()) and float(grid.high.max()) <= form.high

@@ -1,0 +1,80 @@
+"""Which node gives which tensor of the networks: by role, or by the name of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keras_ae.errors import InputError
+from keras_ae.settings.tensor_scores import ROLES
+
+
+@dataclass
+class Roles:
+    """Nodes of a graph by what they are to the trigger; one for each role, and for each layer.
+
+    `of_role` and `of_layer` hold all nodes that come into question: of several, none is taken
+    before the user says which.
+    """
+
+    of_role: dict[str, list[str]] = field(default_factory=dict)
+    of_layer: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_layers(self, tensors: Mapping[str, str]) -> None:
+        """The layers of a network, by name."""
+        for layer, node in tensors.items():
+            self.of_layer.setdefault(layer, []).append(node)
+
+    def add(self, role: str, nodes: Iterable[str]) -> None:
+        """More nodes that could have a role."""
+        self.of_role.setdefault(role, []).extend(nodes)
+
+    def assign(self, chosen: Mapping[str, str]) -> None:
+        """The user's own mapping, from roles to names of layers, in place of the networks' ends.
+
+        Raises:
+            InputError: a role that is none, or a name that is no layer's or that of two.
+        """
+        for role, layer in chosen.items():
+            if role not in ROLES:
+                raise InputError(f"roles must be of {', '.join(ROLES)}, got {role!r}")
+            if layer not in self.of_layer:
+                raise InputError(
+                    f"role '{role}' must be of one of the layers {', '.join(self.of_layer)}, got "
+                    f"{layer!r}"
+                )
+            self.of_role[role] = [self._one(f"role '{role}'", self.of_layer[layer])]
+
+    def find(self, name: str, subject: str) -> str:
+        """The node of a role or, where the networks have no such role, of a layer.
+
+        Raises:
+            InputError: none, or two; named after `subject`.
+        """
+        nodes = self.of_role.get(name) or self.of_layer.get(name)
+        if nodes:
+            return self._one(f"{subject}: '{name}'", nodes)
+        if name in ROLES:
+            raise InputError(
+                f"{subject}: role '{name}' must be a tensor of the network, got none: name its "
+                f"layer, roles={{'{name}': LAYER}}, one of {', '.join(self.of_layer)}"
+            )
+        raise InputError(
+            f"{subject}: tensor must be one of the roles {', '.join(self.known)} or the layers "
+            f"{', '.join(self.of_layer)}, got {name!r}"
+        )
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Roles that some node has."""
+        return tuple(role for role in ROLES if self.of_role.get(role))
+
+    @staticmethod
+    def _one(subject: str, nodes: Sequence[str]) -> str:
+        found = list(dict.fromkeys(nodes))
+        if len(found) > 1:
+            raise InputError(
+                f"{subject} must be one tensor, got {len(found)}, {', '.join(found)}: name the "
+                "layer of the one that is meant"
+            )
+        return found[0]

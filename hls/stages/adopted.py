@@ -1,0 +1,210 @@
+"""Stages of a run whose network came trained: `adopt`, and `evaluate` of its scores."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hls.graph.keras_layers  # noqa: F401  known to Keras when it reads a model
+from hls.cpp.linter import checked_graph
+from hls.graph.build import build_score_graph
+from hls.graph.interface import Interface
+from hls.graph.layer_graph import LayerGraph
+from hls.graph.refusal import Refusal, require_none
+from hls.graph.trigger_graph import TriggerGraph
+from hls.graph.trigger_output import TriggerOutput
+from hls.report.adopted import (
+    adopted_fidelity,
+    first_events,
+    layer_errors_of,
+    scores_in_float,
+)
+from hls.report.fidelity import Fidelity
+from keras_ae import plots
+from keras_ae.data.dataset import Dataset, Sample, load_dataset
+from keras_ae.data.scaling import L1Scaler
+from keras_ae.data.sources import ArrayData, L1Data
+from keras_ae.errors import InputError
+from keras_ae.files import whole_file, write_json
+from keras_ae.metrics import separation
+from keras_ae.run_contents import load_data, load_keras_model, load_model
+from keras_ae.runs import Run
+from keras_ae.settings.adoption import Adoption
+
+
+def with_model(settings: Adoption, path: Path) -> Adoption:
+    """The settings of a run that adopts the model in a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"model not found: {path}")
+    found = {"model": str(path), "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    network = settings.network.model_copy(update=found)
+    return settings.model_copy(update={"network": network})
+
+
+def check_adoption(settings: Adoption) -> None:
+    """Raise InputError unless the model can be put into firmware, and takes the data's events."""
+    model = load_keras_model(Path(settings.network.model))
+    require_none(refusals(settings, model))
+    data = load_dataset(settings.data, settings.units, settings.seed)
+    interface = score_graph(settings, model).interface
+    for sample in (data.train, *data.tested.values()):
+        interface.check(port_values(settings, sample, interface))
+
+
+def adopt(run: Run) -> bool:
+    """Stage `adopt`: the model becomes the run's quantized one."""
+    settings = _settings(run)
+
+    def work() -> None:
+        path = Path(settings.network.model)
+        with whole_file(run.model_path("quantized")) as temporary:
+            shutil.copyfile(path, temporary)
+        if settings.network.float_model is not None:
+            with whole_file(run.model_path("float")) as temporary:
+                shutil.copyfile(settings.network.float_model, temporary)
+        if settings.network.scaler is not None:
+            _scaler(settings).save(run.scaler_path)  # type: ignore[union-attr]
+
+    return run.stage("adopt", work)
+
+
+def refusals(settings: Adoption, model: Any) -> list[Refusal]:
+    """What keeps a model from becoming the firmware that is asked for; empty if nothing does."""
+    return checked_graph(
+        model,
+        settings.scores,
+        settings.firmware,
+        _scaler(settings),
+        _input_formats(settings),
+        settings.network.roles,
+    )[0]
+
+
+def score_graph(settings: Adoption, model: Any) -> LayerGraph:
+    """The scores of a model that the settings ask for."""
+    return build_score_graph(
+        model,
+        settings.scores,
+        _scaler(settings),
+        _input_formats(settings),
+        settings.firmware.table_error,
+        settings.network.roles,
+    )
+
+
+def _input_formats(settings: Adoption) -> Any:
+    """Of trigger objects in the trigger's units, where they are scaled; else as asked for."""
+    if settings.network.scaler is not None:
+        return settings.units.format
+    return settings.network.input_formats or None
+
+
+def _scaler(settings: Adoption) -> L1Scaler | None:
+    path = settings.network.scaler
+    return None if path is None else L1Scaler.load(Path(path))
+
+
+def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tuple[np.ndarray, ...]:
+    """What the ports of an adopted network are given of a sample, the threshold left out.
+
+    Trigger objects and arrays are hardware values as they are; images are rounded to the format of
+    their port.
+    """
+    ports = [port for port in interface.inputs if port.name != "threshold"]
+    given = [sample.x, sample.condition]
+    if len(ports) > len(given):
+        raise InputError(f"data must have values of all inputs, 2 at most, got {len(ports)} inputs")
+    as_they_are = isinstance(settings.data, L1Data | ArrayData)
+    values = []
+    for port, part in zip(ports, given, strict=False):
+        shape = port.shape or (port.n_values,)
+        if part.size == np.prod((len(part), *shape)):
+            part = part.reshape(len(part), *shape)
+        values.append(part if as_they_are else port.form.quantize(part))
+    return tuple(values)
+
+
+def evaluate(run: Run) -> bool:
+    """Stage `evaluate`: AUC and TPR of every score, by the exact reference, and as figures."""
+    settings = _settings(run)
+
+    def work() -> None:
+        data = load_data(run)
+        graph = score_graph(settings, load_model(run, "quantized"))
+        found = {
+            sample: graph.outputs(*port_values(settings, events, graph.interface))
+            for sample, events in data.tested.items()
+        }
+        scores = {
+            f"quantized/{name}": {sample: outputs[name].ravel() for sample, outputs in found.items()}
+            for name in graph.output_names
+        }
+        for observable in data.test.observables:
+            scores[f"baseline/{observable}"] = {
+                name: sample.observables[observable] for name, sample in data.tested.items()
+            }
+        methods = {name: separation(samples) for name, samples in scores.items()}
+        write_json(
+            run.metrics_path, {"test_background_events": len(data.test), "methods": methods}
+        )
+        deciding = settings.deciding_score
+        quantized = scores[f"quantized/{deciding}"]
+        figure = plots.score_distributions(quantized, deciding)
+        plots.save(figure, run.plots_folder / "scores.png")
+        if len(quantized) > 1:
+            plots.save(plots.roc_curves(quantized, deciding), run.plots_folder / "roc.png")
+
+    return run.stage("evaluate", work)
+
+
+def fidelity_of_adopted(
+    run: Run,
+    data: Dataset,
+    graph: TriggerGraph,
+    reference: Mapping[str, TriggerOutput],
+    firmware: Mapping[str, TriggerOutput],
+) -> Fidelity:
+    """What the scores have lost on the way from float, where the settings name a float model."""
+    settings = _settings(run)
+    if settings.network.float_model is None:
+        return adopted_fidelity(graph, reference, firmware, None)
+    model, scaler = load_model(run, "float"), _scaler(settings)
+    values = {
+        name: port_values(settings, sample, graph.interface) for name, sample in data.tested.items()
+    }
+
+    def scaled(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        x = inputs[0] if scaler is None else scaler.transform(inputs[0])
+        return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
+
+    in_float = {
+        name: scores_in_float(model, settings.scores, settings.network.roles, scaled(inputs))
+        for name, inputs in values.items()
+    }
+    events = first_events(values["background"])
+    traced = graph.trace(*graph.with_threshold(events))
+    formats = {name: graph.grids[name].format for name in traced}
+    errors = layer_errors_of(model, traced, formats, scaled(events))
+    return adopted_fidelity(graph, reference, firmware, in_float, errors)
+
+
+def _settings(run: Run) -> Adoption:
+    """Of a run of this kind.
+
+    Raises:
+        InputError: of another.
+    """
+    if not isinstance(run.experiment, Adoption):
+        raise InputError(
+            f"{run.folder} must be a run of 'keras-ae adopt', got one of an experiment"
+        )
+    return run.experiment

@@ -1,0 +1,137 @@
+"""A network that comes trained: what `keras-ae adopt` makes a run of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from keras_ae.data.scaling import HardwareUnits
+from keras_ae.data.sources import AnySource, L1Data
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.settings.experiment import Experiment, TriggerSettings
+from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.learning import Section
+from keras_ae.settings.tensor_scores import NAMED_SCORES, ROLES, TensorScore
+from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_settings
+
+
+class NetworkSettings(Section):
+    """Which tensor of the network is what, and what its inputs are.
+
+    `model` is its file, and `model_sha256` of what is in it; `keras-ae adopt` fills in both. `roles`
+    are names of layers by role, where the ends of the network do not say; `input_formats`
+    are of inputs without a quantizer behind them, by name. `scaler` is a file of `L1Scaler.save`,
+    through which trigger objects reach the network; without, it takes the trigger's integers. `float_model` is the
+    file of a Keras model in float, with layers of the same names, that the report compares with.
+    """
+
+    model: str = ""
+    model_sha256: str = ""
+    roles: dict[str, str] = {}
+    input_formats: dict[str, FixedPointFormat] = {}
+    scaler: str | None = None
+    float_model: str | None = None
+
+    @model_validator(mode="after")
+    def _check_roles(self) -> Self:
+        for role in self.roles:
+            if role not in ROLES:
+                raise InputError(f"roles must be of {', '.join(ROLES)}, got {role!r}")
+        return self
+
+
+class AdoptedTriggerSettings(TriggerSettings):
+    """As of an experiment; `score` may also say what it is of which tensors."""
+
+    score: str | TensorScore = "model_output"  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _check_score(self) -> Self:
+        if isinstance(self.score, str) and self.score not in NAMED_SCORES:
+            raise InputError(
+                f"score must be one of {', '.join(NAMED_SCORES)}, or a mapping with kind and of, "
+                f"got {self.score!r}"
+            )
+        return self
+
+
+class Adoption(Section):
+    """All that decides a run of a network that comes trained."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
+    seed: int = Field(1, ge=0, lt=2**32)
+    data: AnySource
+    units: HardwareUnits = HardwareUnits()
+    network: NetworkSettings = NetworkSettings()
+    trigger: AdoptedTriggerSettings
+    firmware: FirmwareSettings = Field(default_factory=FirmwareSettings)
+
+    #: Sections of an experiment that a run of this kind goes without.
+    @property
+    def objective(self) -> None:
+        return None
+
+    @property
+    def student(self) -> None:
+        return None
+
+    @property
+    def precision(self) -> None:
+        return None
+
+    @property
+    def deciding_score(self) -> str:
+        """Name of the score that decides."""
+        score = self.trigger.score
+        return score if isinstance(score, str) else score.port
+
+    @property
+    def scores(self) -> tuple[str | TensorScore, ...]:
+        """All scores in the firmware, the deciding one first."""
+        return (self.trigger.score, *self.firmware.scores)
+
+    @property
+    def deployed(self) -> str:
+        """In words, what goes into firmware."""
+        return f"network {Path(self.network.model).stem}, which came trained"
+
+    def require_firmware(self, subject: str) -> FirmwareSettings:
+        """The section `firmware`, which is always there."""
+        return self.firmware
+
+    @model_validator(mode="after")
+    def _check_scaler(self) -> Self:
+        if self.network.scaler is not None and not isinstance(self.data, L1Data):
+            raise InputError(
+                "network.scaler must be null for data other than trigger events, got "
+                f"{self.network.scaler!r}"
+            )
+        return self
+
+
+RunSettings = Experiment | Adoption
+
+
+def load_adoption(path: Path) -> Adoption:
+    """Read a YAML file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: not YAML, an unknown key, a wrong type or value; with the dotted path.
+    """
+    return validate_settings(Adoption, load_mapping(path, "config"), str(path))
+
+
+def load_run_settings(path: Path) -> RunSettings:
+    """What a run directory holds, of either kind; raises as `load_adoption` does."""
+    content = load_mapping(path, "experiment")
+    kind = Adoption if "network" in content else Experiment
+    return validate_settings(kind, content, str(path))
+
+
+def dump_run_settings(settings: RunSettings) -> str:
+    """As YAML, every default written out."""
+    return dump_mapping(settings.model_dump(mode="json"))
