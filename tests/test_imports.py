@@ -73,6 +73,7 @@ GRAPH_LAYERS = [
     {"layer"},
     {"layers", "node"},
     {"exact", "keras_form", "storage"},
+    {"keras_network"},
     {"layer_graph"},
     {"trigger_graph"},
     {"build", "facts", "network_rules"},

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hls.graph.keras_form import exact_layer, nodes_of, producers
+from hls.graph.keras_form import exact_layer, producers
+from hls.graph.keras_network import read_network
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
 from hls.graph.layers.decision import AboveThreshold
@@ -155,8 +156,11 @@ class _Parts:
     ) -> None:
         """The layers of a network on other inputs; `given` layers stand in the place of some."""
         inputs = dict(zip(producers(network.inputs), sources, strict=True))
-        for node in nodes_of(network, inputs, given):
-            self._place(node)
+        places = given or {}
+        for node in read_network(network, inputs).nodes:
+            if node.name not in places:
+                sources_ = tuple(places.get(name, name) for name in node.inputs)
+                self._place(Node(node.layer, sources_))
 
     def _format_of(self, name: str) -> FixedPointFormat:
         """The format that a layer rounds to, or of the entries of a table."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import keras
 
-from hls.graph.keras_form import called_twice, exact_layer, producers
+from hls.graph.keras_form import producers
+from hls.graph.keras_network import check_network
 from hls.graph.refusal import Refusal
 from keras_ae.models import Autoencoder, ScoringModel
 from keras_ae.precision import is_quantizer, quantizer_format
@@ -20,7 +21,6 @@ def check_networks(model: ScoringModel) -> list[Refusal]:
     """What keeps the networks of a model, trained or not, from being put into a trigger graph."""
     # Each builds on those before.
     for rules in (
-        (_shared_layers,),
         (_layers_without_exact_form, _missing_input_quantizers),
         (_missing_names, _taken_names),
         (_coarser_code,),
@@ -29,11 +29,6 @@ def check_networks(model: ScoringModel) -> list[Refusal]:
         if found:
             return found
     return []
-
-
-def _shared_layers(model: ScoringModel) -> Iterator[Refusal]:
-    for network in model.networks:
-        yield from called_twice(network)
 
 
 def _taken_names(model: ScoringModel) -> Iterator[Refusal]:
@@ -53,13 +48,8 @@ def _taken_names(model: ScoringModel) -> Iterator[Refusal]:
 
 
 def _layers_without_exact_form(model: ScoringModel) -> Iterator[Refusal]:
-    for layer in (layer for network in model.networks for layer in network.layers):
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        try:
-            exact_layer(layer)
-        except Refusal as refusal:
-            yield refusal
+    for network in model.networks:
+        yield from check_network(network)
 
 
 def _missing_input_quantizers(model: ScoringModel) -> Iterator[Refusal]:
