@@ -69,13 +69,16 @@ HLS_LAYERS = [
 #: Modules of the lowest room, likewise.
 GRAPH_LAYERS = [
     {"refusal", "interface", "keras_layers", "shift_add", "symbolic", "grid", "trigger_output"},
-    {"counting", "keras_options", "quantized_weights"},
+    {"counting", "keras_options", "quantized_weights", "roles"},
     {"layer"},
     {"layers", "node"},
     {"exact", "keras_form", "storage"},
+    {"keras_network"},
     {"layer_graph"},
     {"trigger_graph"},
-    {"build", "facts", "network_rules"},
+    {"assembly", "facts"},
+    {"score_nodes"},
+    {"build"},
 ]
 #: And of its room of layers.
 LAYERS_LAYERS = [

@@ -15,8 +15,10 @@ trigger_output       what a trigger gives, by whatever evaluates it
 layer_graph          nodes joined
 trigger_graph        scores and decision: what is stored, converted and proved
 storage              graphs as files
-keras_layers, keras_options, keras_form   graphs from Keras, and back
-network_rules        what networks must keep to, so that
-build                makes a trigger graph of trained model, scores and threshold
+keras_layers, keras_options, keras_form, keras_network   graphs from Keras, and back
+roles                which tensor of the networks is what to the trigger
+assembly             inputs and networks as nodes
+score_nodes          scores that are asked for, as nodes on them
+build                makes a trigger graph of networks, scores and threshold
 facts                what a graph is, in words
 """

@@ -9,7 +9,7 @@ import keras
 
 from hls.graph.exact import find_grids
 from hls.graph.grid import Grid
-from hls.graph.keras_form import check_network, read_network
+from hls.graph.keras_network import check_network, read_network
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import hls.graph.layers  # noqa: F401  registers the layers
-from hls.graph.keras_layers import GraphLayer, HardwareInput
+from hls.graph.keras_layers import GraphLayer
 from hls.graph.layer import KERAS_LAYERS, GraphInput, Layer
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
@@ -35,58 +35,20 @@ _REMEDIES = {
 # From Keras ------------------------------------------------------------------------------------
 
 
-def nodes_of(
-    network: keras.Model,
-    inputs: Mapping[str, str] | None = None,
-    given: Mapping[str, str] | None = None,
-) -> list[Node]:
-    """The layers of a Functional model as nodes of a graph.
+def exact_layers(layer: keras.Layer) -> tuple[Layer, ...]:
+    """A layer of Keras, of QKeras or of ours as a chain of layers with an exact form.
 
-    Args:
-        network: whose own input layers are `HardwareInput`, or stand in `inputs`.
-        inputs: for names of input layers, the nodes that stand in their place.
-        given: for names of other layers, likewise.
+    Each takes the output of the one before, the last has the layer's name; none do nothing.
 
     Raises:
-        Refusal: a layer without an exact form, or one that is called twice.
-    """
-    if not isinstance(network, keras.Model):
-        raise InputError(f"a graph must be made of a keras.Model, got {type(network).__name__}")
-    if isinstance(network, keras.Sequential) and network.built:
-        network = keras.Model(network.inputs, network.outputs)
-    if "input_layers" not in network.get_config():
-        rule = "a graph must be a Functional model"
-        remedy = "build it of keras.Input and layers"
-        raise Refusal(network.name, rule, type(network).__name__, remedy)
-    for refusal in called_twice(network):
-        raise refusal
-    places = {**(inputs or {}), **(given or {})}
-    nodes = []
-    # Operations without a layer, such as x * 2, are among them.
-    for layer in network.operations:
-        if layer.name in places:
-            continue
-        if isinstance(layer, HardwareInput):
-            shape = tuple(layer.output.shape[1:])
-            nodes.append(Node(GraphInput(layer.input_format, shape, name=layer.name)))
-            continue
-        sources = tuple(places.get(name, name) for name in producers(layer.input))
-        nodes.append(Node(exact_layer(layer), sources))
-    return nodes
-
-
-def exact_layer(layer: keras.Layer) -> Layer:
-    """A layer of Keras, of QKeras or of ours as one with an exact form.
-
-    Raises:
-        Refusal: one that has none, or an option that has none.
+        Refusal: one that has no such form, or an option that has none.
     """
     if isinstance(layer, GraphLayer):
-        graph_layer: Layer = layer.graph_layer
-        return graph_layer
+        return (layer.graph_layer,)
     for place, kind in KERAS_LAYERS.items():
         if type(layer) is _class_at(place):
-            return kind.from_keras(layer)
+            found = kind.from_keras(layer)
+            return found if isinstance(found, tuple) else (found,)
     # QKeras' first.
     places = sorted(KERAS_LAYERS, reverse=True)
     choices = ", ".join(place.rsplit(".", 1)[-1] for place in places)
@@ -99,25 +61,26 @@ def exact_layer(layer: keras.Layer) -> Layer:
     )
 
 
+def exact_layer(layer: keras.Layer) -> Layer:
+    """The one layer that a layer of Keras becomes.
+
+    Raises:
+        Refusal: see `exact_layers`; or it becomes several, or none.
+    """
+    found = exact_layers(layer)
+    if len(found) != 1:
+        kind = type(layer).__name__
+        value, remedy = f"{len(found)} of {kind}", "read the network that it is part of"
+        raise Refusal(layer.name, "a layer must become one layer of a graph here", value, remedy)
+    return found[0]
+
+
 def _class_at(place: str) -> Any:
     """The class of Keras that a layer is registered for."""
     try:
         return pkgutil.resolve_name(place)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"a layer must be registered for a class, got {place}: {error}") from error
-
-
-def called_twice(network: keras.Model) -> Iterator[Refusal]:
-    """hls4ml asks for a layer for each call, and so does the reference."""
-    for layer in network.get_config()["layers"]:
-        n_calls = len(layer["inbound_nodes"])
-        if n_calls > 1:
-            yield Refusal(
-                layer["name"],
-                "a layer must be called once",
-                f"{n_calls} calls",
-                "make a layer for each",
-            )
 
 
 def producers(tensors: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 
@@ -178,8 +178,12 @@ class Layer(ABC):
     # In Keras ----------------------------------------------------------------------------------
 
     @classmethod
-    def from_keras(cls, layer: keras.Layer) -> Self:
-        """Of a layer of one of the classes that it is registered for.
+    def from_keras(cls, layer: keras.Layer) -> Layer | tuple[Layer, ...]:
+        """Of a layer of one of the classes that it is registered for, or of such an operation.
+
+        It may become a chain of layers, each on the output of the one before: the last has the
+        name of Keras' layer, names of the others begin with it. An empty chain is of a layer that
+        does nothing at inference.
 
         Raises:
             Refusal: options without an exact form.

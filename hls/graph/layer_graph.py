@@ -57,9 +57,11 @@ class LayerGraph:
         Raises:
             Refusal: a layer without an exact form, or one that is called twice.
         """
-        from hls.graph.keras_form import nodes_of, producers
+        from hls.graph.keras_form import producers
+        from hls.graph.keras_network import read_network
 
-        return cls.of(nodes_of(model), producers(model.inputs), producers(model.outputs))
+        network = read_network(model)
+        return cls.of(network.nodes, producers(model.inputs), network.outputs)
 
     def node(self, name: str) -> Node:
         """The node of a layer.
