@@ -1,6 +1,6 @@
 """Six published CMS triggers with random weights: three evaluations of each, every bit.
 
-python benchmarks/published_triggers.py [--events 100000] [NAME ...] > benchmarks/published_triggers.md
+python benchmarks/published_triggers.py [--events 100000] > benchmarks/published_triggers.md
 
 Shapes and formats are those of the public C++ of AXOL1TL and CICADA; weights are random. Each is
 built as a user builds a network of their own, of Keras and QKeras layers; C-simulation and RTL are
@@ -83,7 +83,9 @@ def axol1tl_encoder(widths: tuple[int, ...]) -> Callable[[int], Trigger]:
     return build
 
 
-def axol1tl_embedding(weights: tuple[str, ...], biases: tuple[str, ...]) -> Callable[[int], Trigger]:
+def axol1tl_embedding(
+    weights: tuple[str, ...], biases: tuple[str, ...]
+) -> Callable[[int], Trigger]:
     """Versions 5 and 6: an autoencoder of the second layer, and how far it is off."""
 
     def build(seed: int) -> Trigger:
@@ -183,7 +185,9 @@ def prove(graph: TriggerGraph, events: np.ndarray, folder: Path) -> tuple[Valida
 @click.option("--events", "n_events", default=100_000, show_default=True)
 def main(names: tuple[str, ...], n_events: int) -> None:
     print("# Published triggers, rebuilt with random weights\n")
-    print("Made by `python benchmarks/published_triggers.py`. Bits that differ from the reference.\n")
+    print(
+        "Made by `python benchmarks/published_triggers.py`. Bits that differ from the reference.\n"
+    )
     print("| trigger | events | saturating | C-simulation: bits off | RTL: bits off | cycles |")
     print("|---|---|---|---|---|---|")
     for name in names or TRIGGERS:

@@ -59,7 +59,7 @@ def run(config: Path, run_dir: Path | None, n_events: int) -> None:
     from keras_ae.summary import summary
 
     experiment_run = _create_run(config, run_dir)
-    stages = stages_of(experiment_run.experiment)
+    stages = stages_of(experiment_run.settings)
     for stage in stages:
         _do_stage(experiment_run, stage)
     if PROVED in stages:
@@ -148,7 +148,7 @@ def check(path: Path) -> None:
     from keras_ae.settings.experiment import load_experiment
 
     opened = _open_run(path) if path.is_dir() else None
-    experiment = opened.experiment if opened else load_experiment(path)
+    experiment = opened.settings if opened else load_experiment(path)
     load_tensorflow()
     from hls.stages.check import check_and_estimate
 
@@ -205,7 +205,7 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     changed = [] if as_is else opened.changed_contents("rtl")
     if changed:
         click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
-    if not as_is and not function_of("rtl", opened.experiment)(opened, report=click.echo):
+    if not as_is and not function_of("rtl", opened.settings)(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
     report = simulate_rtl(opened, n_events)
@@ -313,7 +313,7 @@ def _start_stage(stage: str) -> None:
 
 def _do_stage(run: Run, stage: str) -> None:
     _start_stage(stage)
-    if not function_of(stage, run.experiment)(run):
+    if not function_of(stage, run.settings)(run):
         click.echo("   already done, inputs unchanged")
 
 
@@ -325,7 +325,7 @@ def _synthesize(run: Run) -> None:
     if report is not None:
         click.echo(report)
         return
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     names = " or ".join(tool.program for tool in BACKENDS[settings.backend].tools)
     click.echo(f"no vendor tool on PATH, nothing was synthesized: looked for {names}")
 
@@ -333,7 +333,7 @@ def _synthesize(run: Run) -> None:
 def _show_implementations(run: Run) -> None:
     from hls.report.implementations import as_text, implementations
 
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     click.echo(as_text(implementations(run, settings)))
 
 

@@ -43,8 +43,8 @@ def load_keras_model(path: Path) -> keras.Model:
 
 def load_data(run: Run) -> Dataset:
     """The experiment's events, as their source gives them; trigger events as integers."""
-    experiment = run.experiment
-    return load_dataset(experiment.data, experiment.units, experiment.seed)
+    settings = run.settings
+    return load_dataset(settings.data, settings.units, settings.seed)
 
 
 def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:

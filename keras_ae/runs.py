@@ -24,6 +24,7 @@ from keras_ae.files import (
 )
 from keras_ae.run_files import RunFiles
 from keras_ae.settings.adoption import RunSettings, dump_run_settings, load_run_settings
+from keras_ae.settings.experiment import Experiment
 from keras_ae.stages import PROVED, STAGES, stages_up_to
 
 #: Raised when the meaning of a run directory's files changes.
@@ -34,22 +35,36 @@ FORMAT = 2
 class Run(RunFiles):
     """One experiment's directory, see `RunFiles` for what is in it, and its stages."""
 
-    experiment: RunSettings
+    settings: RunSettings
+
+    @property
+    def experiment(self) -> Experiment:
+        """What a run that trains its model does.
+
+        Raises:
+            InputError: its network came trained.
+        """
+        if not isinstance(self.settings, Experiment):
+            raise InputError(
+                f"{self.folder} must be a run that trains its model, got one whose network came "
+                "trained, by 'keras-ae adopt'"
+            )
+        return self.settings
 
     def digest(self, stage: str) -> str:
         """Of all that decides a stage's result: its sections, the data, the stages before it."""
         upstream = self._before(stage)
-        before = self.digest(upstream) if upstream else data_fingerprint(self.experiment.data)
+        before = self.digest(upstream) if upstream else data_fingerprint(self.settings.data)
         inputs = {
             "version": __version__,
-            "sections": self.experiment.model_dump(mode="json", include=STAGES[stage].included),
+            "sections": self.settings.model_dump(mode="json", include=STAGES[stage].included),
             "before": before,
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def _before(self, stage: str) -> str | None:
         """The stage before."""
-        *_, before, _ = (None, *stages_up_to(stage, self.experiment))
+        *_, before, _ = (None, *stages_up_to(stage, self.settings))
         return before
 
     def is_finished(self, stage: str) -> bool:
@@ -148,7 +163,7 @@ class Run(RunFiles):
             return False
         self._record(name, None)
         remove_unfinished(self.folder)
-        if name in stages_up_to(PROVED, self.experiment):
+        if name in stages_up_to(PROVED, self.settings):
             # What was found of the firmware before does not hold any more.
             self.forget_validation()
             self.synthesis_path.unlink(missing_ok=True)

@@ -75,7 +75,9 @@ STAGES = {
             _trained("student"),
             section="student",
         ),
-        Stage("quantize", "distill", ("precision", "quantization"), _trained("quantized"), "precision"),
+        Stage(
+            "quantize", "distill", ("precision", "quantization"), _trained("quantized"), "precision"
+        ),
         Stage(
             "evaluate",
             "quantize",

@@ -22,8 +22,8 @@ def summary(run: Run) -> str:
     evaluated = run.is_finished("evaluate") and run.metrics_path.exists()
     metrics = read_json(run.metrics_path, "methods") if evaluated else None
     lines = []
-    if isinstance(run.experiment, Adoption):
-        lines += _table_of_adopted(run.experiment.deciding_score, metrics, levels)
+    if isinstance(run.settings, Adoption):
+        lines += _table_of_adopted(run.settings.deciding_score, metrics, levels)
     elif metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
         lines += _table(run.experiment, metrics["methods"], levels)
     if metrics and "weights_zero" in metrics:

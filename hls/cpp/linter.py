@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hls.cpp.rules import check_graph
+from hls.graph.assembly import InputFormats, Networks, check_networks
 from hls.graph.build import build_score_graph
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.assembly import InputFormats, Networks, check_networks
 from hls.graph.refusal import Refusal
 from hls.graph.score_nodes import Scores
 from keras_ae.data.scaling import L1Scaler
@@ -48,9 +48,7 @@ def checked_graph(
     if found:
         return found, None
     try:
-        graph = build_score_graph(
-            model, scores, scaler, input_formats, settings.table_error, roles
-        )
+        graph = build_score_graph(model, scores, scaler, input_formats, settings.table_error, roles)
     except Refusal as refusal:
         return [refusal], None
     return check_graph(graph, settings), graph

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
-from hls.graph.exact import find_grids
 from hls.graph.grid import Grid
-from hls.graph.keras_network import check_network, read_network
 from hls.graph.keras_layers import HardwareInput
+from hls.graph.keras_network import check_network, read_network
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
 from hls.graph.layers.quantizer import Quantizer
@@ -25,9 +24,9 @@ from keras_ae.models import Autoencoder, ScoringModel, Student
 from keras_ae.settings.tensor_scores import NAMED_SCORES
 
 #: A model of this package, one network with or without its score, or encoder and decoder.
-Networks = ScoringModel | keras.Model | tuple[keras.Model, keras.Model]
+Networks: TypeAlias = ScoringModel | keras.Model | tuple[keras.Model, keras.Model]
 #: Of the first input, or of each by its name.
-InputFormats = FixedPointFormat | str | Mapping[str, FixedPointFormat | str] | None
+InputFormats: TypeAlias = FixedPointFormat | str | Mapping[str, FixedPointFormat | str] | None
 
 #: What the graph calls its own nodes; a layer of such a name gets that of its network before it.
 _OWN_NAMES = frozenset(
@@ -190,9 +189,7 @@ def check_networks(model: Networks) -> list[Refusal]:
     return [refusal for network in networks for refusal in check_network(network)]
 
 
-def name_ends(
-    roles: Roles, ends: Sequence[str], shapes: Sequence[Any], input_shape: Any
-) -> None:
+def name_ends(roles: Roles, ends: Sequence[str], shapes: Sequence[Any], input_shape: Any) -> None:
     """Outputs of one network alone: of the input's shape reconstructions, the others codes."""
     pairs = list(zip(ends, shapes, strict=True))
     roles.add("reconstruction", [end for end, shape in pairs if shape == input_shape])
@@ -221,9 +218,7 @@ def _quantizer_behind(nodes: Sequence[Node], source: str) -> Quantizer | None:
     return alone if isinstance(alone, Quantizer) else None
 
 
-def _formats_by_port(
-    formats: InputFormats, ports: Sequence[str]
-) -> dict[str, FixedPointFormat]:
+def _formats_by_port(formats: InputFormats, ports: Sequence[str]) -> dict[str, FixedPointFormat]:
     if formats is None:
         return {}
     given = formats if isinstance(formats, Mapping) else {ports[0]: formats}

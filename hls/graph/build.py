@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+
 import numpy as np
 
 from hls.graph.assembly import Assembly, InputFormats, Networks

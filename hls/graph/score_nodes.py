@@ -116,7 +116,9 @@ def terms(score: TensorScore, *numbers: Any) -> Any:
     *others, last = numbers
     if score.table is not None:
         last = TABLE_FUNCTIONS[score.table](last)
-    options = {"masked": score.masked} if score.kind.endswith("_error") else {}
+    options: dict[str, Any] = {}
+    if score.kind.endswith("_error"):
+        options["masked"] = score.masked
     # Which formats does not matter: nothing is rounded to them.
     form = FixedPointFormat(8, 4)
     layer = SCORE_LAYERS[score.kind](input_formats=(form,) * len(numbers), **options)

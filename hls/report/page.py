@@ -47,7 +47,7 @@ def render_page(
     rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
     signals = [name for name in fidelity.scores["firmware"] if name != "background"]
     layers = fidelity.layers
-    is_adopted = isinstance(run.experiment, Adoption)
+    is_adopted = isinstance(run.settings, Adoption)
     # How a network that came trained was quantized, nobody says.
     labels = {**_LABELS, "quantized": "quantized"} if is_adopted else _LABELS
     figures = {}
@@ -70,8 +70,8 @@ def render_page(
         return Markup(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
 
     return _template("fidelity.html").render(
-        name=run.experiment.name,
-        model=run.experiment.deployed,
+        name=run.settings.name,
+        model=run.settings.deployed,
         settings=settings,
         version=__version__,
         trigger=trigger,

@@ -133,7 +133,7 @@ def take_float_stages(run: Run, shared: Path) -> None:
             before, owner = owner, _open(folder, run.experiment)
             if before is not None:
                 owner.take_over(before, done)
-            function_of(stage, experiment)(owner, progress=False)
+            function_of(stage, run.settings)(owner, progress=False)
             run.take_over(owner, stage)
         done = stage
 

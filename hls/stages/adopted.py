@@ -18,7 +18,7 @@ from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal, require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
-from hls.report.adopted import (
+from hls.report.adopted_fidelity import (
     adopted_fidelity,
     first_events,
     layer_errors_of,
@@ -145,7 +145,9 @@ def evaluate(run: Run) -> bool:
             for sample, events in data.tested.items()
         }
         scores = {
-            f"quantized/{name}": {sample: outputs[name].ravel() for sample, outputs in found.items()}
+            f"quantized/{name}": {
+                sample: outputs[name].ravel() for sample, outputs in found.items()
+            }
             for name in graph.output_names
         }
         for observable in data.test.observables:
@@ -153,9 +155,7 @@ def evaluate(run: Run) -> bool:
                 name: sample.observables[observable] for name, sample in data.tested.items()
             }
         methods = {name: separation(samples) for name, samples in scores.items()}
-        write_json(
-            run.metrics_path, {"test_background_events": len(data.test), "methods": methods}
-        )
+        write_json(run.metrics_path, {"test_background_events": len(data.test), "methods": methods})
         deciding = settings.deciding_score
         quantized = scores[f"quantized/{deciding}"]
         figure = plots.score_distributions(quantized, deciding)
@@ -203,8 +203,8 @@ def _settings(run: Run) -> Adoption:
     Raises:
         InputError: of another.
     """
-    if not isinstance(run.experiment, Adoption):
+    if not isinstance(run.settings, Adoption):
         raise InputError(
             f"{run.folder} must be a run of 'keras-ae adopt', got one of an experiment"
         )
-    return run.experiment
+    return run.settings

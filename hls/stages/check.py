@@ -58,9 +58,7 @@ def _checked_graph(
     return checked_graph(model, scores, settings, scaler, units)
 
 
-def _of_adopted(
-    settings: Adoption, run: Run | None
-) -> tuple[list[Refusal], LayerGraph | None]:
+def _of_adopted(settings: Adoption, run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
     if run is None:
         raise InputError(
             "what is checked must be an experiment or a run, got settings of a network that comes "

@@ -39,11 +39,11 @@ def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareV
         sample: of its data.
         interface: of the trigger's graph, with or without its decision.
     """
-    if isinstance(run.experiment, Adoption):
-        return port_values(run.experiment, sample, interface)
+    if isinstance(run.settings, Adoption):
+        return port_values(run.settings, sample, interface)
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    return (sample.x, *parts[1:]) if isinstance(run.experiment.data, L1Data) else parts
+    return (sample.x, *parts[1:]) if isinstance(run.settings.data, L1Data) else parts
 
 
 def compared_samples(
@@ -65,14 +65,14 @@ def compared_samples(
         n_done += len(sample)
         yield name, graph.with_threshold(hardware_values(run, sample, graph.interface))
     for path in event_files:
-        integers = run.experiment.units.to_integers(read_l1_events(path).objects)
+        integers = run.settings.units.to_integers(read_l1_events(path).objects)
         n_done += len(integers)
         for first in range(0, len(integers), _PART):
             values = integers[first : first + _PART]
             yield f"file/{path}", graph.with_threshold((values,))
     n_stress = max(N_STRESS_EVENTS, n_events - n_done)
     for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
-        seed = run.experiment.seed + 1000 * part
+        seed = run.settings.seed + 1000 * part
         yield "stress", stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
 
 
@@ -101,21 +101,21 @@ def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
 
 def origin_of(run: Run) -> Origin:
     """Where the project of a run comes from."""
-    experiment = run.experiment
-    units = experiment.units if isinstance(experiment.data, L1Data) else None
+    settings = run.settings
+    units = settings.units if isinstance(settings.data, L1Data) else None
     return Origin(
-        f"{experiment.name}: {experiment.deployed}",
-        experiment.trigger.fpr,
-        experiment.trigger.input_rate_khz,
+        f"{settings.name}: {settings.deployed}",
+        settings.trigger.fpr,
+        settings.trigger.input_rate_khz,
         units,
     )
 
 
 def scaler_of(run: Run) -> L1Scaler | None:
     """Of trigger events; other data is in the format of the network's input."""
-    return L1Scaler.load(run.scaler_path) if isinstance(run.experiment.data, L1Data) else None
+    return L1Scaler.load(run.scaler_path) if isinstance(run.settings.data, L1Data) else None
 
 
-def units_of(experiment: RunSettings) -> FixedPointFormat | None:
-    is_l1 = isinstance(experiment.data, L1Data)
-    return experiment.units.format if is_l1 else None
+def units_of(settings: RunSettings) -> FixedPointFormat | None:
+    is_l1 = isinstance(settings.data, L1Data)
+    return settings.units.format if is_l1 else None

@@ -8,14 +8,13 @@ from typing import Any
 
 from hls.cpp.backends import BACKENDS
 from hls.cpp.convert import convert_trigger_graph
+from hls.graph.assembly import check_networks
 from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.interface import PROJECT_NAME
-from hls.graph.assembly import check_networks
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
-from hls.proof.comparison import HardwareValues
 from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
@@ -44,10 +43,10 @@ from keras_ae.settings.adoption import Adoption
 
 def convert(run: Run) -> bool:
     """Stage `convert`: trigger graph with calibrated threshold, and its HLS project."""
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
 
     def work() -> None:
-        score, trigger = run.experiment.deciding_score, run.experiment.trigger
+        score, trigger = run.settings.deciding_score, run.settings.trigger
         # Neither the training sample, which the model knows, nor the test sample, on which the
         # rate is measured.
         background = load_data(run).validation
@@ -81,10 +80,10 @@ def trigger_graph(run: Run, background: Sample) -> TriggerGraph:
     Raises:
         InputError: see `build_trigger_graph`.
     """
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     scores = score_graph(run)
     values = hardware_values(run, background, scores.interface)
-    return set_threshold(scores, values, run.experiment.trigger.fpr, settings.threshold == "input")
+    return set_threshold(scores, values, run.settings.trigger.fpr, settings.threshold == "input")
 
 
 def score_graph(run: Run) -> LayerGraph:
@@ -93,16 +92,16 @@ def score_graph(run: Run) -> LayerGraph:
     Raises:
         InputError: see `build_trigger_graph`.
     """
-    experiment, model = run.experiment, load_model(run, "quantized")
-    if isinstance(experiment, Adoption):
-        return score_graph_of_adopted(experiment, model)
-    settings = experiment.require_firmware(str(run.folder))
+    given, model = run.settings, load_model(run, "quantized")
+    if isinstance(given, Adoption):
+        return score_graph_of_adopted(given, model)
+    settings = given.require_firmware(str(run.folder))
     require_none(check_networks(model))
     return build_score_graph(
         model,
-        experiment.firmware_scores,
+        given.firmware_scores,
         scaler_of(run),
-        units_of(experiment),
+        units_of(given),
         settings.table_error,
     )
 
@@ -121,7 +120,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         InputError: event files for an experiment without trigger events or with a condition; or
             another process is at work on the run.
     """
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     run.require("convert")
     _check_event_files(run, event_files)
     data = load_data(run)
@@ -140,7 +139,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         # Whatever becomes of the rest.
         write_json(run.validation_path, report)
         firmware = _tested_outputs(data, validation.outputs)
-        if isinstance(run.experiment, Adoption):
+        if isinstance(run.settings, Adoption):
             reference = _tested_outputs(data, validation.reference)
             fidelity = fidelity_of_adopted(run, data, graph, reference, firmware)
         else:
@@ -154,14 +153,14 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
 
 def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     """Raise InputError unless they hold what the firmware of a run takes."""
-    experiment = run.experiment
+    settings = run.settings
     if event_files and (
-        not isinstance(experiment.data, L1Data)
-        or isinstance(experiment, Adoption)
-        or experiment.architecture.condition_dim
+        not isinstance(settings.data, L1Data)
+        or isinstance(settings, Adoption)
+        or settings.architecture.condition_dim
     ):
         raise InputError(
-            "more events must belong to trigger events of an experiment without condition, got files"
+            "events of files must be trigger events of an experiment without condition, got files"
         )
     for path in event_files:
         read_l1_events(path, 1)
@@ -184,7 +183,7 @@ def synthesize(run: Run) -> ResourceReport | None:
         InputError: the run is not converted, or the tool fails.
     """
     run.require("convert")
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     run.synthesis_path.unlink(missing_ok=True)
     backend = BACKENDS[settings.backend]
     report = synthesize_project(run.firmware_folder, PROJECT_NAME, backend)

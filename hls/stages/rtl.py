@@ -43,7 +43,7 @@ def write_rtl(run: Run, report: Callable[[str], None] = print) -> bool:
     Raises:
         InputError: no Verilator or g++, or a design too large or too slow for its settings.
     """
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
 
     def work() -> None:
         # Before minutes of tracing, not after them.
@@ -89,7 +89,7 @@ def simulate_rtl(run: Run, n_events: int = N_EVENTS) -> RtlReport:
         if find_ghdl() is not None:
             with VhdlSimulation(run.rtl_folder) as vhdl:
                 tally.add(vhdl, "VHDL: background", tuple(bench_inputs(run, data, graph)))
-                tally.add(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.experiment.seed))
+                tally.add(vhdl, "VHDL: stress", stress(graph, _N_VHDL_EVENTS, run.settings.seed))
         report = tally.report(design.latency_cycles)
         _write_report(run, report, design, simulation.events_per_second)
         _update_page(run)
@@ -124,7 +124,7 @@ def synthesize_rtl(run: Run, place: bool = True) -> list[ResourceReport]:
             vendor's tool fails.
         ProofError: RTL that differs from the model, or that a tool does not take.
     """
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     folder, clock_ns = run.rtl_folder, settings.clock_ns
     with run.locked():
         _require_proof(run)
@@ -182,5 +182,5 @@ def _write_reports(run: Run, reports: list[ResourceReport]) -> None:
 
 
 def _update_page(run: Run) -> None:
-    settings = run.experiment.require_firmware(str(run.folder))
+    settings = run.settings.require_firmware(str(run.folder))
     update_page(run.fidelity_page_path, implementations(run, settings))

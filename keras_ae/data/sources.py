@@ -205,7 +205,9 @@ def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData | A
             )
 
 
-def data_fingerprint(source: L1Data | JetData | DigitsData | MnistData | ArrayData) -> dict[str, str]:
+def data_fingerprint(
+    source: L1Data | JetData | DigitsData | MnistData | ArrayData,
+) -> dict[str, str]:
     """SHA-256 of every file, to see whether the inputs of a stage have changed.
 
     Raises:

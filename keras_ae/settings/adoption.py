@@ -21,17 +21,18 @@ from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_se
 class NetworkSettings(Section):
     """Which tensor of the network is what, and what its inputs are.
 
-    `model` is its file, and `model_sha256` of what is in it; `keras-ae adopt` fills in both. `roles`
-    are names of layers by role, where the ends of the network do not say; `input_formats`
+    `model` is its file, and `model_sha256` of what is in it; `keras-ae adopt` fills in both.
+    `roles` are names of layers by role, where the ends of the network do not say; `input_formats`
     are of inputs without a quantizer behind them, by name. `scaler` is a file of `L1Scaler.save`,
-    through which trigger objects reach the network; without, it takes the trigger's integers. `float_model` is the
-    file of a Keras model in float, with layers of the same names, that the report compares with.
+    through which trigger objects reach the network; without, it takes the trigger's integers.
+    `float_model` is the file of a Keras model in float, with layers of the same names, that the
+    report compares with.
     """
 
     model: str = ""
     model_sha256: str = ""
-    roles: dict[str, str] = {}
-    input_formats: dict[str, FixedPointFormat] = {}
+    roles: dict[str, str] = Field(default={})
+    input_formats: dict[str, FixedPointFormat] = Field(default={})
     scaler: str | None = None
     float_model: str | None = None
 
@@ -128,8 +129,9 @@ def load_adoption(path: Path) -> Adoption:
 def load_run_settings(path: Path) -> RunSettings:
     """What a run directory holds, of either kind; raises as `load_adoption` does."""
     content = load_mapping(path, "experiment")
-    kind = Adoption if "network" in content else Experiment
-    return validate_settings(kind, content, str(path))
+    if "network" in content:
+        return validate_settings(Adoption, content, str(path))
+    return validate_settings(Experiment, content, str(path))
 
 
 def dump_run_settings(settings: RunSettings) -> str:
