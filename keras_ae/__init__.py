@@ -20,6 +20,13 @@ above it in this list.
     settings       an experiment: the YAML file as frozen, strict models
     plots          figures
     precision      float or fixed point: layer factories
+    twin_formats   formats of a plain Keras model's twin
+    tensor_profile  values of one tensor on a sample, and the format that fits them
+    flat_model     the layers of a Keras model in one row
+    twin_layers    which layers of Keras have a form in fixed point
+    twin_plan      where a plain Keras model is rounded
+    twin           a plain Keras model -> the same in fixed point
+    model_profile  ranges of every tensor of a model, and formats that fit them
     networks       (architecture, precision) -> encoder, decoder
     weights        weights of one network for another of the same layers
     models         keras.Model subclasses, one objective a file; build_autoencoder; students
@@ -40,5 +47,29 @@ Firmware and its proof are in the package `hls`, and so is the command `keras-ae
 both. Importing `keras_ae` does not import TensorFlow.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_ae.fixed_point import LayerFormats
+    from keras_ae.model_profile import profile_model
+    from keras_ae.twin import fixed_point_twin
+    from keras_ae.twin_formats import TwinFormats
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = ["LayerFormats", "TwinFormats", "__version__", "fixed_point_twin", "profile_model"]
+
+#: Public names and the modules that they are loaded from when they are asked for.
+_LAZY = {
+    "LayerFormats": "keras_ae.fixed_point",
+    "TwinFormats": "keras_ae.twin_formats",
+    "fixed_point_twin": "keras_ae.twin",
+    "profile_model": "keras_ae.model_profile",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'keras_ae' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

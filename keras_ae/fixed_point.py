@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from keras_ae.errors import InputError
@@ -101,7 +101,7 @@ class FixedPointFormat:
 class LayerFormats(BaseModel):
     """Formats of one layer's own; None where it has those of all layers.
 
-    `weight` and `bias` are of a layer with weights, `activation` of a ReLU.
+    `weight` and `bias` are of a layer with weights, `activation` of what a layer gives.
 
     Raises:
         ValueError: a format that QKeras or the firmware cannot represent exactly.
@@ -116,13 +116,20 @@ class LayerFormats(BaseModel):
     @model_validator(mode="after")
     def _check_formats(self) -> Self:
         for name in self.given:
-            _check_format(name, getattr(self, name))
+            check_format(name, getattr(self, name), either_sign=name == "activation")
         return self
 
     @property
     def given(self) -> tuple[str, ...]:
         """Names of those that are not None."""
         return tuple(name for name in LayerFormats.model_fields if getattr(self, name) is not None)
+
+
+def _check_rectified(formats: LayerFormats) -> LayerFormats:
+    """In an autoencoder of this package an activation of its own is a ReLU's."""
+    if formats.activation is not None:
+        check_format("activation", formats.activation)
+    return formats
 
 
 class FixedPointFormats(BaseModel):
@@ -143,12 +150,12 @@ class FixedPointFormats(BaseModel):
     activation: FixedPointFormat = FixedPointFormat(8, 4, signed=False)
     latent: FixedPointFormat = FixedPointFormat(8, 4)
     reconstruction: FixedPointFormat = FixedPointFormat(8, 4)
-    layers: dict[str, LayerFormats] = {}
+    layers: dict[str, Annotated[LayerFormats, AfterValidator(_check_rectified)]] = {}
 
     @model_validator(mode="after")
     def _check_formats(self) -> Self:
         for name in KINDS:
-            _check_format(name, getattr(self, name))
+            check_format(name, getattr(self, name))
         return self
 
     def of_layer(self, layer: str, name: str) -> FixedPointFormat:
@@ -158,8 +165,9 @@ class FixedPointFormats(BaseModel):
         return chosen if own is None else own
 
 
-def _check_format(name: str, chosen: FixedPointFormat) -> None:
-    if chosen.signed == (name == "activation"):
+def check_format(name: str, chosen: FixedPointFormat, either_sign: bool = False) -> None:
+    """Raise InputError where numbers called `name` cannot be in a format, its sign among others."""
+    if not either_sign and chosen.signed == (name == "activation"):
         kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
         raise InputError(f"format of {name} must be {kind}, got {chosen}")
     if chosen.width > MAX_QUANTIZER_WIDTH:

@@ -22,21 +22,31 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             weights = source.get_layer(layer.name).get_weights()
             if layer.name in folded:
                 # The kernel of a transposed convolution, QKeras' too, ends in (outputs, inputs).
-                axis = -2 if isinstance(layer, keras.layers.Conv2DTranspose) else -1
-                weights = _folded(weights, folded[layer.name], axis)
+                transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+                outputs = (-1, 1) if transposed else (-1,)
+                weights = fold_batch_norm(weights, folded[layer.name], outputs)
             layer.set_weights(weights)
 
 
-def _folded(
-    weights: list[np.ndarray], norm: keras.layers.BatchNormalization, axis: int
+def fold_batch_norm(
+    weights: list[np.ndarray], norm: keras.layers.BatchNormalization, outputs: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """Kernel, with its outputs along `axis`, and bias of a layer and the normalization after it.
+    """Kernel and bias, in float64, of a layer and the normalization after it.
 
     gamma (y - mean) / sqrt(variance + epsilon) + beta of the moving statistics: inference, linear.
+
+    Args:
+        weights: kernel, and bias unless the layer has none.
+        norm: with gamma and beta, or without.
+        outputs: the shape in which one number for each output meets the kernel's last axes.
     """
-    kernel, bias = weights
-    gamma, beta, mean, variance = (np.asarray(part, np.float64) for part in norm.get_weights())
+    kernel, bias = weights if len(weights) == 2 else (*weights, np.zeros(()))
+    mean, variance = (_in_float64(part) for part in (norm.moving_mean, norm.moving_variance))
+    gamma = _in_float64(norm.gamma) if norm.scale else np.ones_like(mean)
+    beta = _in_float64(norm.beta) if norm.center else np.zeros_like(mean)
     scale = gamma / np.sqrt(variance + norm.epsilon)
-    shape = [1] * kernel.ndim
-    shape[axis] = len(scale)
-    return [kernel * scale.reshape(shape), (bias - mean) * scale + beta]
+    return [kernel * scale.reshape(outputs), (bias - mean) * scale + beta]
+
+
+def _in_float64(variable: keras.Variable) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)

@@ -25,7 +25,7 @@ SINGLE_IMPORTERS = {
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {
         f"keras_ae.plots.{name}"
-        for name in ("curves", "fidelity", "figure", "images", "latent", "pareto")
+        for name in ("curves", "fidelity", "figure", "images", "latent", "pareto", "ranges")
     },
     "pandas": {"keras_ae.data.top_tagging"},
     "yaml": {"keras_ae.settings.yaml_files"},
@@ -39,15 +39,15 @@ SINGLE_IMPORTERS = {
 #: package, also where only types are checked.
 LAYERS = [
     {"errors", "loading", "run_files", "scores", "weights"},
-    {"files", "arrays", "mapping", "fixed_point"},
-    {"likelihoods", "corruptions", "schedules"},
-    {"metrics", "divergences", "compression", "clustering"},
+    {"files", "arrays", "mapping", "fixed_point", "flat_model"},
+    {"likelihoods", "corruptions", "schedules", "twin_formats"},
+    {"metrics", "divergences", "compression", "clustering", "tensor_profile"},
     {"data"},
     {"settings", "plots"},
     {"precision", "stages"},
-    {"networks"},
-    {"models"},
-    {"fitting"},
+    {"networks", "twin_layers"},
+    {"models", "twin_plan"},
+    {"fitting", "twin", "model_profile"},
     {"detector", "experiment_models"},
     {"quantization", "runs"},
     {"run_contents"},

@@ -5,6 +5,7 @@ images    images beside their reconstructions, averages, strips
 latent    the latent space
 fidelity  what is lost from float to firmware
 pareto    physics against resources
+ranges    what numbers take beside what formats give
 figure    writing a figure
 """
 
@@ -20,6 +21,7 @@ from keras_ae.plots.figure import save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
 from keras_ae.plots.pareto import pareto_front
+from keras_ae.plots.ranges import tensor_ranges
 
 __all__ = [
     "average_images",
@@ -37,5 +39,6 @@ __all__ = [
     "score_distributions",
     "score_scatter",
     "svg",
+    "tensor_ranges",
     "training_curves",
 ]
