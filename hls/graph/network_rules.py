@@ -9,7 +9,7 @@ import keras
 from hls.graph.keras_form import called_twice, exact_layer, producers
 from hls.graph.refusal import Refusal
 from keras_ae.models import Autoencoder, ScoringModel
-from keras_ae.precision import is_quantizer, quantizer_format
+from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES
 from keras_ae.settings.objectives import STUDENT_SCORE
 
@@ -103,7 +103,7 @@ def _coarser_code(model: ScoringModel) -> Iterator[Refusal]:
     if not isinstance(model, Autoencoder):
         return
     given, taken = (
-        quantizer_format(network.get_layer(name).activation)
+        quantizer_format(layer_quantizer(network.get_layer(name)))
         for network, name in (
             (model.encoder, "latent_mean_format"),
             (model.decoder, "decoder_input_format"),
