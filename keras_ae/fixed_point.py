@@ -12,9 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from keras_ae.errors import InputError
 
-_PATTERN = re.compile(
-    r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*)?(?:,\s*(\w+)\s*)?>"
-)
+_PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*)?(?:,\s*(\w+)\s*)?>")
 #: As hls4ml calls them: half to even, half up, down; and at the nearest end, or modulo the range.
 ROUNDINGS = ("RND_CONV", "RND", "TRN")
 OVERFLOWS = ("SAT", "WRAP")

@@ -39,7 +39,7 @@ def computed(function: Callable[..., Any], *columns: tuple[FixedPointFormat, np.
     return logic.predict(np.stack([values for _, values in columns], axis=1).astype(float))[:, 0]
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=300)
 @given(FORMATS, IN_MODES, FACTORS, st.sampled_from([0.0, 0.375, -2.0, 100.0]))
 def test_rounded(
     form: FixedPointFormat, to: FixedPointFormat, factor: float, offset: float
