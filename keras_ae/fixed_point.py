@@ -12,7 +12,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from keras_ae.errors import InputError
 
-_PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*>")
+_PATTERN = re.compile(r"(u?)fixed<\s*(-?\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*)?(?:,\s*(\w+)\s*)?>")
+#: As hls4ml calls them: half to even, half up, down; and at the nearest end, or modulo the range.
+ROUNDINGS = ("RND_CONV", "RND", "TRN")
+OVERFLOWS = ("SAT", "WRAP")
 #: int64 holds it.
 MAX_WIDTH = 63
 #: Of numbers that QKeras rounds, in float32.
@@ -23,18 +26,22 @@ KINDS = ("input", "weight", "bias", "activation", "latent", "reconstruction")
 
 @dataclass(frozen=True)
 class FixedPointFormat:
-    """`fixed<width, integer>` or `ufixed<width, integer>`.
+    """`fixed<width, integer, rounding, overflow>`, or `ufixed<...>` without a sign.
 
     `width` bits in all, of which `integer` stand before the point *including* the sign of a signed
-    format. Values are rounded half to even and saturate (RND_CONV, SAT), as QKeras does.
+    format. What is between two values becomes one of them by `rounding`: RND_CONV (half to even),
+    RND (half up) or TRN (the lower one). What is beyond becomes one by `overflow`: SAT (the nearest
+    end) or WRAP (modulo the range). RND_CONV and SAT, as QKeras has them, need not be written.
 
     Raises:
-        InputError: width outside 1 to 63, or integer bits outside -63 to 63.
+        InputError: width outside 1 to 63, integer bits outside -63 to 63, or other modes.
     """
 
     width: int
     integer: int
     signed: bool = True
+    rounding: str = ROUNDINGS[0]
+    overflow: str = OVERFLOWS[0]
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH:
@@ -43,21 +50,43 @@ class FixedPointFormat:
             raise InputError(
                 f"integer bits of {self} must be {-MAX_WIDTH} to {MAX_WIDTH}, got {self.integer}"
             )
+        for mode, choices in (("rounding", ROUNDINGS), ("overflow", OVERFLOWS)):
+            if getattr(self, mode) not in choices:
+                raise InputError(
+                    f"{mode} of a format must be one of {', '.join(choices)}, got "
+                    f"{getattr(self, mode)!r}"
+                )
 
     @classmethod
     def parse(cls, text: str) -> FixedPointFormat:
-        """Read `fixed<W,I>` or `ufixed<W,I>`.
+        """Read `fixed<W,I>` or `ufixed<W,I>`, perhaps with modes: `fixed<W,I,TRN,WRAP>`.
 
         Raises:
-            InputError: another form, or an impossible width.
+            InputError: another form, an impossible width, or other modes.
         """
         match = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise InputError(f"precision must be 'fixed<W,I>' or 'ufixed<W,I>', got {text!r}")
-        return cls(int(match[2]), int(match[3]), signed=not match[1])
+        modes = match[4] or ROUNDINGS[0], match[5] or OVERFLOWS[0]
+        return cls(int(match[2]), int(match[3]), not match[1], *modes)
 
     def __str__(self) -> str:
-        return f"{'' if self.signed else 'u'}fixed<{self.width},{self.integer}>"
+        modes = [self.rounding, self.overflow]
+        for default in (OVERFLOWS[0], ROUNDINGS[0]):
+            if modes[-1:] == [default]:
+                modes.pop()
+        parts = ",".join(map(str, (self.width, self.integer, *modes)))
+        return f"{'' if self.signed else 'u'}fixed<{parts}>"
+
+    @property
+    def values(self) -> FixedPointFormat:
+        """The format of the same values without modes, as a port or a range of values has it."""
+        return FixedPointFormat(self.width, self.integer, self.signed)
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether it rounds or overflows otherwise than QKeras does."""
+        return self != self.values
 
     @property
     def fractional(self) -> int:
@@ -85,9 +114,41 @@ class FixedPointFormat:
         return int(self.signed), self.integer - int(self.signed), self.fractional
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """The nearest representable values, in float64."""
-        steps = np.rint(np.asarray(values, np.float64) / self.step)
-        return np.clip(steps * self.step, self.low, self.high)
+        """The representable values that others become, in float64."""
+        rounded: np.ndarray = self.quantized(np, np.asarray(values, np.float64))
+        return rounded
+
+    def quantized(self, xp: Any, values: Any) -> Any:
+        """The same by `numpy` or `keras.ops`, of the type of `values`, float32 or float64.
+
+        Nothing on the way rounds, where the type holds the values and those that they become.
+        """
+        steps = self._rounded(xp, values * (1 / self.step))
+        # In a type of its own, a number may have fewer bits.
+        low, high, turn = (
+            xp.array(number, dtype=steps.dtype)
+            for number in (self.low / self.step, self.high / self.step, 2.0**self.width)
+        )
+        if self.overflow == "SAT":
+            return xp.clip(steps, low, high) * self.step
+        # Smaller than a turn, of the sign of the number: a remainder is exact, as is one turn more.
+        steps = steps - xp.trunc(steps / turn) * turn
+        steps = xp.where(steps < low, steps + turn, steps)
+        return xp.where(steps > high, steps - turn, steps) * self.step
+
+    def rounded(self, values: np.ndarray) -> np.ndarray:
+        """Multiples of the step, in float64, also beyond the range."""
+        steps = np.asarray(values, np.float64) * (1 / self.step)
+        return np.asarray(self._rounded(np, steps) * self.step)
+
+    def _rounded(self, xp: Any, steps: Any) -> Any:
+        if self.rounding == "RND_CONV":
+            return xp.round(steps)
+        below = xp.floor(steps)
+        if self.rounding == "TRN":
+            return below
+        # Not the floor of a sum with 0.5, which may round up.
+        return xp.where(steps - below >= 0.5, below + 1, below)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -167,9 +228,14 @@ class FixedPointFormats(BaseModel):
 
 def check_format(name: str, chosen: FixedPointFormat, either_sign: bool = False) -> None:
     """Raise InputError where numbers called `name` cannot be in a format, its sign among others."""
-    if not either_sign and chosen.signed == (name == "activation"):
-        kind = "ufixed (it follows a ReLU)" if name == "activation" else "fixed"
-        raise InputError(f"format of {name} must be {kind}, got {chosen}")
+    if name == "activation" and not either_sign:
+        if chosen.signed:
+            raise InputError(f"format of {name} must be ufixed (it follows a ReLU), got {chosen}")
+        if chosen.overflow != "SAT":
+            # Saturation at zero is the ReLU.
+            raise InputError(f"overflow of {name} must be SAT (it is the ReLU), got {chosen}")
+    if not chosen.signed and name in ("latent", "reconstruction"):
+        raise InputError(f"format of {name} must be fixed, got {chosen}")
     if chosen.width > MAX_QUANTIZER_WIDTH:
         raise InputError(
             f"format of {name} must have at most {MAX_QUANTIZER_WIDTH} bits, got {chosen}"

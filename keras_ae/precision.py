@@ -7,10 +7,12 @@ before. The one importer of qkeras.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import keras
 import qkeras
+from keras import ops
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
@@ -115,22 +117,26 @@ class FixedPoint(FixedPointFormats):
         return None
 
     def relu(self, name: str) -> keras.Layer:
-        chosen = self.of_layer(name, "activation")
-        return qkeras.QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
+        return qkeras.QActivation(_rectifier(self.of_layer(name, "activation")), name=name)
 
     def identity(self, role: Role, name: str) -> keras.Layer:
-        return qkeras.QActivation(_signed_quantizer(getattr(self, role)), name=name)
+        return qkeras.QActivation(_straight_quantizer(getattr(self, role)), name=name)
 
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         chosen = self.latent
         if activation == "relu":
+            if chosen.overflow != "SAT":
+                raise InputError(f"overflow of a ReLU's latent must be SAT, got {chosen}")
             # The values of the signed format that are not negative.
-            quantizer = _unsigned_quantizer(chosen.width - 1, chosen.integer - 1)
+            unsigned = replace(
+                chosen, width=chosen.width - 1, integer=chosen.integer - 1, signed=False
+            )
+            quantizer = _rectifier(unsigned)
         elif activation == "sigmoid":
             # Never above 1, with the steps of the latent's format.
             quantizer = qkeras.quantized_sigmoid(chosen.fractional, use_real_sigmoid=True)
         else:
-            quantizer = _signed_quantizer(chosen)
+            quantizer = _straight_quantizer(chosen)
         return qkeras.QActivation(quantizer, name=name)
 
     def check_layers(self, *networks: keras.Model) -> None:
@@ -159,8 +165,8 @@ class FixedPoint(FixedPointFormats):
     def _weight_options(self, name: str) -> dict[str, object]:
         return {
             "kernel_initializer": "he_normal",
-            "kernel_quantizer": _signed_quantizer(self.of_layer(name, "weight")),
-            "bias_quantizer": _signed_quantizer(self.of_layer(name, "bias")),
+            "kernel_quantizer": _straight_quantizer(self.of_layer(name, "weight")),
+            "bias_quantizer": _straight_quantizer(self.of_layer(name, "bias")),
         }
 
 
@@ -172,7 +178,7 @@ def _own_formats(network: keras.Model) -> dict[str, tuple[str, ...]]:
             found[layer.name] = ("weight", "bias")
         # A code that is rectified is in the format of the latent.
         elif (
-            isinstance(getattr(layer, "activation", None), qkeras.quantized_relu)
+            _rectifies(getattr(layer, "activation", None))
             and layer.name not in network.output_names
         ):
             found[layer.name] = ("activation",)
@@ -198,36 +204,108 @@ def conv2d_layer(
 
 
 def quantizing_layer(chosen: FixedPointFormat, name: str) -> keras.Layer:
-    """A layer that rounds to a format; an unsigned one makes it a rectifier."""
-    if chosen.signed:
-        return QActivation(_signed_quantizer(chosen), name=name)
-    return QActivation(_unsigned_quantizer(chosen.width, chosen.integer), name=name)
+    """A layer that rounds to a format; an unsigned one that saturates makes it a rectifier."""
+    return QActivation(_quantizer(chosen), name=name)
+
+
+def fixed_point(text: str) -> Any:
+    """The quantizer of a format such as 'fixed<8,6,TRN,WRAP>', for QActivation, QDense, QConv2D.
+
+    QKeras' own where that rounds so, else a `FixedPointQuantizer`.
+
+    Raises:
+        InputError: no format.
+    """
+    return _quantizer(FixedPointFormat.parse(text))
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class FixedPointQuantizer:
+    """Rounds to any fixed-point format, exactly where the type of its input holds the values.
+
+    Gradients go straight through; with `rectifies`, of an unsigned format that saturates, they are
+    those of a ReLU.
+
+    Args:
+        form: the format, or its text.
+        rectifies: whether what is negative has no gradient.
+    """
+
+    def __init__(self, form: FixedPointFormat | str, rectifies: bool = False) -> None:
+        self.form = form if isinstance(form, FixedPointFormat) else FixedPointFormat.parse(form)
+        self.rectifies = rectifies
+        #: QKeras sets the range of initial weights by these.
+        self.bits = self.form.width
+
+    def __call__(self, x: Any) -> Any:
+        x = ops.convert_to_tensor(x)
+        quantized = ops.stop_gradient(self.form.quantized(ops, x))
+        passed = ops.relu(x) if self.rectifies else x
+        # Plus zero: x + (q - x), as QKeras has it, may round.
+        return quantized + (passed - ops.stop_gradient(passed))
+
+    def max(self) -> float:
+        """Beyond, QKeras clips weights (or beyond 1, where that is more)."""
+        return max(1.0, self.form.high + self.form.step)
+
+    def min(self) -> float:
+        return min(-1.0, self.form.low) if self.form.signed else 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        return {"form": str(self.form), "rectifies": self.rectifies}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FixedPointQuantizer:
+        return cls(**config)
+
+    def __str__(self) -> str:
+        return f"fixed_point('{self.form}')"
 
 
 def _weight_quantizers(
     kernel: FixedPointFormat, bias: FixedPointFormat | None
 ) -> dict[str, object]:
     return {
-        "kernel_quantizer": _signed_quantizer(kernel),
-        "bias_quantizer": None if bias is None else _signed_quantizer(bias),
+        "kernel_quantizer": _straight_quantizer(kernel),
+        "bias_quantizer": None if bias is None else _straight_quantizer(bias),
         "use_bias": bias is not None,
     }
 
 
-def _signed_quantizer(chosen: FixedPointFormat) -> object:
+def _quantizer(chosen: FixedPointFormat) -> object:
+    """Of a format, whose unsigned values that saturate follow a ReLU."""
+    rectifies = not chosen.signed and chosen.overflow == "SAT"
+    return _rectifier(chosen) if rectifies else _straight_quantizer(chosen)
+
+
+def _straight_quantizer(chosen: FixedPointFormat) -> object:
+    """With a gradient also where it saturates, as weights need it."""
+    # QKeras takes one bit with a sign for -1 or 1.
+    if chosen.has_modes or not chosen.signed or chosen.width < 2:
+        return FixedPointQuantizer(chosen)
     # QKeras counts the integer bits without the sign. alpha=1: no scale beside the format's own.
     return qkeras.quantized_bits(chosen.width, chosen.integer - 1, keep_negative=True, alpha=1)
 
 
-def _unsigned_quantizer(width: int, integer: int) -> object:
+def _rectifier(chosen: FixedPointFormat) -> object:
+    """Of an unsigned format that saturates."""
+    if chosen.has_modes:
+        return FixedPointQuantizer(chosen, rectifies=True)
     # QKeras raises 2 to these in their own type: int32 has no 2^-1, and ends below 2^31.
-    return qkeras.quantized_relu(float(width), float(integer))
+    return qkeras.quantized_relu(float(chosen.width), float(chosen.integer))
 
 
-#: Quantizers that round to a fixed-point format, half to even, with saturation.
+def _rectifies(quantizer: Any) -> bool:
+    """Whether a quantizer is a ReLU of the factory's."""
+    return isinstance(quantizer, qkeras.quantized_relu) or bool(
+        getattr(quantizer, "rectifies", False)
+    )
+
+
+#: Quantizers that round to a fixed-point format.
 EXACT_QUANTIZERS = (
-    "quantized_bits of at least 2 bits with alpha=1, symmetric=0 and keep_negative=True, or "
-    "quantized_relu without further options"
+    "quantized_bits of at least 2 bits (or 1 without a sign) with alpha=1 and symmetric=0, "
+    "quantized_relu without further options, or fixed_point"
 )
 
 
@@ -236,15 +314,24 @@ def is_quantizer(layer: keras.Layer) -> bool:
     return isinstance(layer, qkeras.QActivation)
 
 
+def layer_quantizer(layer: keras.Layer) -> Any:
+    """The quantizer of a QActivation, also where that was given as text."""
+    found = getattr(layer, "quantizer", layer.activation)
+    return qkeras.quantizers.get_quantizer(found) if isinstance(found, str) else found
+
+
 def quantizer_format(quantizer: Any) -> FixedPointFormat:
-    """The format that a QKeras quantizer of this package rounds to.
+    """The format that a quantizer of QKeras or of this package rounds to.
 
     Raises:
         InputError: another quantizer, or options that have no exact fixed-point form.
     """
+    if type(quantizer) is FixedPointQuantizer:
+        form: FixedPointFormat = quantizer.form
+        return form
     always = ("use_stochastic_rounding", False), ("qnoise_factor", 1.0)
     exact: dict[type, tuple[tuple[str, object], ...]] = {
-        qkeras.quantized_bits: (("alpha", 1), ("symmetric", 0), ("keep_negative", 1), *always),
+        qkeras.quantized_bits: (("alpha", 1), ("symmetric", 0), *always),
         qkeras.quantized_relu: (
             ("negative_slope", 0),
             ("use_sigmoid", 0),
@@ -253,7 +340,7 @@ def quantizer_format(quantizer: Any) -> FixedPointFormat:
         ),
     }
     options = exact.get(type(quantizer))
-    signed = type(quantizer) is qkeras.quantized_bits
+    signed = bool(getattr(quantizer, "keep_negative", False))
     if (
         options is None
         or any(getattr(quantizer, name) != value for name, value in options)

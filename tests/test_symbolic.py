@@ -11,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hls.graph.symbolic import looked_up, product, rounded, squared, where_negative
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.fixed_point import OVERFLOWS, ROUNDINGS, FixedPointFormat
 
 FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())
+IN_MODES = st.builds(
+    FixedPointFormat,
+    st.integers(1, 11),
+    st.integers(-2, 9),
+    st.booleans(),
+    st.sampled_from(ROUNDINGS),
+    st.sampled_from(OVERFLOWS),
+)
 #: Negated variables and constants added: da4ml keeps both as factors of what it has.
 FACTORS = st.sampled_from([1.0, -1.0, 4.0, -0.125])
 SETTINGS = settings(deadline=None, max_examples=60)
@@ -31,8 +39,8 @@ def computed(function: Callable[..., Any], *columns: tuple[FixedPointFormat, np.
     return logic.predict(np.stack([values for _, values in columns], axis=1).astype(float))[:, 0]
 
 
-@SETTINGS
-@given(FORMATS, FORMATS, FACTORS, st.sampled_from([0.0, 0.375, -2.0]))
+@settings(deadline=None, max_examples=300)
+@given(FORMATS, IN_MODES, FACTORS, st.sampled_from([0.0, 0.375, -2.0, 100.0]))
 def test_rounded(
     form: FixedPointFormat, to: FixedPointFormat, factor: float, offset: float
 ) -> None:
@@ -76,6 +84,14 @@ def test_tables_of_wide_entries(
     entries = np.random.default_rng(seed).integers(-(2**bits), 2**bits, len(x)) * 2.0**-7
     found = computed(lambda v: looked_up(v * factor, entries), (form, x))
     np.testing.assert_array_equal(found, entries[:: int(np.sign(factor))])
+
+
+def test_a_step_far_beyond_the_largest_value() -> None:
+    """Bits over the first of a negative number are ones, though da4ml has them not."""
+    form, to = FixedPointFormat(2, 0), FixedPointFormat(5, 7)
+    x = all_values(form)
+    found = computed(lambda v: rounded(v - 2.0, to), (form, x))
+    np.testing.assert_array_equal(found, [-4.0, -4.0, 0.0, 0.0])
 
 
 def test_constants() -> None:

@@ -2,6 +2,7 @@
 
 backends          what sets the backends of hls4ml apart
 rules, linter     what a graph, and a model, must keep to
+quantizers        which quantizers hls4ml fuses into the layer before, and which are functions
 nodes             hls4ml's node for the trigger's own layers; their C++ is in templates/
 overrides         what hls4ml's bit-exact pass gets wrong, mended
 convert           trigger graph -> HLS project

@@ -1,8 +1,8 @@
 """Trigger graph -> HLS project; the one caller of hls4ml.
 
 hls4ml is given its list of layers as the graph's layers describe them; its own front end, which
-knows neither QKeras for Keras 3 nor our layers, has no part in it. Every quantizer is an explicit
-`FixedPointQuantizer` node: that switches on hls4ml's bit-exact pass, which derives all other types.
+knows neither QKeras for Keras 3 nor our layers, has no part in it. Its bit-exact pass derives the
+types of all layers from what they are made of.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from hls.cpp.finish import finish_project
 from hls.cpp.headers import headers_of
 from hls.cpp.hls_handover import write_handover
 from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
+from hls.cpp.quantizers import cpp_form
 from hls.cpp.rules import check_graph
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME
@@ -125,14 +126,14 @@ def _hls_model(
             if isinstance(layer, GraphInput)
         },
     }
-    layers = [_described(node, graph) for node in graph.nodes]
+    layers = [_described(node, graph, settings) for node in graph.nodes]
     ends = list(graph.input_names), list(graph.output_names)
     return hls4ml.model.ModelGraph.from_layer_list(config, layers, *ends)
 
 
-def _described(node: Node, graph: LayerGraph) -> dict[str, Any]:
+def _described(node: Node, graph: LayerGraph, settings: FirmwareSettings) -> dict[str, Any]:
     """A layer as hls4ml's list has it."""
-    form = graph.cpp(node)
+    form = cpp_form(node, graph, settings)
     described: dict[str, Any] = {
         "name": node.name,
         "class_name": form.kind,

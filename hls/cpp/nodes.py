@@ -24,7 +24,8 @@ class TriggerLogic(Layer):
     """A function of `nnet_trigger.h`, or of a layer's own header.
 
     Attributes: `function` and its first template argument `term`, if it has one, of `term_format`
-    if that has one; `constants`, arrays by name, its arguments behind the inputs, and
+    if that has one; `rounding_format`, a template argument before all others: the format of what is
+    rounded, with its modes; `constants`, arrays by name, its arguments behind the inputs, and
     `constant_formats` of those for which the narrowest would not do; `config`, its numbers;
     `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of each
     output, or `sources`, which of the input's values each is; `header` beside the headers of this
@@ -98,17 +99,29 @@ class TriggerCall(FunctionCallTemplate):
         term = [node.attributes["term"]] if "term" in node.attributes else []
         if "term_format" in node.attributes:
             term = [f"{term[0]}<{_cpp_type(node, 'term_format')}>"]
-        types = [*term, *(variable.type.name for variable in variables), f"config{node.index}"]
+        rounding = [
+            _cpp_type(node, attribute, with_modes=True)
+            for attribute in ("rounding_format",)
+            if attribute in node.attributes
+        ]
+        types = [
+            *term,
+            *rounding,
+            *(variable.type.name for variable in variables),
+            f"config{node.index}",
+        ]
         arguments = ", ".join(variable.name for variable in variables)
         return f"nnet::{node.attributes['function']}<{', '.join(types)}>({arguments});"
 
 
-def _cpp_type(node: TriggerLogic, attribute: str) -> str:
+def _cpp_type(node: TriggerLogic, attribute: str, with_modes: bool = False) -> str:
     """Of the attribute's format, in the types of the node's backend."""
     form = FixedPointFormat.parse(node.attributes[attribute])
-    if BACKENDS[node.model.config.get_config_value("Backend")].types == "ac":
-        return f"ac_fixed<{form.width}, {form.integer}, {str(form.signed).lower()}>"
-    return f"ap_{'' if form.signed else 'u'}fixed<{form.width}, {form.integer}>"
+    types = BACKENDS[node.model.config.get_config_value("Backend")].types
+    modes = [f"{types.upper()}_{mode}" for mode in (form.rounding, form.overflow) if with_modes]
+    numbers = [form.width, form.integer, *([str(form.signed).lower()] if types == "ac" else [])]
+    sign = "u" if types == "ap" and not form.signed else ""
+    return f"{types}_{sign}fixed<{', '.join(map(str, [*numbers, *modes]))}>"
 
 
 def _register(chosen: Backend) -> None:

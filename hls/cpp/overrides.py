@@ -75,6 +75,10 @@ def _(node: FixedPointQuantizer) -> Bits:
     asked_for = node.mask_kbi
     signed, width, integer = (int(np.max(mask)) for mask in asked_for)
     k, i, f = _shrink(node)
+    if (node.RND, node.SAT) != ("RND_CONV", "SAT"):
+        # What the bits that stay empty are in other modes, it does not say.
+        whole = signed, integer - signed, width - integer
+        return tuple(np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
     _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])
     not_zero = k + i + f > 0
     if np.any(arriving > integer - signed):

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator
 
 from hls.cpp.backends import BACKENDS
-from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.kernel_layers import Dense, KernelLayer
 from hls.graph.layers.lookup_table import LookupTable
@@ -110,49 +109,6 @@ def _registered_arrays(graph: LayerGraph, settings: FirmwareSettings) -> Iterato
                 )
 
 
-def _fused_quantizers(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
-    """A quantizer becomes the type of the layer before, if that is its own and not one itself."""
-    for node in graph.nodes:
-        layer = node.layer
-        if not isinstance(layer, Quantizer):
-            continue
-        before = graph.node(node.inputs[0])
-        # hls4ml looks through what only renames values.
-        while before.layer.only_reshapes:
-            before = graph.node(before.inputs[0])
-        source, form = before.name, layer.form
-        n_consumers = len(graph.consumers(source))
-        if isinstance(before.layer, GraphInput) and before.layer.form != form:
-            yield Refusal(
-                layer.name,
-                f"format behind the input '{source}' must be the input's, {before.layer.form}, "
-                "because hls4ml makes it the port's",
-                form,
-                "give both the same",
-            )
-        elif source in graph.output_names:
-            yield Refusal(
-                layer.name,
-                f"a quantizer must not stand behind '{source}', an output of the graph",
-                "one",
-                "let the output be the quantized values",
-            )
-        elif isinstance(before.layer, Quantizer):
-            yield Refusal(
-                layer.name,
-                "a quantizer must not follow another",
-                f"'{source}' before it",
-                "leave one of the two out",
-            )
-        elif settings.io_type == "io_stream" and n_consumers > 1:
-            yield Refusal(
-                layer.name,
-                f"a quantizer must be alone behind its layer '{source}' for io_type 'io_stream'",
-                f"{n_consumers} layers behind it",
-                "choose 'io_parallel', or let the others take the quantized values",
-            )
-
-
 def _single_bits(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusal]:
     """hls4ml makes a bit of ac_fixed two bits, which round elsewhere."""
     if BACKENDS[settings.backend].types != "ac":
@@ -195,7 +151,6 @@ def _coarse_tables(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Re
 _GRAPH_RULES: tuple[Callable[[LayerGraph, FirmwareSettings], Iterator[Refusal]], ...] = (
     _cpp_names,
     _inputs_given_out,
-    _fused_quantizers,
     _unrolled_weights,
     _registered_arrays,
     _single_bits,

@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from hls.graph.grid import Grid
-from hls.graph.symbolic import TABLE_BITS
+from hls.graph.symbolic import LUT_INPUTS, TABLE_BITS
+from keras_ae.fixed_point import FixedPointFormat
 
 #: Of a table that is one level of logic.
 _ONE_LEVEL_BITS = 8
@@ -101,6 +102,31 @@ def products(x: np.ndarray, y: np.ndarray, depth: np.ndarray) -> Counted:
     widths = np.maximum(x, y) + 1
     logic, depth = squares(widths, depth + 1)
     return logic + logic + Logic(adder_bits=float(2 * widths.sum() + (x + y).sum())), depth + 1
+
+
+def rounding(form: FixedPointFormat, x: Signal, width: np.ndarray, alone: bool) -> Counted:
+    """Of numbers that become `width` bits of a format; 0 where the result does not depend on them.
+
+    Half a step more, which is an adder of its own where it is `alone`, and a table for ties. What
+    saturates is multiplexed; what wraps is wires, but for a sign that is lost.
+    """
+    live = width > 0
+    n_dropped = x.grid.kif[2] - form.fractional
+    rounds = live & (n_dropped > 0) & (form.rounding != "TRN")
+    below, above = x.grid.low < form.low, x.grid.high > form.high
+    saturates = live & (below | above) & (form.overflow == "SAT")
+    ends = saturates & form.signed & below & above
+    ties = rounds * (1 + (n_dropped >= LUT_INPUTS)) * (form.rounding == "RND_CONV")
+    # da4ml gives what was negative no more bits than it had.
+    turns = live & below & (form.overflow == "WRAP") & (form.integer > x.grid.kif[1])
+    turns &= not form.signed
+    logic = Logic(
+        rounding_bits=float((x.bits * rounds).sum()),
+        saturation_bits=float((width * saturates).sum() + (width * ends).sum()),
+        adder_bits=float((width * turns).sum()),
+        table_luts=float((ties > 0).sum() + saturates.sum()),
+    )
+    return logic, x.depth + (rounds & alone) + turns + np.maximum(ties, saturates) + saturates
 
 
 def total(bits: np.ndarray, depth: np.ndarray) -> Counted:

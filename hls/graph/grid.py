@@ -67,14 +67,19 @@ class Grid:
         return FixedPointFormat(width, width - fractional, bool(signed))
 
     def take(self, form: FixedPointFormat) -> Grid:
-        """After rounding to `form`, half to even, with saturation.
+        """After rounding to `form`.
 
         QKeras rounds x to x + (q - x): on the way, x is held in units of the finer last bit.
         """
         last_bit = float(np.min(self.step))
         largest = self.units * last_bit * form.step / min(form.step, last_bit)
         step = np.full(self.shape, form.step)
-        return Grid(step, form.quantize(self.low), form.quantize(self.high), largest)
+        low, high = form.quantize(self.low), form.quantize(self.high)
+        if form.overflow == "WRAP":
+            # Beyond an end, they begin at the other.
+            wraps = (form.rounded(self.low) < form.low) | (form.rounded(self.high) > form.high)
+            low, high = np.where(wraps, form.low, low), np.where(wraps, form.high, high)
+        return Grid(step, low, high, largest)
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Grid:
         """With a function that moves or repeats elements, applied to step, low and high."""

@@ -246,6 +246,8 @@ class GraphInput(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Which values come in; how they were rounded is no matter here.
+        object.__setattr__(self, "form", self.form.values)
         sizes = bool(self.shape) and min(self.shape) > 0
         self.require(sizes, "shape must be of sizes >= 1", self.shape, "give that of one event")
 

@@ -19,19 +19,59 @@ LUT_INPUTS = 6
 
 
 def rounded(variable: Any, form: FixedPointFormat) -> Any:
-    """A symbolic variable, rounded half to even to `form` of two bits at least, with saturation.
+    """A symbolic variable, rounded to `form` by its modes.
 
-    da4ml knows half up alone, and compares numbers where a look at their upper bits is enough.
+    da4ml has no half to even, and compares numbers where a look at their upper bits is enough.
     """
     if variable.low == variable.high:
-        value = float(form.quantize(np.array(float(variable.low))))
-        return variable.from_const(value, variable.hwconf)
+        return _constant(variable, form)
     # As it is rounded, but for the last bit.
     above = variable = _not_negated(variable)
     if variable.kif[2] > form.fractional:
-        above = _not_negated(variable + form.step / 2)
-        variable = _half_to_even(variable, above, form)
-    return _saturated(variable, above, form)
+        if form.rounding != "TRN":
+            above = _not_negated(variable + form.step / 2)
+        half_to_even = form.rounding == "RND_CONV"
+        variable = (_half_to_even if half_to_even else _floor)(variable, above, form)
+        if form.width == 1:
+            # Of -1 and 0, the lower end is odd: a tie below it is nearer to it above than rounded.
+            above = variable = _not_negated(variable)
+    return (_wrapped if form.overflow == "WRAP" else _saturated)(variable, above, form)
+
+
+def _constant(variable: Any, form: FixedPointFormat) -> Any:
+    """What has one value, in a format."""
+    value = float(form.quantize(np.array(float(variable.low))))
+    return variable.from_const(value, variable.hwconf)
+
+
+def _floor(variable: Any, above: Any, form: FixedPointFormat) -> Any:
+    """Rounded by the modes of `form`: what is `above` without the bits behind the last."""
+    low, high = (
+        type(variable.low)(float(form.rounded(np.array(float(end)))))
+        for end in (variable.low, variable.high)
+    )
+    if low == high:
+        return variable.from_const(low, variable.hwconf)
+    signed, integer, _ = above.kif
+    # What is negative, but nearer to zero than a step, is minus a step.
+    integer = max(integer, -form.fractional) if signed else integer
+    result = above.quantize(signed, integer, form.fractional)
+    result.low, result.high = low, high
+    return result
+
+
+def _wrapped(variable: Any, above: Any, form: FixedPointFormat) -> Any:
+    """Without the bits over those of the format."""
+    if form.low <= variable.low and variable.high <= form.high:
+        return variable
+    if variable.low == variable.high:
+        # da4ml takes it modulo twice the range where that has no sign.
+        return _constant(variable, form)
+    n_bits = form.integer - form.signed
+    if variable.low < 0 and not form.signed:
+        # da4ml gives what was negative no more bits than it had.
+        variable = _not_negated(variable + 2.0 ** max(form.integer, variable.kif[1]))
+    return variable.quantize(form.signed, n_bits, form.fractional)
 
 
 def _half_to_even(variable: Any, above: Any, form: FixedPointFormat) -> Any:
@@ -111,6 +151,9 @@ def _ranges(bottom: int, top: int) -> list[tuple[int, int]]:
 
 def _bits(variable: Any, bottom: int, top: int) -> Any:
     """Bits of a variable in two's complement, from 2^bottom below 2^top, as a number from 0."""
+    if variable.low < 0 and top > max(variable.kif[1], bottom) + 1:
+        # da4ml gives what was negative one bit more than it had at most, not all up to the top.
+        variable = _not_negated(variable + 2.0**top)
     return variable.quantize(0, top, -bottom) * 2.0**-bottom
 
 

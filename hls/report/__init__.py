@@ -1,8 +1,8 @@
 """What firmware costs and loses, for people.
 
-fidelity         the same score from float to firmware
+fidelity          the same score from float to firmware
 adopted_fidelity  the same for a network that came trained
-implementations  HLS project and RTL side by side
-page             both as HTML
-verdicts         what a proof has found, in words
+implementations   HLS project and RTL side by side
+page              both as HTML
+verdicts          what a proof has found, in words
 """

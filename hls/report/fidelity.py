@@ -21,7 +21,7 @@ from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
 from keras_ae.mapping import map_batches
 from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
 from keras_ae.models import ScoringModel
-from keras_ae.precision import is_quantizer, quantizer_format
+from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 from keras_ae.run_contents import sample_scores, tested_inputs
 from keras_ae.runs import Run
 
@@ -175,7 +175,7 @@ def layer_errors(
         )
         for name, (expected, found) in zip(names, pairs, strict=True):
             difference = np.abs(expected.astype(np.float64) - found)
-            form = quantizer_format(rounded.get_layer(name).activation)
+            form = quantizer_format(layer_quantizer(rounded.get_layer(name)))
             rms = float(np.sqrt((difference**2).mean()))
             errors.append(LayerError(name, str(form), float(difference.max()), rms))
     return tuple(errors)

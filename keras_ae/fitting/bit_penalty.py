@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_ae.fitting.pruning import kernel_layers
 from keras_ae.models import ScoringModel
-from keras_ae.precision import is_quantizer, quantizer_format
+from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 
 Tensor = Any
 
@@ -106,7 +106,7 @@ def _input_width(layer: keras.Layer) -> int:
     """Bits of a layer's inputs; the most, where they come from several quantizers."""
     producers = [tensor._keras_history.operation for tensor in tf.nest.flatten(layer.input)]
     return max(
-        quantizer_format(producer.activation).width
+        quantizer_format(layer_quantizer(producer)).width
         if is_quantizer(producer)
         else _input_width(producer)
         for producer in producers

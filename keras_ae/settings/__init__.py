@@ -1,13 +1,13 @@
 """What a user asks for: the YAML as frozen, strict models. Knows no TensorFlow, and no hls4ml.
 
-experiment    an experiment: all sections, and whether they fit
-architecture  what is connected to what
-objectives    what is minimized
+experiment     an experiment: all sections, and whether they fit
+architecture   what is connected to what
+objectives     what is minimized
 adoption       a network that comes trained, and what is made of it
 tensor_scores  scores of any tensors of a network
-learning      how models learn: training, student, quantization
-firmware      what the firmware is made for
-targets       what one can ask each of hls4ml's backends for: parts, strategies
-scan          which keys of an experiment vary
-yaml_files    YAML files, and the mistakes in them by dotted path
+learning       how models learn: training, student, quantization
+firmware       what the firmware is made for
+targets        what one can ask each of hls4ml's backends for: parts, strategies
+scan           which keys of an experiment vary
+yaml_files     YAML files, and the mistakes in them by dotted path
 """

@@ -1,7 +1,7 @@
 #ifndef NNET_TRIGGER_H_
 #define NNET_TRIGGER_H_
 
-// Scaling, look-up tables, scores and decision of an anomaly trigger.
+// Scaling, rounding, look-up tables, scores and decision of an anomaly trigger.
 //
 // All arithmetic is exact: types of differences and products follow from their operands, sums are
 // kept in the type of the result, which holds the largest of them. Each function takes arrays
@@ -42,6 +42,20 @@ Scale:
             res[i] = (data[i] - offset[i]) * scale[i];
         else
             res[i] = 0;
+    }
+}
+
+// Rounding -----------------------------------------------------------------------------------------
+
+// By the modes of rounded_T, whatever those of res_T are.
+template <class rounded_T, class data_T, class res_T, typename CONFIG_T>
+void quantize(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Quantize:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        rounded_T rounded = data[i];
+        res[i] = rounded;
     }
 }
 

@@ -41,6 +41,22 @@ Unpack:
     write_packet(scaled, res);
 }
 
+template <class rounded_T, class data_T, class res_T, typename CONFIG_T>
+void quantize(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+Quantize:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE
+        data_T packet = data.read();
+        rounded_T rounded[res_T::size];
+    Packet:
+        for (unsigned j = 0; j < res_T::size; j++) {
+            #pragma HLS UNROLL
+            rounded[j] = packet[j];
+        }
+        write_packet(rounded, res);
+    }
+}
+
 template <class data_T, class table_T, class res_T, typename CONFIG_T>
 void look_up(hls::stream<data_T> &data, const table_T table[CONFIG_T::table_size], hls::stream<res_T> &res) {
 LookUp:

@@ -34,6 +34,8 @@ class LogicLayer(Layer):
             len(self.input_formats),
             "give one for each",
         )
+        # Which values come in; how they were rounded is no matter here.
+        object.__setattr__(self, "input_formats", tuple(f.values for f in self.input_formats))
 
     def grid_in_graph(self, *inputs: Grid) -> Grid:
         """Of all values of its formats.

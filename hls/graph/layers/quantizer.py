@@ -8,34 +8,44 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from hls.graph.counting import Counted, Logic
+from hls.graph.counting import Counted, rounding
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Layer, Place, register
-from hls.graph.symbolic import LUT_INPUTS, rounded
+from hls.graph.symbolic import rounded
 from keras_ae.fixed_point import FixedPointFormat
 
 if TYPE_CHECKING:
     import keras
 
+_IN_OTHER_MODES = (
+    *("fixed<5,2,RND>", "fixed<5,2,TRN>", "fixed<5,3,RND_CONV,WRAP>", "fixed<5,2,RND,WRAP>"),
+    *("ufixed<4,3,TRN>", "ufixed<4,3,TRN,WRAP>", "ufixed<11,7,TRN,WRAP>"),
+)
+
 
 @register("keras_ae.precision.QActivation")
 @dataclass(frozen=True, eq=False)
 class Quantizer(Layer):
-    """Rounds half to even, with saturation; of an unsigned format it is a rectifier, too."""
+    """Rounds to a format, by its modes; an unsigned one that saturates is a rectifier, too."""
 
     form: FixedPointFormat
 
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
         from hls.graph.keras_options import exact_format
+        from keras_ae.precision import layer_quantizer
 
-        return cls(exact_format(layer, "output", layer.activation), name=layer.name)
+        return cls(exact_format(layer, "output", layer_quantizer(layer)), name=layer.name)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        # With a sign, as a rectifier, and of one bit.
-        forms = FixedPointFormat(5, 2), FixedPointFormat(4, 3, False), FixedPointFormat(1, 1, False)
-        return tuple(Example(cls(form), ((FixedPointFormat(9, 4), (4,)),)) for form in forms)
+        # With a sign, as a rectifier, of one bit; and in other modes: ranges that are narrower than
+        # what comes in, and wider.
+        texts = ("fixed<5,2>", "ufixed<4,3>", "ufixed<1,1>", *_IN_OTHER_MODES)
+        return tuple(
+            Example(cls(FixedPointFormat.parse(text)), ((FixedPointFormat(9, 4), (4,)),))
+            for text in texts
+        )
 
     def to_keras(self) -> keras.Layer:
         from keras_ae.precision import quantizing_layer
@@ -44,6 +54,8 @@ class Quantizer(Layer):
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
         form = self.form
+        if form.has_modes:
+            return np.asarray(form.quantized(np, inputs[0]))
         y: np.ndarray = inputs[0] * (1 / form.step)
         np.rint(y, out=y)
         np.clip(y, form.low / form.step, form.high / form.step, out=y)
@@ -68,30 +80,16 @@ class Quantizer(Layer):
                     np.full(ones, value, np.int16)
                     for value in (int(self.form.signed), self.form.width, self.form.integer)
                 ),
-                "RND": "RND_CONV",
-                "SAT": "SAT",
+                "RND": self.form.rounding,
+                "SAT": self.form.overflow,
                 "fusible": None,
                 "overrides": {},
             },
         )
 
     def count(self, at: Place) -> Counted:
-        """Half a step more, and a table for ties; what saturates is multiplexed."""
-        form, x, width = self.form, at.x.grid, at.out.bits
-        live = width > 0
-        n_dropped = x.kif[2] - form.fractional
-        rounds = live & (n_dropped > 0)
-        saturates = live & ((x.low < form.low) | (x.high > form.high))
-        ends = saturates & form.signed & (x.low < form.low) & (x.high > form.high)
-        logic = Logic(
-            rounding_bits=float((at.x.bits * rounds).sum()),
-            saturation_bits=float((width * saturates).sum() + (width * ends).sum()),
-            table_luts=float(rounds.sum() + saturates.sum()),
-        )
         # Half a step is added with the bias, where there is one.
-        alone = rounds & (not at.from_kernel)
-        ties = rounds * (1 + (n_dropped >= LUT_INPUTS))
-        return logic, at.x.depth + alone + np.maximum(ties, saturates) + saturates
+        return rounding(self.form, at.x, at.out.bits, alone=not at.from_kernel)
 
     def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         return [out]
