@@ -158,7 +158,7 @@ def check(path: Path) -> None:
     if cost is None:
         sys.exit(1)
     click.echo("nothing keeps it from becoming firmware")
-    untrained = "" if opened and opened.is_finished("quantize") else ", untrained and not pruned"
+    untrained = "" if opened and opened.is_quantized else ", untrained and not pruned"
     click.echo(
         f"RTL by the cost model: {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles{untrained}"
     )

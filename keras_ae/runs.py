@@ -62,6 +62,12 @@ class Run(RunFiles):
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the model is there that firmware is made of."""
+        before = self._before(PROVED)
+        return before is not None and self.is_finished(before)
+
     def _before(self, stage: str) -> str | None:
         """The stage before."""
         *_, before, _ = (None, *stages_up_to(stage, self.settings))

@@ -106,7 +106,7 @@ class Assembly:
         ports = ("objects", "condition")[: len(ends)] if own else tuple(end.name for end in ends)
         sources = dict(zip((end.name for end in ends), ports, strict=True))
         scaled = "scale" if scaler is not None else ports[0]
-        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken)
+        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken | set(ports))
         behind = {
             port: _quantizer_behind(network.nodes, scaled if port == ports[0] else port)
             for port in ports

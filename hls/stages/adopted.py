@@ -31,7 +31,7 @@ from keras_ae.data.scaling import L1Scaler
 from keras_ae.data.sources import ArrayData, L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file, write_json
-from keras_ae.metrics import separation
+from keras_ae.metrics import check_rate, separation
 from keras_ae.run_contents import load_data, load_keras_model, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
@@ -55,6 +55,7 @@ def check_adoption(settings: Adoption) -> None:
     model = load_keras_model(Path(settings.network.model))
     require_none(refusals(settings, model))
     data = load_dataset(settings.data, settings.units, settings.seed)
+    check_rate(len(data.validation), settings.trigger.fpr, "background")
     interface = score_graph(settings, model).interface
     for sample in (data.train, *data.tested.values()):
         interface.check(port_values(settings, sample, interface))

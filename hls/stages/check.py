@@ -73,7 +73,7 @@ def _model_and_scaler(
     experiment: Experiment, run: Run | None
 ) -> tuple[ScoringModel, L1Scaler | None]:
     """A quantized model, untrained as long as `run` has none."""
-    if run and run.is_finished("quantize"):
+    if run and run.is_quantized:
         return load_model(run, "quantized"), scaler_of(run)
     # Any will do: behind it stands the network's input format.
     some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import AnySource, L1Data
@@ -44,10 +44,19 @@ class NetworkSettings(Section):
         return self
 
 
+def _as_score(content: Any) -> Any:
+    """A mapping as a score of tensors, with its first mistake in the words of the YAML file."""
+    return (
+        validate_settings(TensorScore, content, "score") if isinstance(content, dict) else content
+    )
+
+
 class AdoptedTriggerSettings(TriggerSettings):
     """As of an experiment; `score` may also say what it is of which tensors."""
 
-    score: str | TensorScore = "model_output"  # type: ignore[assignment]
+    score: Annotated[str | TensorScore, BeforeValidator(_as_score)] = (  # type: ignore[assignment]
+        "model_output"
+    )
 
     @model_validator(mode="after")
     def _check_score(self) -> Self:

@@ -1,0 +1,234 @@
+"""`keras-ae adopt`: a network that came trained becomes a proved trigger, by one command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from hls import cli
+from keras_ae.data.dataset import load_dataset
+from keras_ae.data.scaling import HardwareUnits, L1Scaler, ScalingQuantiles
+from keras_ae.data.sources import L1Data
+from keras_ae.errors import InputError
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.precision import QActivation, QDense, fixed_point
+from keras_ae.runs import open_run
+
+FORMAT = FixedPointFormat(8, 4)
+N_FEATURES = 6
+
+
+def quantized(n_outputs: int = 2, n_features: int = N_FEATURES) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    weights = {f"{kind}_quantizer": fixed_point("fixed<6,2>") for kind in ("kernel", "bias")}
+    x = keras.Input((n_features,), name="wires")
+    h = QActivation(fixed_point("fixed<8,4>"), name="seen")(x)
+    h = QActivation(fixed_point("ufixed<8,4>"), name="act")(QDense(8, name="fc", **weights)(h))
+    y = QActivation(fixed_point("fixed<8,4>"), name="mu")(
+        QDense(n_outputs, name="fc2", **weights)(h)
+    )
+    return keras.Model(x, y, name="theirs")
+
+
+def in_float(n_outputs: int = 2) -> keras.Model:
+    """Of the same names and weights."""
+    x = keras.Input((N_FEATURES,), name="wires")
+    h = keras.layers.Dense(8, name="fc")(x)
+    h = keras.layers.Activation("relu", name="act")(h)
+    y = keras.layers.Dense(n_outputs, name="fc2")(h)
+    model = keras.Model(x, keras.layers.Activation("linear", name="mu")(y))
+    model.set_weights(quantized(n_outputs).get_weights())
+    return model
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    """Settings of a network, whose data and models lie beside them."""
+    rng = np.random.default_rng(1)
+    background = FORMAT.quantize(rng.normal(0, 1, (6000, N_FEATURES)))
+    np.savez(
+        tmp_path / "events.npz",
+        background=background,
+        bump=FORMAT.quantize(rng.normal(3, 1, (500, N_FEATURES))),
+    )
+    quantized().save(tmp_path / "theirs.keras")
+    in_float().save(tmp_path / "float.keras")
+    return {
+        "name": "theirs",
+        "data": {"kind": "arrays", "path": str(tmp_path / "events.npz")},
+        "network": {"roles": {"latent_mean": "mu"}},
+        "trigger": {"score": "squared_latent_norm", "target_fpr": 0.01},
+    }
+
+
+@pytest.fixture
+def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """The command on settings, with what it printed."""
+
+    def call(settings: dict[str, Any], model: str = "theirs.keras") -> tuple[int, str]:
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+        arguments = [str(tmp_path / model), str(tmp_path / "config.yaml")]
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["adopt", *arguments, "--run-dir", str(tmp_path / "run")])
+        found = capsys.readouterr()
+        return int(ended.value.code or 0), found.out + found.err
+
+    return call
+
+
+def test_one_command(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    given["network"]["float_model"] = str(tmp_path / "float.keras")
+    code, text = adopt(given)
+    assert code == 0, text
+    assert "mismatching bits: 0" in text and "AUC float" in text
+    run = open_run(tmp_path / "run")
+    assert run.is_finished("convert") and run.fidelity_page_path.is_file()
+    report = json.loads(run.validation_path.read_text())
+    assert list(report["levels"]) == ["float", "quantized", "firmware"]
+    # The score in float by hand.
+    data = np.load(tmp_path / "events.npz")
+    scores = np.asarray(in_float()(data["bump"].astype("float32")) ** 2).sum(axis=1)
+    assert report["levels"]["firmware"]["separation"]["bump"]["auc"] > 0.6
+    assert [layer["layer"] for layer in report["layers"]] == ["fc", "act", "fc2", "mu"]
+    threshold = json.loads(run.trigger_path.read_text())["threshold"]
+    rate = report["levels"]["float"]["trigger_rate"]["bump"]["value"]
+    assert rate == pytest.approx((scores > threshold).mean())
+    # Again, nothing is to be done but the proof; another model is.
+    code, text = adopt(given)
+    assert code == 0 and text.count("already done") == 3
+    other = quantized()
+    other.set_weights([weight / 2 for weight in other.get_weights()])
+    other.save(tmp_path / "theirs.keras")
+    code, text = adopt(given)
+    assert code == 0 and "already done" not in text
+
+
+def test_no_signals_and_no_float_model(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    data = np.load(tmp_path / "events.npz")
+    np.savez(tmp_path / "events.npz", background=data["background"])
+    given["trigger"]["score"] = {
+        "kind": "squared_norm",
+        "of": ["mu"],
+        "term_format": "ufixed<10,6,TRN>",
+    }
+    code, text = adopt(given)
+    assert code == 0 and "mismatching bits: 0" in text
+
+
+def test_trigger_objects_through_a_scaler(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    samples = {
+        "background": "package:l1/background.h5",
+        "signals": {"A -> 4l": "package:l1/a_4l.h5"},
+    }
+    source = L1Data(**samples, max_events=2000)
+    data = load_dataset(source, HardwareUnits(), 1)
+    L1Scaler.fit(data.train.x, ScalingQuantiles()).save(tmp_path / "scaler.json")
+    quantized(2, 57).save(tmp_path / "theirs.keras")
+    given["data"] = {"kind": "l1", **samples, "max_events": 2000}
+    given["trigger"]["target_fpr"] = 0.1
+    given["network"] = {"scaler": str(tmp_path / "scaler.json")}
+    code, text = adopt(given)
+    assert code == 0 and "mismatching bits: 0" in text and "A -> 4l" in text
+    assert (tmp_path / "run" / "scaler.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": {"roles": {"mean": "mu"}}}, "network: roles must be of input, condition"),
+        ({"network": {"roles": {"latent_mean": "x"}}}, "role 'latent_mean' must be of one of the"),
+        ({"trigger": {"score": "mse", "target_fpr": 0.1}}, "score must be one of"),
+        (
+            {"trigger": {"score": {"kind": "squared_norm"}, "target_fpr": 0.1}},
+            "score: missing key of",
+        ),
+        ({"trigger": {"score": "model_output", "target_fpr": 0.1}}, "must be one number an event"),
+        ({"network": {"scaler": "s.json"}}, "network.scaler must be null for data other than"),
+        ({"data": {"kind": "arrays", "path": "none.npz"}}, "events not found: none.npz"),
+        ({"data": {"kind": "array", "path": "x"}}, "data.kind must be one of"),
+        ({"architecture": {}}, "unknown key architecture; choices: name, seed, data"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    given: dict[str, Any],
+    adopt: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    code, text = adopt({**given, **change})
+    (line,) = [part for part in text.splitlines() if part.startswith("error")]
+    assert code == 2 and message in line and not (tmp_path / "run").exists()
+
+
+def test_events_that_are_no_hardware_values(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    data = dict(np.load(tmp_path / "events.npz"))
+    for name, values, message in (
+        ("background", data["background"] + 0.01, "must hold multiples of 0.0625"),
+        ("background", data["background"][:, :3], "must be numbers of shape (events, 6)"),
+        ("bump", data["bump"] * np.nan, "'bump' must hold finite numbers"),
+        ("bump", data["bump"][:, :3], "'bump' must be numbers of shape (events, 6)"),
+    ):
+        changed = {**data, name: values}
+        if name == "background" and values.shape[1] == 3:
+            changed.pop("bump")
+        np.savez(tmp_path / "events.npz", **changed)
+        code, text = adopt(given)
+        assert code == 2 and message in text and not (tmp_path / "run").exists()
+
+
+def test_models_that_cannot_be_adopted(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    for model, message in (
+        ("float.keras", "layer 'fc': weights must be quantized"),
+        ("nothing.keras", "model not found"),
+        ("events.npz", "must be a model of Keras 3 (.keras) that can be loaded"),
+    ):
+        code, text = adopt(given, model)
+        assert code == 2 and message in text and not (tmp_path / "run").exists()
+
+
+def test_other_commands_know_the_run(
+    given: dict[str, Any],
+    adopt: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    adopt(given)
+    folder = str(tmp_path / "run")
+    for command, expected, text in (
+        (["check", folder], 0, "nothing keeps it from becoming firmware"),
+        (["evaluate", folder], 0, "already done"),
+        (["rtl", folder, "--n-events", "1000"], 0, "mismatching bits: 0"),
+        (["quantize", folder], 2, "must be a run that trains its model"),
+        (["run", str(tmp_path / "config.yaml")], 2, "unknown key network"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(command)
+        found = capsys.readouterr()
+        assert (ended.value.code or 0) == expected, found
+        assert text in found.out + found.err
+
+
+def test_experiment_of_an_adopted_run(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    adopt(given)
+    with pytest.raises(InputError, match="must be a run that trains its model, got one whose"):
+        _ = open_run(tmp_path / "run").experiment
