@@ -24,8 +24,8 @@ class TriggerLogic(Layer):
     """A function of `nnet_trigger.h`, or of a layer's own header.
 
     Attributes: `function` and its first template argument `term`, if it has one, of `term_format`
-    if that has one; `rounding_format`, a template argument before all others: the format of what is
-    rounded, with its modes; `constants`, arrays by name, its arguments behind the inputs, and
+    if that has one; `rounded_term_format`, what each term is rounded to; `sum_format` of a sum, and
+    `rounding_format`, with its modes, of what is rounded, its next template arguments; `constants`, arrays by name, its arguments behind the inputs, and
     `constant_formats` of those for which the narrowest would not do; `config`, its numbers;
     `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of each
     output, or `sources`, which of the input's values each is; `header` beside the headers of this
@@ -99,17 +99,15 @@ class TriggerCall(FunctionCallTemplate):
         term = [node.attributes["term"]] if "term" in node.attributes else []
         if "term_format" in node.attributes:
             term = [f"{term[0]}<{_cpp_type(node, 'term_format')}>"]
-        rounding = [
-            _cpp_type(node, attribute, with_modes=True)
-            for attribute in ("rounding_format",)
-            if attribute in node.attributes
-        ]
-        types = [
-            *term,
-            *rounding,
-            *(variable.type.name for variable in variables),
-            f"config{node.index}",
-        ]
+        if "rounded_term_format" in node.attributes:
+            rounded = _cpp_type(node, "rounded_term_format", with_modes=True)
+            term = [f"nnet::rounded_term<{term[0]}, {rounded}>"]
+        if "sum_format" in node.attributes:
+            term.append(_cpp_type(node, "sum_format"))
+        if "rounding_format" in node.attributes:
+            term.append(_cpp_type(node, "rounding_format", with_modes=True))
+        names = (variable.type.name for variable in variables)
+        types = [*term, *names, f"config{node.index}"]
         arguments = ", ".join(variable.name for variable in variables)
         return f"nnet::{node.attributes['function']}<{', '.join(types)}>({arguments});"
 

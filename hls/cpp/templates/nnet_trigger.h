@@ -144,6 +144,20 @@ template <bool MASKED> struct absolute_error {
     }
 };
 
+// Another term, rounded by the modes of rounded_T.
+template <class term, class rounded_T> struct rounded_term {
+    template <class x_T, class sum_T> static void add(x_T x, sum_T &sum) {
+        rounded_T rounded = 0;
+        term::add(x, rounded);
+        sum += rounded;
+    }
+    template <class x_T, class y_T, class sum_T> static void add(x_T x, y_T y, sum_T &sum) {
+        rounded_T rounded = 0;
+        term::add(x, y, rounded);
+        sum += rounded;
+    }
+};
+
 template <class term, class x_T, class res_T, typename CONFIG_T> void score(x_T x[CONFIG_T::n_in], res_T res[1]) {
     #pragma HLS INLINE
     res_T sum = 0;
@@ -165,6 +179,25 @@ Score:
         term::add(x[i], y[i], sum);
     }
     res[0] = sum;
+}
+
+// The sum in full, then rounded by the modes of rounded_T.
+template <class term, class sum_T, class rounded_T, class x_T, class res_T, typename CONFIG_T>
+void rounded_score(x_T x[CONFIG_T::n_in], res_T res[1]) {
+    #pragma HLS INLINE
+    sum_T sum[1];
+    score<term, x_T, sum_T, CONFIG_T>(x, sum);
+    rounded_T rounded = sum[0];
+    res[0] = rounded;
+}
+
+template <class term, class sum_T, class rounded_T, class x_T, class y_T, class res_T, typename CONFIG_T>
+void rounded_score(x_T x[CONFIG_T::n_in], y_T y[CONFIG_T::n_in], res_T res[1]) {
+    #pragma HLS INLINE
+    sum_T sum[1];
+    score<term, x_T, y_T, sum_T, CONFIG_T>(x, y, sum);
+    rounded_T rounded = sum[0];
+    res[0] = rounded;
 }
 
 // Decision -----------------------------------------------------------------------------------------

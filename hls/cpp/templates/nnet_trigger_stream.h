@@ -124,6 +124,41 @@ Score:
     write_packet(sum, res);
 }
 
+template <class term, class sum_T, class rounded_T, class x_T, class res_T, typename CONFIG_T>
+void rounded_score(hls::stream<x_T> &x, hls::stream<res_T> &res) {
+    sum_T sum = 0;
+Score:
+    for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T packet = x.read();
+    Packet:
+        for (unsigned j = 0; j < x_T::size; j++) {
+            #pragma HLS UNROLL
+            term::add(packet[j], sum);
+        }
+    }
+    rounded_T rounded[1] = {sum};
+    write_packet(rounded, res);
+}
+
+template <class term, class sum_T, class rounded_T, class x_T, class y_T, class res_T, typename CONFIG_T>
+void rounded_score(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+    sum_T sum = 0;
+Score:
+    for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T x_packet = x.read();
+        y_T y_packet = y.read();
+    Packet:
+        for (unsigned j = 0; j < x_T::size; j++) {
+            #pragma HLS UNROLL
+            term::add(x_packet[j], y_packet[j], sum);
+        }
+    }
+    rounded_T rounded[1] = {sum};
+    write_packet(rounded, res);
+}
+
 template <class score_T, class threshold_T, class res_T, typename CONFIG_T>
 void above_threshold(hls::stream<score_T> &score, const threshold_T threshold[1], hls::stream<res_T> &res) {
     score_T packet = score.read();

@@ -27,7 +27,12 @@ class _ErrorLayer(ScoreLayer):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         forms = FixedPointFormat(6, 3), FixedPointFormat(7, 3)
-        layers = (cls(masked, input_formats=forms) for masked in (True, False))
+        term = FixedPointFormat.parse("fixed<7,4,RND,WRAP>")
+        layers = (
+            *(cls(masked, input_formats=forms) for masked in (True, False)),
+            cls(True, input_formats=forms, term_format=term),
+            cls(input_formats=forms, output_format=FixedPointFormat(8, 7, signed=False)),
+        )
         return tuple(Example(layer, tuple((form, (3,)) for form in forms)) for layer in layers)
 
     def _masked(self, xp: Any, x: Any, terms: Any) -> Any:
@@ -51,7 +56,7 @@ class _ErrorLayer(ScoreLayer):
 
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
         term = f"nnet::{self.cpp_term}<{str(self.masked).lower()}>"
-        return self._call("score", out, term=term)
+        return self._call_score(inputs, out, term)
 
     def _count_differences(self, *inputs: Signal) -> Terms:
         x, y = inputs

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from hls.graph.counting import Counted, Logic, Signal, products, squares, total
+from hls.graph.counting import Counted, Logic, Signal, products, rounding, squares, total
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
 from hls.graph.layers.logic_layer import LogicLayer
-from hls.graph.symbolic import product, squared
+from hls.graph.symbolic import product, rounded, squared
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Of numbers (n,): logic, bits and depth of the terms, before they are summed.
 Terms = tuple[Logic, np.ndarray, np.ndarray]
+
+#: Of examples: terms that are cut, and a sum that leaves the range at times.
+_ROUNDED = {
+    "term_format": FixedPointFormat.parse("ufixed<7,5,TRN>"),
+    "output_format": FixedPointFormat.parse("fixed<6,5,RND,WRAP>"),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreLayer(LogicLayer):
     """A score: the sum of a term of each element of the inputs, (events, ...) -> (events, 1).
 
-    Terms are never negative, so that no partial sum is larger than the score; where they can be,
-    `grid` must hold all partial sums.
+    Args:
+        term_format: what each term is rounded to before it is summed; None for the whole term.
+        output_format: what the exact sum is rounded to; None for the whole sum.
     """
+
+    term_format: FixedPointFormat | None = field(default=None, kw_only=True)
+    output_format: FixedPointFormat | None = field(default=None, kw_only=True)
 
     #: The C++ that adds a term to the sum, in `nnet_trigger.h`.
     cpp_term: ClassVar[str]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        # What has a sign, and the weight that has none.
+        # What has a sign, and the weight that has none; and rounded.
         forms = (FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False))[: cls.n_inputs]
-        return (Example(cls(input_formats=forms), tuple((form, (3,)) for form in forms)),)
+        layers = cls(input_formats=forms), cls(input_formats=forms, **_ROUNDED)
+        return tuple(Example(layer, tuple((form, (3,)) for form in forms)) for layer in layers)
 
     def check_inputs(self, *inputs: Grid) -> None:
         shapes = [x.shape for x in inputs]
@@ -47,8 +59,13 @@ class ScoreLayer(LogicLayer):
         """Of each element, by `numpy` or `keras.ops`."""
 
     def largest_term(self, *inputs: Grid) -> tuple[np.ndarray, np.ndarray]:
-        """The last bit and the largest value of each term."""
-        self._has_no("range", "largest_term or grid")
+        """The last bit and the largest value of each term, none of which is negative."""
+        self._has_no("range", "largest_term or terms_grid")
+
+    def terms_grid(self, *inputs: Grid) -> Grid:
+        """Which values the terms have, before they are rounded."""
+        step, high = self.largest_term(*inputs)
+        return Grid(step, np.zeros_like(high), high)
 
     def trace_terms(self, *inputs: Any) -> Any:
         """The terms as logic, of symbolic arrays (n,)."""
@@ -59,28 +76,86 @@ class ScoreLayer(LogicLayer):
         self._has_no("cost", "count_terms")
 
     def in_keras(self, ops: Any, *inputs: Any) -> Any:
-        terms = self.term(ops, *(ops.cast(part, "float64") for part in inputs))
-        return ops.sum(terms, axis=tuple(range(1, len(terms.shape))))[:, None]
+        return self._score(ops, *(ops.cast(part, "float64") for part in inputs))
 
     def exact(self, *inputs: np.ndarray) -> np.ndarray:
-        terms: np.ndarray = self.term(np, *inputs)
-        return np.asarray(terms.sum(axis=tuple(range(1, terms.ndim)))[:, None])
+        return np.asarray(self._score(np, *inputs))
+
+    def _score(self, xp: Any, *inputs: Any) -> Any:
+        terms = self.term(xp, *inputs)
+        if self.term_format is not None:
+            terms = self.term_format.quantized(xp, terms)
+        score = xp.sum(terms, axis=tuple(range(1, len(terms.shape))))[:, None]
+        return score if self.output_format is None else self.output_format.quantized(xp, score)
 
     def grid(self, *inputs: Grid) -> Grid:
-        step, high = self.largest_term(*inputs)
-        return Grid(_last_bit(step), np.zeros(1), np.array([np.sum(high)]), float(np.sum(high)))
+        terms, sum_ = self._grids(*inputs)
+        if self.output_format is None and self.term_format is None:
+            return sum_
+        out = sum_ if self.output_format is None else sum_.take(self.output_format)
+        step = _last_bit(out.step)
+        # In units of the last bit, also before it is rounded.
+        largest = max(terms.units, sum_.units, out.units) * float(step[0])
+        return Grid(step, out.low, out.high, largest)
+
+    def _grids(self, *inputs: Grid) -> tuple[Grid, Grid]:
+        """Of the terms before they are rounded, and of their sum before that is."""
+        whole = self.terms_grid(*inputs)
+        terms = whole if self.term_format is None else whole.take(self.term_format)
+        # With zero among the terms: then no partial sum is beyond the lowest and highest score.
+        low, high = np.minimum(terms.low, 0).sum(), np.maximum(terms.high, 0).sum()
+        largest = np.maximum(-terms.low, terms.high).sum()
+        ends = np.array([low]), np.array([high])
+        return whole, Grid(_last_bit(terms.step), *ends, float(largest))
 
     def trace(self, *inputs: Any) -> Any:
-        return np.sum(self.trace_terms(*(x.ravel() for x in inputs)), keepdims=True)
+        terms = self.trace_terms(*(x.ravel() for x in inputs))
+        if self.term_format is not None:
+            terms = each(partial(rounded, form=self.term_format), terms)
+        score = np.sum(terms, keepdims=True)
+        if self.output_format is None:
+            return score
+        return each(partial(rounded, form=self.output_format), score)
 
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
-        return self._call("score", out, term=f"nnet::{self.cpp_term}")
+        return self._call_score(inputs, out, f"nnet::{self.cpp_term}")
+
+    def _call_score(self, inputs: Sequence[Grid], out: Grid, term: str, **more: Any) -> CppForm:
+        """Of the C++ that sums a term, rounded as the layer is."""
+        if self.term_format is not None:
+            more["rounded_term_format"] = str(self.term_format)
+        if self.output_format is None:
+            return self._call("score", out, term=term, **more)
+        formats = (
+            Grid.of(form, x.shape) for form, x in zip(self.input_formats, inputs, strict=True)
+        )
+        more["sum_format"] = str(self._grids(*formats)[1].format)
+        more["rounding_format"] = str(self.output_format)
+        return self._call("rounded_score", out, term=term, **more)
 
     def count(self, at: Place) -> Counted:
-        signals = (Signal(x.grid, x.bits.ravel(), x.depth.ravel()) for x in at.inputs)
+        signals = [Signal(x.grid, x.bits.ravel(), x.depth.ravel()) for x in at.inputs]
         logic, bits, depth = self.count_terms(*signals)
-        sum_, result = total(bits, depth)
-        return logic + sum_, result
+        terms, sum_ = self._grids(*(x.grid for x in at.inputs))
+        if self.term_format is not None:
+            more, bits, depth = self._count_rounding(terms, bits, depth)
+            logic = logic + more
+        more, depth = total(bits, depth)
+        if self.output_format is not None:
+            score = Signal(sum_, np.array([sum(map(np.max, sum_.kif))]), depth)
+            rest, depth = rounding(self.output_format, score, at.out.bits, alone=True)
+            more = more + rest
+        return logic + more, depth
+
+    def _count_rounding(self, grid: Grid, bits: np.ndarray, depth: np.ndarray) -> Terms:
+        """Of the terms, of which each may be a sum of several numbers yet."""
+        grid = grid.map(np.ravel)
+        bits, depth = (part.reshape(-1, *grid.shape) for part in (bits, depth))
+        sums = Logic(adder_bits=float(bits[1:].sum()))
+        whole = Signal(grid, bits.max(axis=0), depth.max(axis=0) + len(bits) - 1)
+        width = Signal.of(grid.take(self.term_format), whole.bits > 0).bits
+        logic, depth = rounding(self.term_format, whole, width, alone=True)
+        return sums + logic, width, depth
 
     def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         return [np.full(shape, out.any()) for shape in shapes]
@@ -96,12 +171,8 @@ class Total(ScoreLayer):
     def term(self, xp: Any, *inputs: Any) -> Any:
         return inputs[0]
 
-    def grid(self, *inputs: Grid) -> Grid:
-        (x,) = inputs
-        # With zero among the terms: then no partial sum is beyond the lowest and highest score.
-        low, high = np.minimum(x.low, 0).sum(), np.maximum(x.high, 0).sum()
-        largest = np.maximum(-x.low, x.high).sum()
-        return Grid(_last_bit(x.step), np.array([low]), np.array([high]), float(largest))
+    def terms_grid(self, *inputs: Grid) -> Grid:
+        return replace(inputs[0], largest_sum=0.0)
 
     def trace_terms(self, *inputs: Any) -> Any:
         return inputs[0]
@@ -182,7 +253,7 @@ class GaussianDivergence(ScoreLayer):
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
         # Of the constant 0.5; ac_fixed of Quartus wants two bits at least.
         half = "ufixed<2,0>"
-        return self._call("score", out, term=f"nnet::{self.cpp_term}", term_format=half)
+        return self._call_score(inputs, out, f"nnet::{self.cpp_term}", term_format=half)
 
     def count_terms(self, *inputs: Signal) -> Terms:
         x, w = inputs
