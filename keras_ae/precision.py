@@ -19,9 +19,11 @@ from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 
 #: Classes of QKeras, for those who ask what a layer is.
 QActivation = qkeras.QActivation
+QConv1D = qkeras.QConv1D
 QConv2D = qkeras.QConv2D
 QConv2DTranspose = qkeras.QConv2DTranspose
 QDense = qkeras.QDense
+QDepthwiseConv2D = qkeras.QDepthwiseConv2D
 
 #: What a linear activation is there for: it decides its fixed-point format.
 Role = Literal["input", "latent", "reconstruction"]

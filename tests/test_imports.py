@@ -82,8 +82,9 @@ GRAPH_LAYERS = [
 ]
 #: And of its room of layers.
 LAYERS_LAYERS = [
-    {"kernel_layers", "logic_layer", "moving_layers", "pooling_layers", "quantizer"},
-    {"decision", "lookup_table", "scale_objects", "score_layers"},
+    {"logic_layer", "moving_layers", "quantizer", "rescaling"},
+    {"arithmetic_layers", "pooling_layers", "rectifier"},
+    {"decision", "kernel_layers", "lookup_table", "scale_objects", "score_layers"},
     {"error_scores"},
 ]
 

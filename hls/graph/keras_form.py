@@ -21,15 +21,32 @@ from keras_ae.mapping import map_batches
 #: What stands for a layer that has no exact form, by where it can be imported from.
 _REMEDIES = {
     "keras.layers.InputLayer": "use HardwareInput, which states a format",
-    "keras.layers.BatchNormalization": "fold it into the layer before",
-    "keras.layers.Dense": "quantize the model first",
-    "keras.layers.Conv2D": "quantize the model first",
-    "keras.layers.Activation": "quantize the model first",
     "keras.layers.Conv2DTranspose": "hls4ml has no transposed convolution: use upsampling "
     "'upsample'",
     "keras_ae.precision.QConv2DTranspose": "hls4ml has no transposed convolution: use upsampling "
     "'upsample'",
 }
+
+#: Of layers whose weights have no format.
+_NOT_QUANTIZED = (
+    "keras.layers.Dense",
+    "keras.layers.Conv1D",
+    "keras.layers.Conv2D",
+    "keras.layers.DepthwiseConv2D",
+)
+
+#: Of layers that do nothing at inference.
+_NOTHING = (
+    "keras.layers.ActivityRegularization",
+    "keras.layers.AlphaDropout",
+    "keras.layers.Dropout",
+    "keras.layers.GaussianDropout",
+    "keras.layers.GaussianNoise",
+    "keras.layers.Identity",
+    "keras.layers.SpatialDropout1D",
+    "keras.layers.SpatialDropout2D",
+    "keras.layers.SpatialDropout3D",
+)
 
 
 # From Keras ------------------------------------------------------------------------------------
@@ -49,16 +66,9 @@ def exact_layers(layer: keras.Layer) -> tuple[Layer, ...]:
         if type(layer) is _class_at(place):
             found = kind.from_keras(layer)
             return found if isinstance(found, tuple) else (found,)
-    # QKeras' first.
-    places = sorted(KERAS_LAYERS, reverse=True)
-    choices = ", ".join(place.rsplit(".", 1)[-1] for place in places)
-    remedies = (remedy for place, remedy in _REMEDIES.items() if type(layer) is _class_at(place))
-    raise Refusal(
-        layer.name,
-        f"kind must be one of {choices}",
-        type(layer).__name__,
-        next(remedies, "build it of these"),
-    )
+    if _is_one_of(layer, _NOTHING):
+        return ()
+    raise _without_form(layer)
 
 
 def exact_layer(layer: keras.Layer) -> Layer:
@@ -73,6 +83,25 @@ def exact_layer(layer: keras.Layer) -> Layer:
         value, remedy = f"{len(found)} of {kind}", "read the network that it is part of"
         raise Refusal(layer.name, "a layer must become one layer of a graph here", value, remedy)
     return found[0]
+
+
+def _without_form(layer: keras.Layer) -> Refusal:
+    """Of a layer that is registered nowhere."""
+    kind = type(layer).__name__
+    if _is_one_of(layer, _NOT_QUANTIZED):
+        remedy = "make a quantized twin of the model by keras_ae.fixed_point_twin"
+        return Refusal(layer.name, "weights must be quantized", kind, remedy)
+    # QKeras' first; the operations of operators, which have no public names, are left out.
+    places = [place for place in sorted(KERAS_LAYERS, reverse=True) if ".src." not in place]
+    choices = ", ".join(place.rsplit(".", 1)[-1] for place in places)
+    remedies = (remedy for place, remedy in _REMEDIES.items() if _is_one_of(layer, (place,)))
+    remedy = next(remedies, "build it of these")
+    return Refusal(layer.name, f"kind must be one of {choices}", kind, remedy)
+
+
+def _is_one_of(layer: keras.Layer, places: Sequence[str]) -> bool:
+    """Whether a layer is of a class, and of none that derives from it."""
+    return any(type(layer) is _class_at(place) for place in places)
 
 
 def _class_at(place: str) -> Any:

@@ -64,6 +64,9 @@ def read_network(
         # A name that two layers share has been made another for all but one of them.
         name = key if key not in taken else names.free(key)
         chain = call.layers()
+        if chain and chain[0].joins_pairs:
+            more, sources = _joined(chain[0], name, sources, names)
+            nodes += more
         for place, layer in enumerate(chain, 1):
             is_last = place == len(chain)
             chosen = name if is_last else names.free(name + layer.name.removeprefix(call.name))
@@ -74,6 +77,24 @@ def read_network(
     tensors = dict(zip(keys, outputs, strict=True))
     tensors |= {name: outputs[place] for name, place in calls.models.items()}
     return Network(tuple(nodes), tuple(outputs[place] for place in calls.outputs), tensors)
+
+
+def _joined(
+    layer: Layer, name: str, sources: tuple[str, ...], names: _Names
+) -> tuple[list[Node], tuple[str, ...]]:
+    """Nodes that join neighbours until two sources are left, and these two."""
+    nodes: list[Node] = []
+    while len(sources) > 2:
+        left: list[str] = []
+        for place in range(0, len(sources), 2):
+            pair = sources[place : place + 2]
+            if len(pair) == 2:
+                chosen = names.free(f"{name}_{len(nodes) + 1}")
+                nodes.append(Node(replace(layer, name=chosen), pair))
+                pair = (chosen,)
+            left += pair
+        sources = tuple(left)
+    return nodes, sources
 
 
 def check_network(network: keras.Model) -> list[Refusal]:

@@ -21,26 +21,69 @@ def require_options(layer: keras.Layer, **expected: object) -> None:
             raise Refusal(layer.name, f"{option} must be {value!r}", found, "set it so")
 
 
+def require_last_axis(layer: keras.Layer) -> None:
+    """Raise Refusal unless the axis that a layer or operation works along is the last."""
+    n_axes = len(layer.output.shape)
+    if layer.axis not in (-1, n_axes - 1):
+        raise Refusal(layer.name, "axis must be -1, the last", layer.axis, "set it so")
+
+
+def operands_of(layer: Any) -> list[Any]:
+    """What a layer or an operation of Keras is called with: tensors, and constants of operators."""
+    node = layer._inbound_nodes[0]
+    if isinstance(layer, keras.Layer):
+        return list(node.input_tensors)
+    by_name = node.arguments.kwargs
+    return [*node.arguments.args, *(by_name[name] for name in ("x", "x1", "x2") if name in by_name)]
+
+
+def constant_of(layer: Any, value: Any) -> np.ndarray | None:
+    """An operand as Keras computes with it, in float32 or float64; None for a tensor.
+
+    Raises:
+        Refusal: no numbers, numbers of another type, or as many as make another shape of a tensor.
+    """
+    if isinstance(value, keras.KerasTensor):
+        return None
+    kind = keras.backend.standardize_dtype(layer.output.dtype)
+    if kind not in ("float32", "float64"):
+        rule, remedy = (
+            "numbers must be float32 or float64",
+            "set keras.config.set_floatx('float32')",
+        )
+        raise Refusal(layer.name, rule, kind, remedy)
+    try:
+        with np.errstate(over="ignore"):
+            constant = np.asarray(keras.ops.convert_to_numpy(value)).astype(kind)
+    except (TypeError, ValueError):
+        found = type(value).__name__
+        raise Refusal(layer.name, "a constant must hold numbers", found, "give numbers") from None
+    if any(
+        tuple(x.shape) != tuple(layer.output.shape) for x in layer._inbound_nodes[0].input_tensors
+    ):
+        rule, remedy = "a constant must leave the tensor's shape", "give one for each channel"
+        raise Refusal(layer.name, rule, constant.shape, remedy)
+    return constant
+
+
 def weights_of(
-    layer: keras.Layer,
+    layer: keras.Layer, role: str = "kernel"
 ) -> tuple[np.ndarray, FixedPointFormat, np.ndarray | None, FixedPointFormat | None]:
     """Kernel, its format, bias and its format of a layer of QKeras; None without a bias.
 
     Raises:
-        Refusal: a quantizer without an exact form, or an activation inside the layer.
+        Refusal: a quantizer without an exact form.
     """
-    if getattr(layer.activation, "__name__", None) != "linear":
-        raise Refusal(
-            layer.name,
-            "activation must be none",
-            f"'{getattr(layer.activation, '__name__', layer.activation)}'",
-            "let a QActivation follow",
-        )
-    kernel = exact_format(layer, "kernel", layer.kernel_quantizer_internal)
+    name = f"{role}_kernel" if role != "kernel" else role
+    kernel, quantizer = (
+        np.array(getattr(layer, name)),
+        getattr(layer, f"{role}_quantizer_internal"),
+    )
+    form = exact_format(layer, "kernel", quantizer)
     if not layer.use_bias:
-        return np.array(layer.kernel), kernel, None, None
+        return kernel, form, None, None
     bias = exact_format(layer, "bias", layer.bias_quantizer_internal)
-    return np.array(layer.kernel), kernel, np.array(layer.bias), bias
+    return kernel, form, np.array(layer.bias), bias
 
 
 def exact_format(layer: keras.Layer, role: str, quantizer: Any) -> FixedPointFormat:

@@ -128,6 +128,8 @@ class Layer(ABC):
     in_float32: ClassVar[bool] = True
     #: How many inputs it takes; None for any number.
     n_inputs: ClassVar[int | None] = 1
+    #: Whether a layer of Keras that takes more than two becomes several that join two each.
+    joins_pairs: ClassVar[bool] = False
     #: Whether it only gives values another shape: hls4ml looks through it.
     only_reshapes: ClassVar[bool] = False
     #: Whether its values are sums of products by weights.

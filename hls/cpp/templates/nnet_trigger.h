@@ -19,7 +19,7 @@ struct trigger_config {
     // An entry for each value of index_t, the type of the table's argument.
     static const unsigned table_size = 256;
     typedef int index_t;
-    // Of an image, and how often each row and column is repeated.
+    // Of an image, and how often each row and column is repeated; of factors and offsets, how many.
     static const unsigned height = 1;
     static const unsigned width = 1;
     static const unsigned n_channels = 1;
@@ -95,6 +95,53 @@ Upsample:
                 res[(i * width + j) * CONFIG_T::n_channels + k] = data[pixel * CONFIG_T::n_channels + k];
             }
         }
+    }
+}
+
+// Arithmetic: each result is computed exactly before it is stored --------------------------------
+
+template <class x_T, class y_T, class res_T, typename CONFIG_T>
+void sum_of_two(x_T x[CONFIG_T::n_in], y_T y[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Sum:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = x[i] + y[i];
+    }
+}
+
+template <class x_T, class y_T, class res_T, typename CONFIG_T>
+void difference(x_T x[CONFIG_T::n_in], y_T y[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Difference:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = x[i] - y[i];
+    }
+}
+
+// A factor and an offset for each channel, or one for all.
+template <class x_T, class scale_T, class offset_T, class res_T, typename CONFIG_T>
+void rescale(x_T x[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_channels],
+             const offset_T offset[CONFIG_T::n_channels], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Rescale:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        unsigned channel = i % CONFIG_T::n_channels;
+        res[i] = x[i] * scale[channel] + offset[channel];
+    }
+}
+
+template <class x_T, class res_T, typename CONFIG_T> void rectify(x_T x[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Rectify:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        if (x[i] > 0)
+            res[i] = x[i];
+        else
+            res[i] = 0;
     }
 }
 

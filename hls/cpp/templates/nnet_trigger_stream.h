@@ -91,6 +91,76 @@ Rows:
     }
 }
 
+template <class x_T, class y_T, class res_T, typename CONFIG_T>
+void sum_of_two(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+Sum:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T x_packet = x.read();
+        y_T y_packet = y.read();
+        typename res_T::value_type sums[res_T::size];
+    Packet:
+        for (unsigned j = 0; j < res_T::size; j++) {
+            #pragma HLS UNROLL
+            sums[j] = x_packet[j] + y_packet[j];
+        }
+        write_packet(sums, res);
+    }
+}
+
+template <class x_T, class y_T, class res_T, typename CONFIG_T>
+void difference(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+Difference:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T x_packet = x.read();
+        y_T y_packet = y.read();
+        typename res_T::value_type differences[res_T::size];
+    Packet:
+        for (unsigned j = 0; j < res_T::size; j++) {
+            #pragma HLS UNROLL
+            differences[j] = x_packet[j] - y_packet[j];
+        }
+        write_packet(differences, res);
+    }
+}
+
+template <class x_T, class scale_T, class offset_T, class res_T, typename CONFIG_T>
+void rescale(hls::stream<x_T> &x, const scale_T scale[CONFIG_T::n_channels],
+             const offset_T offset[CONFIG_T::n_channels], hls::stream<res_T> &res) {
+Rescale:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T packet = x.read();
+        typename res_T::value_type scaled[res_T::size];
+    Packet:
+        for (unsigned j = 0; j < res_T::size; j++) {
+            #pragma HLS UNROLL
+            unsigned channel = (i * res_T::size + j) % CONFIG_T::n_channels;
+            scaled[j] = packet[j] * scale[channel] + offset[channel];
+        }
+        write_packet(scaled, res);
+    }
+}
+
+template <class x_T, class res_T, typename CONFIG_T> void rectify(hls::stream<x_T> &x, hls::stream<res_T> &res) {
+Rectify:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE
+        x_T packet = x.read();
+        typename res_T::value_type rectified[res_T::size];
+    Packet:
+        for (unsigned j = 0; j < res_T::size; j++) {
+            #pragma HLS UNROLL
+            if (packet[j] > 0)
+                rectified[j] = packet[j];
+            else
+                rectified[j] = 0;
+        }
+        write_packet(rectified, res);
+    }
+}
+
 template <class term, class x_T, class res_T, typename CONFIG_T>
 void score(hls::stream<x_T> &x, hls::stream<res_T> &res) {
     typename res_T::value_type sum[1] = {0};

@@ -2,6 +2,9 @@
 
 kernel_layers    dense layers and convolutions
 quantizer        rounding to a format
+rectifier        the rectifier without rounding
+arithmetic_layers   sums and differences
+rescaling        a factor and an offset for each channel
 moving_layers    reshaping, joining, repeating, padding
 pooling_layers   maxima and means
 logic_layer      what the trigger's own layers share
@@ -9,6 +12,7 @@ scale_objects, lookup_table, decision   scaling, tables, the trigger bit
 score_layers, error_scores              scores
 """
 
+from hls.graph.layers.arithmetic_layers import Add, Subtract
 from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import AbsoluteError, SquaredError
 from hls.graph.layers.kernel_layers import Convolution, Dense
@@ -16,12 +20,15 @@ from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.layers.moving_layers import Concatenate, Reshape, UpSampling, ZeroPadding
 from hls.graph.layers.pooling_layers import AveragePooling, MaxPooling
 from hls.graph.layers.quantizer import Quantizer
+from hls.graph.layers.rectifier import Rectifier
+from hls.graph.layers.rescaling import Rescaling
 from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.layers.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
 
 __all__ = [
     "AboveThreshold",
     "AbsoluteError",
+    "Add",
     "AveragePooling",
     "Concatenate",
     "Convolution",
@@ -31,10 +38,13 @@ __all__ = [
     "MaxPooling",
     "NormalizedNorm",
     "Quantizer",
+    "Rectifier",
+    "Rescaling",
     "Reshape",
     "ScaleObjects",
     "SquaredError",
     "SquaredNorm",
+    "Subtract",
     "Total",
     "UpSampling",
     "ZeroPadding",

@@ -52,7 +52,7 @@ class MovingLayer(Layer):
         return [kept[part] for part in numbers]
 
 
-@register("keras.layers.Reshape", "keras.layers.Flatten")
+@register("keras.layers.Reshape", "keras.layers.Flatten", "keras.src.ops.numpy.Reshape")
 @dataclass(frozen=True, eq=False)
 class Reshape(MovingLayer):
     """The same values in another shape."""
@@ -98,18 +98,19 @@ class Reshape(MovingLayer):
         return CppForm("Reshape", {"target_shape": list(self.shape)})
 
 
-@register("keras.layers.Concatenate")
+@register("keras.layers.Concatenate", "keras.src.ops.numpy.Concatenate")
 @dataclass(frozen=True, eq=False)
 class Concatenate(MovingLayer):
     """The inputs one behind the other along the last axis."""
 
     n_inputs: ClassVar[int | None] = None
+    joins_pairs: ClassVar[bool] = True
 
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> Self:
-        from hls.graph.keras_options import require_options
+        from hls.graph.keras_options import require_last_axis
 
-        require_options(layer, axis=-1)
+        require_last_axis(layer)
         return cls(name=layer.name)
 
     @classmethod
@@ -252,3 +253,21 @@ class ZeroPadding(MovingLayer):
                 "pad_right": self.columns[1],
             },
         )
+
+
+def in_rows(
+    layer: Layer, before: Sequence[int], after: Sequence[int], name: str
+) -> tuple[Layer, ...]:
+    """A layer of images on sequences (length, channels), which are images of one row.
+
+    Args:
+        layer: on (1, length, channels).
+        before: shape of the sequence that comes in.
+        after: shape of what goes out.
+        name: of the last layer of the chain.
+    """
+    return (
+        Reshape((1, *before), name=f"{name}_in_a_row"),
+        layer,
+        Reshape(tuple(after), name=name),
+    )

@@ -7,13 +7,14 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Layer, Place, register, require_image
+from hls.graph.layers.moving_layers import Reshape, in_rows
 from hls.graph.refusal import Refusal
 from keras_ae.fixed_point import FixedPointFormat
 
@@ -31,21 +32,33 @@ class Pooling(Layer):
     kind: ClassVar[str]
 
     @classmethod
-    def from_keras(cls, layer: keras.Layer) -> Self:
-        """See `Layer`; pools that overlap, or leave pixels over, are refused."""
+    def from_keras(cls, layer: keras.Layer) -> tuple[Layer, ...]:
+        """See `Layer`; pools that overlap, or leave pixels over, are refused.
+
+        A pool over sequences is one over images of one row; a global one is as large as the image.
+        """
         from hls.graph.keras_options import require_options
 
         require_options(layer, data_format="channels_last")
-        height, width = layer.pool_size
-        rows, columns = layer.input.shape[1:3]
-        if tuple(layer.strides) != (height, width) or rows % height or columns % width:
+        before, after = (tuple(part.shape[1:]) for part in (layer.input, layer.output))
+        is_global = not hasattr(layer, "pool_size")
+        size = before[:-1] if is_global else tuple(layer.pool_size)
+        if not is_global and (
+            tuple(layer.strides) != size
+            or any(n % pool for n, pool in zip(before, size, strict=False))
+        ):
             raise Refusal(
                 layer.name,
                 "pools must lie side by side and cover the image",
-                f"pool {(height, width)} with strides {tuple(layer.strides)} on {(rows, columns)}",
+                f"pool {size} with strides {tuple(layer.strides)} on {before[:-1]}",
                 "choose a pool size that divides it",
             )
-        return cls((height, width), name=layer.name)
+        if len(size) == 1:
+            inside = cls((1, *size), name=f"{layer.name}_row")
+            return in_rows(inside, before, after, layer.name)
+        if len(after) == len(before):
+            return (cls(size, name=layer.name),)
+        return cls(size, name=f"{layer.name}_image"), Reshape(after, name=layer.name)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -133,7 +146,12 @@ class Pooling(Layer):
         return [x[i::height, j::width] for i in range(height) for j in range(width)]
 
 
-@register("keras.layers.MaxPooling2D")
+@register(
+    "keras.layers.MaxPooling2D",
+    "keras.layers.MaxPooling1D",
+    "keras.layers.GlobalMaxPooling2D",
+    "keras.layers.GlobalMaxPooling1D",
+)
 @dataclass(frozen=True, eq=False)
 class MaxPooling(Pooling):
     """The largest pixel of each pool."""
@@ -153,7 +171,12 @@ class MaxPooling(Pooling):
         return logic + Logic(saturation_bits=logic.adder_bits), depth
 
 
-@register("keras.layers.AveragePooling2D")
+@register(
+    "keras.layers.AveragePooling2D",
+    "keras.layers.AveragePooling1D",
+    "keras.layers.GlobalAveragePooling2D",
+    "keras.layers.GlobalAveragePooling1D",
+)
 @dataclass(frozen=True, eq=False)
 class AveragePooling(Pooling):
     """The mean of each pool of 2, 4, 8, ... pixels: others are no binary fractions."""
