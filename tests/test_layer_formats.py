@@ -59,7 +59,10 @@ def with_random_weights(model: ScoringModel) -> ScoringModel:
     for network in model.networks:
         for layer in (layer for layer in network.layers if layer.weights):
             parts = zip(layer.get_weights(), weight_formats(layer), strict=True)
-            layer.set_weights([rng.normal(0, form.high, part.shape) for part, form in parts])
+            # As QKeras clips them.
+            ends = [max(1.0, form.high) for form in weight_formats(layer)]
+            values = [rng.normal(0, form.high, part.shape) for part, form in parts]
+            layer.set_weights([np.clip(v, -end, end) for v, end in zip(values, ends, strict=True)])
     return model
 
 

@@ -151,7 +151,12 @@ def model_of(design: Design, precision: FixedPoint) -> Autoencoder:
         if layer.weights:
             layer.set_weights(
                 [
-                    rng.normal(0, design.weight_scale * form.high, part.shape)
+                    # As QKeras clips them.
+                    np.clip(
+                        rng.normal(0, design.weight_scale * form.high, part.shape),
+                        -max(1.0, form.high),
+                        max(1.0, form.high),
+                    )
                     for part, form in zip(layer.get_weights(), weight_formats(layer), strict=True)
                 ]
             )

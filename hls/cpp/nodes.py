@@ -24,12 +24,13 @@ class TriggerLogic(Layer):
     """A function of `nnet_trigger.h`, or of a layer's own header.
 
     Attributes: `function` and its first template argument `term`, if it has one, of `term_format`
-    if that has one; `rounded_term_format`, what each term is rounded to; `sum_format` of a sum, and
-    `rounding_format`, with its modes, of what is rounded, its next template arguments; `constants`, arrays by name, its arguments behind the inputs, and
-    `constant_formats` of those for which the narrowest would not do; `config`, its numbers;
-    `index_format`, of what indexes a table; `output_shape`, and `output_kif`, the bits of each
-    output, or `sources`, which of the input's values each is; `header` beside the headers of this
-    package, where the function is in none of them.
+    if that has one, and of `rounded_term_format` if it is rounded; its next template arguments, if
+    it has them, `sum_format`, of a sum, and `rounding_format`, of what is rounded, with its modes;
+    `constants`, arrays by name, its arguments behind the inputs, and `constant_formats` of those
+    for which the narrowest would not do; `config`, its numbers; `index_format`, of what indexes a
+    table; `output_shape`, and `output_kif`, the bits of each output, or `sources`, which of the
+    input's values each is; `header` beside the headers of this package, where the function is in
+    none of them.
     """
 
     def initialize(self) -> None:

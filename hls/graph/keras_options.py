@@ -72,18 +72,32 @@ def weights_of(
     """Kernel, its format, bias and its format of a layer of QKeras; None without a bias.
 
     Raises:
-        Refusal: a quantizer without an exact form.
+        Refusal: a quantizer without an exact form, or weights that training does not leave there:
+            no numbers, or beyond their format.
     """
-    name = f"{role}_kernel" if role != "kernel" else role
-    kernel, quantizer = (
-        np.array(getattr(layer, name)),
-        getattr(layer, f"{role}_quantizer_internal"),
-    )
-    form = exact_format(layer, "kernel", quantizer)
+    kernel = exact_format(layer, "kernel", getattr(layer, f"{role}_quantizer_internal"))
+    values = _in_range(layer, "kernel" if role == "kernel" else f"{role}_kernel", kernel)
     if not layer.use_bias:
-        return kernel, form, None, None
+        return values, kernel, None, None
     bias = exact_format(layer, "bias", layer.bias_quantizer_internal)
-    return kernel, form, np.array(layer.bias), bias
+    return values, kernel, _in_range(layer, "bias", bias), bias
+
+
+def _in_range(layer: keras.Layer, role: str, form: FixedPointFormat) -> np.ndarray:
+    """Kernel or bias, none of which lies farther out than QKeras clips weights of that format."""
+    values = np.array(getattr(layer, role))
+    end = max(1.0, form.high + form.step)
+    beyond = values[~(np.abs(values) <= end)]
+    if beyond.size:
+        found = f"{float(beyond[0]):g}"
+        numbers = bool(np.isfinite(beyond[0]))
+        raise Refusal(
+            layer.name,
+            f"{role} in {form} must be numbers from {-end:g} to {end:g}",
+            found,
+            "use more integer bits or clip the weights" if numbers else "train it again",
+        )
+    return values
 
 
 def exact_format(layer: keras.Layer, role: str, quantizer: Any) -> FixedPointFormat:
@@ -99,5 +113,5 @@ def exact_format(layer: keras.Layer, role: str, quantizer: Any) -> FixedPointFor
             layer.name,
             f"quantizer of its {role} must be {EXACT_QUANTIZERS}",
             quantizer,
-            "use quantized_bits(bits, integer, alpha=1)",
+            "use quantized_bits(bits, integer, alpha=1) or fixed_point('fixed<W,I>')",
         ) from None

@@ -43,15 +43,19 @@ Unpack:
 
 template <class rounded_T, class data_T, class res_T, typename CONFIG_T>
 void quantize(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    data_T packet;
 Quantize:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        data_T packet = data.read();
         rounded_T rounded[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            rounded[j] = packet[j];
+            // Behind a reshape, packets may be of other sizes.
+            unsigned place = data_T::size == res_T::size ? j : (i * res_T::size + j) % data_T::size;
+            if (place == 0)
+                packet = data.read();
+            rounded[j] = packet[place];
         }
         write_packet(rounded, res);
     }

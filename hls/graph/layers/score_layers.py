@@ -126,10 +126,8 @@ class ScoreLayer(LogicLayer):
             more["rounded_term_format"] = str(self.term_format)
         if self.output_format is None:
             return self._call("score", out, term=term, **more)
-        formats = (
-            Grid.of(form, x.shape) for form, x in zip(self.input_formats, inputs, strict=True)
-        )
-        more["sum_format"] = str(self._grids(*formats)[1].format)
+        grids = map(Grid.of, self.input_formats, (x.shape for x in inputs))
+        more["sum_format"] = str(self._grids(*grids)[1].format)
         more["rounding_format"] = str(self.output_format)
         return self._call("rounded_score", out, term=term, **more)
 
