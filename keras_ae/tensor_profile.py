@@ -85,8 +85,7 @@ class TensorProfile:
 
 
 def _saturates(values: np.ndarray, form: FixedPointFormat) -> np.ndarray:
-    """Where a format gives another number than one of the same steps that has no ends."""
-    endless = replace(
-        form, width=MAX_WIDTH, integer=min(MAX_WIDTH - form.fractional, MAX_WIDTH), signed=True
-    )
+    """Where a format gives another number than one of the same steps whose ends are far."""
+    width = MAX_WIDTH + min(form.fractional, 0)
+    endless = replace(form, width=width, integer=width - form.fractional, signed=True)
     return np.asarray(form.quantize(values) != endless.quantize(values))

@@ -120,8 +120,8 @@ class TwinPlan:
             form = self.format_of(place, formats)
             if form is not None and not form.signed and not self._may_be_unsigned(place, formats):
                 raise InputError(
-                    f"formats.layers['{place.name}'].activation must be fixed, for what it is of "
-                    f"may be negative, got {form}"
+                    f"formats.layers['{place.name}'].activation must be fixed, as what the layer "
+                    f"gives may be negative, got {form}"
                 )
 
     def _may_be_unsigned(self, place: Place, formats: TwinFormats) -> bool:
