@@ -13,6 +13,7 @@ from hls.cpp.convert import convert_trigger_graph
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import SquaredError
 from hls.graph.layers.kernel_layers import Convolution, Dense
 from hls.graph.layers.moving_layers import Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
@@ -50,9 +51,10 @@ class Graph:
     def quantizer(self, x: str, form: str) -> str:
         return self.add(Quantizer, form, of=[x])
 
-    def score(self, kind: type[Layer], x: str) -> str:
-        graph = LayerGraph.of(self.nodes, self.inputs, [x])
-        return self.add(kind, of=[x], input_formats=(graph.grids[x].format,))
+    def score(self, kind: type[Layer], *inputs: str, **formats: str) -> str:
+        grids = LayerGraph.of(self.nodes, self.inputs, inputs).grids
+        taken = tuple(grids[x].format for x in inputs)
+        return self.add(kind, of=inputs, input_formats=taken, **formats)
 
     def done(self) -> TriggerGraph:
         score = self.outputs[0]
@@ -105,6 +107,14 @@ def everywhere(graph: Graph) -> dict[str, bool]:
     sums = graph.quantizer(sums, "fixed<6,4,TRN,WRAP>")
     flat = graph.add(Reshape, (4,), of=[sums])
     graph.outputs.append(graph.score(SquaredNorm, flat))
+    # Scores that round themselves.
+    graph.outputs += [
+        graph.score(SquaredNorm, again, term_format="ufixed<8,4,TRN>"),
+        graph.score(Total, again, output_format="ufixed<5,3,RND,WRAP>"),
+        graph.score(
+            SquaredError, narrow, again, term_format="fixed<9,7,RND>", output_format="ufixed<9,9>"
+        ),
+    ]
     # Both at once: behind an image's values as a list.
     listed = graph.add(Reshape, (8,), of=[image])
     graph.outputs.append(graph.score(Total, graph.quantizer(listed, "fixed<4,2,RND>")))

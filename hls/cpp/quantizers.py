@@ -57,6 +57,6 @@ def _is_alone(
     """Whether nothing else takes what is rounded, or hls4ml copies it."""
     if all(len(graph.consumers(name)) == 1 for name in names):
         return True
-    # In arrays, hls4ml rounds a copy.
-    copies = settings.io_type == "io_parallel" and BACKENDS[settings.backend].copies_to_round
+    # In arrays of ap_fixed, hls4ml rounds a copy.
+    copies = settings.io_type == "io_parallel" and BACKENDS[settings.backend].types == "ap"
     return copies and not has_modes and len(names) == 1
