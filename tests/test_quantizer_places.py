@@ -135,3 +135,29 @@ def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:
     for name, scores in expected.items():
         np.testing.assert_array_equal(found[name], scores, name)
     assert validation.is_proved
+
+
+def test_what_is_fused() -> None:
+    """Behind sums of products, pools and tables as ever; behind scores, inputs and outputs never."""
+    graph = Graph()
+    x = graph.input("fixed<8,4>", 4)
+    same, other = graph.quantizer(x, "fixed<8,4>"), graph.quantizer(x, "fixed<8,3>")
+    sums = graph.quantizer(graph.dense(other), "fixed<8,4>")
+    cut = graph.quantizer(graph.dense(other), "fixed<8,4,TRN,WRAP>")
+    square = graph.add(Reshape, (2, 2, 1), of=[graph.dense(sums)])
+    reshaped = graph.quantizer(square, "fixed<8,4>")
+    pooled = graph.add(MaxPooling, (2, 1), of=[reshaped])
+    after_pool = graph.quantizer(pooled, "fixed<7,4>")
+    score = graph.score(Total, graph.add(Reshape, (2,), of=[after_pool]))
+    after_score = graph.quantizer(score, "fixed<5,4>")
+    twice = graph.quantizer(after_score, "fixed<4,4>")
+    last = [same, cut, twice]
+    layers = LayerGraph.of(graph.nodes, graph.inputs, last)
+    settings = FirmwareSettings()
+    fused = {
+        node.name: is_fused(node, node.layer.form, layers, settings)
+        for node in layers.nodes
+        if isinstance(node.layer, Quantizer)
+    }
+    expected = dict.fromkeys((same, sums, cut, reshaped, after_pool), True)
+    assert fused == {**expected, other: False, after_score: False, twice: False, same: fused[same]}

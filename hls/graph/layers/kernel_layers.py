@@ -137,10 +137,7 @@ class Dense(KernelLayer):
         weight, bias = FixedPointFormat(6, 2), FixedPointFormat(5, 3)
         values = np.array([0.6, -2.1], np.float32)
         # Also cut, and without a sign: what is negative wraps.
-        others = (
-            FixedPointFormat.parse("fixed<6,2,TRN>"),
-            FixedPointFormat.parse("ufixed<5,3,TRN,WRAP>"),
-        )
+        others = tuple(map(FixedPointFormat.parse, ("fixed<6,2,TRN>", "ufixed<5,3,TRN,WRAP>")))
         layers = (
             cls(kernel, weight, values, bias),
             cls(kernel, weight),
