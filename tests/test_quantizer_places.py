@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.quantizers import is_fused
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.decision import AboveThreshold
@@ -138,7 +139,7 @@ def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:
 
 
 def test_what_is_fused() -> None:
-    """Behind sums of products, pools and tables as ever; behind scores, inputs and outputs never."""
+    """Behind sums of products and pools as ever; behind scores and other inputs never."""
     graph = Graph()
     x = graph.input("fixed<8,4>", 4)
     same, other = graph.quantizer(x, "fixed<8,4>"), graph.quantizer(x, "fixed<8,3>")
