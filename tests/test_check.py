@@ -115,7 +115,7 @@ class TestArithmetic:
     """Layers without an exact form."""
 
     @pytest.mark.parametrize(
-        "options", [{"symmetric": 1}, {"keep_negative": False}, {"alpha": "auto_po2"}]
+        "options", [{"symmetric": 1}, {"qnoise_factor": 0.5}, {"alpha": "auto_po2"}]
     )
     def test_quantizer_options(self, options: dict[str, Any]) -> None:
         layer = quantizer(4, 1, "q", **options)
@@ -394,83 +394,6 @@ class TestSynthesis:
         small = trigger(lambda x: dense(2, "d")(x))
         convert_trigger_graph(small, tmp_path / "firmware", FirmwareSettings(), [np.zeros((1, 4))])
         assert "set maximum_size 4096" in (tmp_path / "firmware" / "project.tcl").read_text()
-
-
-class TestQuantizers:
-    def test_another_format_behind_an_input(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        inputs = HardwareInput((4,), "fixed<10,5>", name="objects").output
-        x = quantizer(8, 3, "input_format")(inputs)
-        score = SquaredNorm(input_formats=["fixed<8,4>"], name="score")(x)
-        decision = AboveThreshold(1.0, input_formats=["ufixed<30,20>"], name="trigger")(score)
-        graph = TriggerGraph.from_keras(keras.Model([inputs], [score, decision]))
-        ((name, message),) = found(graph)
-        assert name == "input_format"
-        assert "must be the input's, fixed<10,5>, because hls4ml makes it the port's" in message
-        # What is handed over would have other wires than its interface says.
-        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
-        events = stress_events(FORMAT, (4,), 20, seed=1)
-        convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events])
-        with pytest.raises(ProofError, match="port objects the format fixed<10,5>, got fixed<8,4>"):
-            validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
-
-    def test_behind_an_output(self) -> None:
-        graph = trigger(lambda x: dense(3, "d")(x))
-        tapped = LayerGraph.of(graph.nodes, graph.input_names, ("d", *graph.output_names))
-        ((name, message),) = found(tapped)
-        assert name == "last" and "must not stand behind 'd', an output of the graph" in message
-
-    def test_after_another_and_a_reshape(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def twice(x: Any) -> Any:
-            fine = quantizer(6, 3, "fine")(dense(4, "d")(x))
-            coarse = quantizer(4, 3, "coarse")(keras.layers.Reshape((2, 2), name="square")(fine))
-            return dense(2, "e")(keras.layers.Flatten(name="list")(coarse))
-
-        graph = trigger(twice)
-        ((name, message),) = found(graph)
-        assert name == "coarse" and "must not follow another, got 'fine' before it" in message
-        # hls4ml loses one of the two; what that does is shown below.
-        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
-        with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
-            convert_trigger_graph(
-                graph, tmp_path / "firmware", FirmwareSettings(), [np.zeros((1, 4))]
-            )
-
-    def test_after_another(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        graph = trigger(
-            lambda x: quantizer(4, 3, "coarse")(quantizer(6, 3, "fine")(dense(3, "d")(x)))
-        )
-        assert [name for name, _ in found(graph)] == ["coarse", "last"]
-        message = "layer 'coarse': a quantizer must not follow another, got 'fine' before it"
-        assert message in found(graph)[0][1]
-        # hls4ml keeps one of the two, and rounds once where Keras rounds twice.
-        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
-        events = stress_events(FORMAT, (4,), 2000, seed=1)
-        with pytest.warns(UserWarning, match="Avoid using consecutive quantizers"):
-            convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:10]])
-        validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})
-        assert validation.firmware["stress"].mismatching_events > 0
-
-    def test_beside_another_layer_in_io_stream(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def shared(x: Any) -> Any:
-            d = dense(3, "d")(x)
-            both = [quantizer(4, 1, "a")(d), quantizer(6, 1, "b")(d)]
-            return dense(2, "e")(keras.layers.Concatenate(name="joined")(both))
-
-        graph = trigger(shared)
-        assert found(graph) == []
-        refusals = found(graph, io_type="io_stream")
-        assert [name for name, _ in refusals] == ["a", "b"]
-        assert "must be alone behind its layer 'd'" in refusals[0][1]
-        monkeypatch.setattr(hls.cpp.convert, "check_graph", lambda *_: [])
-        settings = FirmwareSettings(io_type="io_stream")
-        with pytest.raises(NotImplementedError, match="only supported with IOType=io_parallel"):
-            convert_trigger_graph(graph, tmp_path / "firmware", settings, [np.zeros((1, 4))])
 
 
 @pytest.mark.parametrize("backend", ["Quartus", "Catapult"])

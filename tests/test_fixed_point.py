@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.fixed_point import OVERFLOWS, ROUNDINGS, FixedPointFormat, FixedPointFormats
 
 
 def formats(signed: bool) -> st.SearchStrategy[FixedPointFormat]:
@@ -56,6 +60,7 @@ def test_rounds_half_to_even_and_saturates() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.booleans().flatmap(formats), st.integers(0, 2**32 - 1))
 def test_equals_qkeras(form: FixedPointFormat, seed: int) -> None:
     import qkeras
@@ -72,3 +77,110 @@ def test_equals_qkeras(form: FixedPointFormat, seed: int) -> None:
     steps = np.random.default_rng(seed).integers(-(2**form.width), 2**form.width, 200)
     values = (steps * form.step / 4).astype(np.float32)
     np.testing.assert_array_equal(np.asarray(quantizer(values)), form.quantize(values))
+
+
+MODES = [(rounding, overflow) for rounding in ROUNDINGS for overflow in OVERFLOWS]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("fixed<8,6,TRN,WRAP>", "ufixed<10,6,RND>", "fixed<18,13,TRN>"),
+        *("fixed<8,6,RND_CONV,WRAP>", "ufixed<18,14,TRN>", "fixed<4,-2,RND,WRAP>"),
+    ],
+)
+def test_text_with_modes(text: str) -> None:
+    assert str(FixedPointFormat.parse(text)) == text
+    assert FixedPointFormat.parse(text).has_modes
+
+
+def test_modes_that_need_not_be_written() -> None:
+    form = FixedPointFormat.parse("fixed<8, 6, RND_CONV, SAT>")
+    assert form == FixedPointFormat(8, 6) and str(form) == "fixed<8,6>" and not form.has_modes
+    assert FixedPointFormat.parse("ufixed<8,6,TRN,WRAP>").values == FixedPointFormat(8, 6, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed<8,6,RND_ZERO>", "rounding of a format must be one of RND_CONV, RND, TRN, got 'RND"),
+        ("fixed<8,6,TRN,SAT_SYM>", "overflow of a format must be one of SAT, WRAP, got 'SAT_SYM'"),
+        ("fixed<8,6,TRN,WRAP,0>", "precision must be 'fixed<W,I>' or 'ufixed<W,I>', got"),
+    ],
+)
+def test_other_modes(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        FixedPointFormat.parse(text)
+
+
+def in_fractions(value: float, form: FixedPointFormat) -> float:
+    """What a number becomes, by integers."""
+    steps = Fraction(value) * Fraction(2) ** form.fractional
+    below, rest = math.floor(steps), steps - math.floor(steps)
+    if form.rounding == "TRN":
+        rounded = below
+    elif form.rounding == "RND":
+        rounded = below + (rest >= Fraction(1, 2))
+    else:
+        rounded = below + (rest > Fraction(1, 2) or (rest == Fraction(1, 2) and below % 2 == 1))
+    low = -(2 ** (form.width - 1)) if form.signed else 0
+    n_values = 2**form.width
+    if form.overflow == "WRAP":
+        rounded = (rounded - low) % n_values + low
+    else:
+        rounded = min(max(rounded, low), low + n_values - 1)
+    return float(rounded * Fraction(2) ** -form.fractional)
+
+
+@pytest.mark.parametrize(("rounding", "overflow"), MODES)
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_modes_in_fractions(rounding: str, overflow: str, data: st.DataObject) -> None:
+    """In float64, and in the type of float32 numbers by NumPy and by Keras."""
+    from keras import ops
+
+    width, signed = data.draw(st.integers(1, 24)), data.draw(st.booleans())
+    form = FixedPointFormat(width, data.draw(st.integers(-3, 20)), signed, rounding, overflow)
+    # Halves and quarters of a step, and numbers of any exponent.
+    near = st.integers(-(2**23), 2**23).map(lambda n: n * form.step / 4)
+    values = data.draw(st.lists(near | st.floats(-(2**30), 2**30, width=32), min_size=1))
+    single = np.array(values, np.float32)
+    expected = [in_fractions(float(value), form) for value in single]
+    in_keras = form.quantized(ops, ops.convert_to_tensor(single))
+    assert np.asarray(in_keras).dtype == form.quantized(np, single).dtype == np.float32
+    for found in (form.quantize(single), form.quantized(np, single), np.asarray(in_keras)):
+        np.testing.assert_array_equal(found, expected)
+
+
+@given(st.integers(40, 52), st.sampled_from(MODES), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=20)
+def test_wide_formats_in_float64(width: int, modes: tuple[str, str], seed: int) -> None:
+    form = FixedPointFormat(width, 20, True, *modes)
+    values = np.random.default_rng(seed).integers(-(2**52), 2**52, 50) * form.step / 4
+    expected = [in_fractions(float(value), form) for value in values]
+    np.testing.assert_array_equal(form.quantize(values), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("latent", "ufixed<8,3>", "format of latent must be fixed, got ufixed<8,3>"),
+        ("activation", "ufixed<8,3,TRN,WRAP>", "overflow of activation must be SAT (it is the Re"),
+        ("weight", "fixed<1,1>", "format of weight must have at least 2 bits, got fixed<1,1>"),
+        ("bias", "ufixed<33,3>", "format of bias must have at most 32 bits, got ufixed<33,3>"),
+    ],
+)
+def test_formats_of_kinds(kind: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        FixedPointFormats(**{kind: text})
+
+
+def test_unsigned_and_other_modes_of_kinds() -> None:
+    # Counts of a calorimeter; biases of AXOL1TL v5.
+    formats = FixedPointFormats(
+        input="ufixed<10,10>",
+        bias="ufixed<3,0>",
+        weight="fixed<8,2,TRN,WRAP>",
+        latent="fixed<8,4,RND>",
+    )
+    assert str(formats.input) == "ufixed<10,10>" and str(formats.latent) == "fixed<8,4,RND>"

@@ -77,7 +77,7 @@ def graph_of(case: tuple[str, int]) -> TriggerGraph:
             continue
         if len(shape) == 1:
             ports.append(nodes.add(GraphInput(FixedPointFormat(7, 4), shape, name=f"in_{place}")))
-            kernel = rng.normal(0, 1.5, (shape[0], shape[0])).astype(np.float32)
+            kernel = rng.normal(0, 1.5, (shape[0], shape[0])).clip(-4, 4).astype(np.float32)
             weights = Dense(kernel, FixedPointFormat(6, 3), name=f"weights_{place}")
             last = nodes.add(weights, ports[-1])
         else:

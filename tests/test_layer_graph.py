@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import test_layer_contract as contract
 
+from hls.graph.grid import Grid
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer import KERAS_LAYERS, LAYERS, CppForm, GraphInput, Layer, register
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import SquaredError
 from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.layers.moving_layers import Concatenate, Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
@@ -29,6 +31,7 @@ from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.layers.score_layers import SquaredNorm
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
+from hls.graph.storage import read_graph, write_nodes
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
@@ -436,3 +439,62 @@ def test_keras_is_given_the_same_values() -> None:
 def test_cpp_forms_hold_what_they_are_given() -> None:
     form = CppForm("Dense", {"n_in": 1})
     assert (form.constants, form.header) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in LAYERS.values() if issubclass(kind, LogicLayer)], ids=str
+)
+def test_formats_narrower_than_what_comes_in(kind: type[LogicLayer]) -> None:
+    """Every layer of the trigger's logic says so, in one line."""
+    example = kind.examples()[0]
+    wide = [
+        Grid.of(dataclasses.replace(form, width=form.width + 1), shape)
+        for form, shape in example.inputs
+    ]
+    low = [
+        Grid.of(dataclasses.replace(form, width=form.width + 1, integer=form.integer + 1), shape)
+        for form, shape in example.inputs
+    ]
+    example.layer.grid_in_graph(*(Grid.of(form, shape) for form, shape in example.inputs))
+    for grids in (wide, low):
+        with pytest.raises(Refusal) as caught:
+            example.layer.grid_in_graph(*grids)
+        message = str(caught.value)
+        assert message.startswith(
+            f"layer '{example.layer.name}': input_formats must hold what comes in, numbers of "
+        )
+        assert f"got {example.layer.input_formats[0]}; give the format" in message
+        assert "\n" not in message
+
+
+def test_a_score_that_was_stored_without_formats(tmp_path: Path) -> None:
+    """As files were before scores could round."""
+    form = FixedPointFormat(6, 3)
+    nodes = [
+        Node(GraphInput(form, (3,), name="x")),
+        Node(SquaredNorm(input_formats=(form,), name="score"), ("x",)),
+    ]
+    write_nodes(tmp_path / "new.npz", nodes, ("x",), ("score",))
+    with np.load(tmp_path / "new.npz") as file:
+        content = json.loads(str(file["graph"]))
+    for name in ("term_format", "output_format"):
+        assert content["layers"][1]["fields"].pop(name) is None
+    np.savez(tmp_path / "old.npz", graph=np.array(json.dumps(content)))
+    graph = read_graph(tmp_path / "old.npz", LayerGraph)
+    assert graph.layer("score").term_format is graph.layer("score").output_format is None
+    x = np.array([[1.0, -2.0, 0.5]])
+    np.testing.assert_array_equal(graph.outputs(x)["score"], [[5.25]])
+
+
+def test_axol1tl_scores() -> None:
+    """Squares cut one by one, and a sum cut as a whole: by integers."""
+    form = FixedPointFormat(8, 3)
+    terms = SquaredNorm(input_formats=(form,), term_format="ufixed<6,4,TRN,WRAP>")
+    whole = SquaredNorm(input_formats=(form,), output_format="fixed<7,5,TRN,WRAP>")
+    units = np.random.default_rng(1).integers(-128, 128, (500, 3))
+    # Squares are in units of 2^-10; those of the results, 2^-2, have 256 of these.
+    expected = (units**2 // 256 % 64).sum(axis=1)[:, None] / 4
+    np.testing.assert_array_equal(terms.exact(units / 32), expected)
+    sums = (units**2).sum(axis=1)[:, None] // 256
+    expected = ((sums + 64) % 128 - 64) / 4
+    np.testing.assert_array_equal(whole.exact(units / 32), expected)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from hls.cpp.convert import convert_trigger_graph
+from hls.cpp.quantizers import is_fused
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.error_scores import SquaredError
 from hls.graph.layers.kernel_layers import Convolution, Dense
 from hls.graph.layers.moving_layers import Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
@@ -50,9 +52,10 @@ class Graph:
     def quantizer(self, x: str, form: str) -> str:
         return self.add(Quantizer, form, of=[x])
 
-    def score(self, kind: type[Layer], x: str) -> str:
-        graph = LayerGraph.of(self.nodes, self.inputs, [x])
-        return self.add(kind, of=[x], input_formats=(graph.grids[x].format,))
+    def score(self, kind: type[Layer], *inputs: str, **formats: str) -> str:
+        grids = LayerGraph.of(self.nodes, self.inputs, inputs).grids
+        taken = tuple(grids[x].format for x in inputs)
+        return self.add(kind, of=inputs, input_formats=taken, **formats)
 
     def done(self) -> TriggerGraph:
         score = self.outputs[0]
@@ -70,14 +73,12 @@ def events_of(graph: LayerGraph, n_events: int = 400) -> tuple[np.ndarray, ...]:
     )
 
 
-def everywhere(graph: Graph) -> dict[str, bool]:
-    """Adds quantizers at many places; the name of each, and whether it may be fused in arrays."""
-    fused = {}
+def everywhere(graph: Graph) -> None:
+    """Adds quantizers at many places."""
     x = graph.input("fixed<8,4>", 4)
     # Behind a score: of its own, and before the decision.
     norm = graph.score(SquaredNorm, graph.quantizer(graph.dense(x), "fixed<8,4>"))
-    fused["behind a score"] = graph.quantizer(norm, "ufixed<6,6>")
-    graph.outputs.append(fused["behind a score"])
+    graph.outputs.append(graph.quantizer(norm, "ufixed<6,6>"))
     # Behind an input of another format.
     wide = graph.input("fixed<10,5>", 4)
     narrow = graph.quantizer(wide, "fixed<7,5,TRN>")
@@ -105,14 +106,26 @@ def everywhere(graph: Graph) -> dict[str, bool]:
     sums = graph.quantizer(sums, "fixed<6,4,TRN,WRAP>")
     flat = graph.add(Reshape, (4,), of=[sums])
     graph.outputs.append(graph.score(SquaredNorm, flat))
+    # Scores that round themselves.
+    graph.outputs += [
+        graph.score(SquaredNorm, again, term_format="ufixed<8,4,TRN>"),
+        graph.score(Total, again, output_format="ufixed<5,3,RND,WRAP>"),
+        graph.score(
+            SquaredError, narrow, again, term_format="fixed<9,7,RND>", output_format="ufixed<9,9>"
+        ),
+    ]
     # Both at once: behind an image's values as a list.
     listed = graph.add(Reshape, (8,), of=[image])
     graph.outputs.append(graph.score(Total, graph.quantizer(listed, "fixed<4,2,RND>")))
-    return fused
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
-@pytest.mark.parametrize("backend", ["Vitis", "Quartus", "Catapult"])
+@pytest.mark.parametrize(
+    ("io_type", "backend"),
+    [
+        *(("io_parallel", "Vitis"), ("io_stream", "Vitis")),
+        *(("io_parallel", "Quartus"), ("io_stream", "Catapult")),
+    ],
+)
 def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:
     grown = Graph()
     everywhere(grown)
@@ -125,3 +138,29 @@ def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:
     for name, scores in expected.items():
         np.testing.assert_array_equal(found[name], scores, name)
     assert validation.is_proved
+
+
+def test_what_is_fused() -> None:
+    """Behind sums of products and pools as ever; behind scores and other inputs never."""
+    graph = Graph()
+    x = graph.input("fixed<8,4>", 4)
+    same, other = graph.quantizer(x, "fixed<8,4>"), graph.quantizer(x, "fixed<8,3>")
+    sums = graph.quantizer(graph.dense(other), "fixed<8,4>")
+    cut = graph.quantizer(graph.dense(other), "fixed<8,4,TRN,WRAP>")
+    square = graph.add(Reshape, (2, 2, 1), of=[graph.dense(sums)])
+    reshaped = graph.quantizer(square, "fixed<8,4>")
+    pooled = graph.add(MaxPooling, (2, 1), of=[reshaped])
+    after_pool = graph.quantizer(pooled, "fixed<7,4>")
+    score = graph.score(Total, graph.add(Reshape, (2,), of=[after_pool]))
+    after_score = graph.quantizer(score, "fixed<5,4>")
+    twice = graph.quantizer(after_score, "fixed<4,4>")
+    last = [same, cut, twice]
+    layers = LayerGraph.of(graph.nodes, graph.inputs, last)
+    settings = FirmwareSettings()
+    fused = {
+        node.name: is_fused(node, node.layer.form, layers, settings)
+        for node in layers.nodes
+        if isinstance(node.layer, Quantizer)
+    }
+    expected = dict.fromkeys((same, sums, cut, reshaped, after_pool), True)
+    assert fused == {**expected, other: False, after_score: False, twice: False, same: fused[same]}

@@ -32,14 +32,12 @@ class Backend:
     """One of hls4ml's backends.
 
     `types`: of fixed-point numbers in its C++, `ap` (ap_fixed, AMD) or `ac` (ac_fixed, Siemens).
-    `tools` are in the order of preference. `copies_to_round`: whether hls4ml writes quantizers of
-    arrays that other layers take, too.
+    `tools` are in the order of preference.
     """
 
     name: BackendName
     types: Literal["ap", "ac"]
     tools: tuple[Tool, ...]
-    copies_to_round: bool = True
 
 
 BACKENDS = {
@@ -55,6 +53,6 @@ BACKENDS = {
         ),
         Backend("Vivado", "ap", (Tool("vivado_hls", ("vivado_hls", "-f", "build_prj.tcl")),)),
         Backend("Quartus", "ac", (Tool("i++", ("make", "-f", "quartus.mk", "test")),)),
-        Backend("Catapult", "ac", (Tool("catapult", _CATAPULT_COMMAND),), copies_to_round=False),
+        Backend("Catapult", "ac", (Tool("catapult", _CATAPULT_COMMAND),)),
     )
 }

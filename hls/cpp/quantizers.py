@@ -11,6 +11,7 @@ from hls.graph.layer import CppForm, GraphInput
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.layers.quantizer import Quantizer
 from hls.graph.node import Node
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.settings.firmware import FirmwareSettings
 
 #: Of `nnet_trigger.h`, those that round once; scores would round every sum.
@@ -20,22 +21,24 @@ _ROUND_ONCE = ("scale_objects", "look_up", "upsample", "above_threshold")
 def cpp_form(node: Node, graph: LayerGraph, settings: FirmwareSettings) -> CppForm:
     """How a layer is written in C++ at its place."""
     layer = node.layer
-    if not isinstance(layer, Quantizer) or is_fused(node, graph, settings):
+    if not isinstance(layer, Quantizer) or is_fused(node, layer.form, graph, settings):
         return graph.cpp(node)
     out = graph.grids[node.name]
     attributes = {"function": "quantize", "output_kif": out.kif, "rounding_format": str(layer.form)}
     return CppForm("TriggerLogic", attributes)
 
 
-def is_fused(node: Node, graph: LayerGraph, settings: FirmwareSettings) -> bool:
-    """Whether hls4ml may make a quantizer the type of the layer before."""
+def is_fused(
+    node: Node, form: FixedPointFormat, graph: LayerGraph, settings: FirmwareSettings
+) -> bool:
+    """Whether hls4ml may make a quantizer to `form` the type of the layer before."""
     before = graph.node(node.inputs[0])
     names = [before.name]
     # hls4ml looks through what only renames values.
     while before.layer.only_reshapes:
         before = graph.node(before.inputs[0])
         names.append(before.name)
-    layer, form = before.layer, node.layer.form
+    layer = before.layer
     if isinstance(layer, Quantizer) or any(name in graph.output_names for name in names):
         return False
     if isinstance(layer, GraphInput) and layer.form != form.values:
@@ -57,6 +60,6 @@ def _is_alone(
     """Whether nothing else takes what is rounded, or hls4ml copies it."""
     if all(len(graph.consumers(name)) == 1 for name in names):
         return True
-    # In arrays, hls4ml rounds a copy.
-    copies = settings.io_type == "io_parallel" and BACKENDS[settings.backend].copies_to_round
+    # In arrays of ap_fixed, hls4ml rounds a copy.
+    copies = settings.io_type == "io_parallel" and BACKENDS[settings.backend].types == "ap"
     return copies and not has_modes and len(names) == 1

@@ -138,7 +138,14 @@ class Dense(KernelLayer):
     def examples(cls) -> tuple[Example, ...]:
         kernel = np.array([[0.7, -1.3], [0.2, 0.4], [-0.1, 1.9]], np.float32)
         weight, bias = FixedPointFormat(6, 2), FixedPointFormat(5, 3)
-        layers = cls(kernel, weight, np.array([0.6, -2.1], np.float32), bias), cls(kernel, weight)
+        values = np.array([0.6, -2.1], np.float32)
+        # Also cut, and without a sign: what is negative wraps.
+        others = tuple(map(FixedPointFormat.parse, ("fixed<6,2,TRN>", "ufixed<5,3,TRN,WRAP>")))
+        layers = (
+            cls(kernel, weight, values, bias),
+            cls(kernel, weight),
+            cls(kernel, others[0], values, others[1]),
+        )
         return tuple(Example(layer, ((FixedPointFormat(7, 3), (3,)),)) for layer in layers)
 
     def check_inputs(self, *inputs: Grid) -> None:

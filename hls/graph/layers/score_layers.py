@@ -21,10 +21,7 @@ from keras_ae.fixed_point import FixedPointFormat
 Terms = tuple[Logic, np.ndarray, np.ndarray]
 
 #: Of examples: terms that are cut, and a sum that leaves the range at times.
-_ROUNDED = {
-    "term_format": FixedPointFormat.parse("ufixed<7,5,TRN>"),
-    "output_format": FixedPointFormat.parse("fixed<6,5,RND,WRAP>"),
-}
+_ROUNDED = "ufixed<7,5,TRN>", "fixed<6,5,RND,WRAP>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,11 @@ class ScoreLayer(LogicLayer):
     def examples(cls) -> tuple[Example, ...]:
         # What has a sign, and the weight that has none; and rounded.
         forms = (FixedPointFormat(6, 3), FixedPointFormat(5, 2, signed=False))[: cls.n_inputs]
-        layers = cls(input_formats=forms), cls(input_formats=forms, **_ROUNDED)
+        term, output = map(FixedPointFormat.parse, _ROUNDED)
+        layers = (
+            cls(input_formats=forms),
+            cls(input_formats=forms, term_format=term, output_format=output),
+        )
         return tuple(Example(layer, tuple((form, (3,)) for form in forms)) for layer in layers)
 
     def check_inputs(self, *inputs: Grid) -> None:
@@ -136,7 +137,7 @@ class ScoreLayer(LogicLayer):
         logic, bits, depth = self.count_terms(*signals)
         terms, sum_ = self._grids(*(x.grid for x in at.inputs))
         if self.term_format is not None:
-            more, bits, depth = self._count_rounding(terms, bits, depth)
+            more, bits, depth = _count_rounding(self.term_format, terms, bits, depth)
             logic = logic + more
         more, depth = total(bits, depth)
         if self.output_format is not None:
@@ -144,16 +145,6 @@ class ScoreLayer(LogicLayer):
             rest, depth = rounding(self.output_format, score, at.out.bits, alone=True)
             more = more + rest
         return logic + more, depth
-
-    def _count_rounding(self, grid: Grid, bits: np.ndarray, depth: np.ndarray) -> Terms:
-        """Of the terms, of which each may be a sum of several numbers yet."""
-        grid = grid.map(np.ravel)
-        bits, depth = (part.reshape(-1, *grid.shape) for part in (bits, depth))
-        sums = Logic(adder_bits=float(bits[1:].sum()))
-        whole = Signal(grid, bits.max(axis=0), depth.max(axis=0) + len(bits) - 1)
-        width = Signal.of(grid.take(self.term_format), whole.bits > 0).bits
-        logic, depth = rounding(self.term_format, whole, width, alone=True)
-        return sums + logic, width, depth
 
     def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         return [np.full(shape, out.any()) for shape in shapes]
@@ -267,6 +258,19 @@ def each(function: Callable[..., Any], *arrays: Any) -> Any:
 def count_squares(bits: np.ndarray, depth: np.ndarray) -> Terms:
     logic, depth = squares(bits, depth)
     return logic, 2 * bits, depth
+
+
+def _count_rounding(
+    form: FixedPointFormat, grid: Grid, bits: np.ndarray, depth: np.ndarray
+) -> Terms:
+    """Of terms on a grid, of which each may be a sum of several numbers yet."""
+    grid = grid.map(np.ravel)
+    bits, depth = (part.reshape(-1, *grid.shape) for part in (bits, depth))
+    sums = Logic(adder_bits=float(bits[1:].sum()))
+    whole = Signal(grid, bits.max(axis=0), depth.max(axis=0) + len(bits) - 1)
+    width = Signal.of(grid.take(form), whole.bits > 0).bits
+    logic, depth = rounding(form, whole, width, alone=True)
+    return sums + logic, width, depth
 
 
 def _last_bit(step: np.ndarray) -> np.ndarray:
