@@ -129,14 +129,15 @@ def cicada_convolution(seed: int) -> Trigger:
 
 
 def _finished(inputs: Any, outputs: Any, seed: int) -> keras.Model:
-    """The network, with weights that let every activation be sometimes zero and sometimes full."""
+    """The network, with random weights, of which seven in ten are zero, as of pruned ones."""
     model = keras.Model(inputs, outputs)
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if hasattr(layer, "kernel"):
             n_terms = int(np.prod(layer.kernel.shape[:-1]))
-            scale = min(1.0, 4 / np.sqrt(n_terms))
+            scale = min(0.5, 4 / np.sqrt(n_terms))
             kernel = rng.normal(0, scale, layer.kernel.shape)
+            kernel *= rng.random(kernel.shape) < 0.3
             layer.set_weights([np.clip(kernel, -1, 0.875), rng.uniform(0, 0.5, layer.bias.shape)])
     return model
 

@@ -478,7 +478,7 @@ class TestRefusals:
     def test_float_model(self, module_events: np.ndarray) -> None:
         spec = ArchitectureSpec(input_dim=N_FEATURES)
         model = Autoencoder(build_encoder(spec, Float()), build_decoder(spec, Float()))
-        with pytest.raises(InputError, match="got Activation; quantize the model first"):
+        with pytest.raises(InputError, match="weights must be quantized, got Dense; make a qu"):
             self.build(model, "reconstruction_error", module_events[:100])
 
     @pytest.mark.parametrize(

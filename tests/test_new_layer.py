@@ -15,7 +15,7 @@ from hls.graph.keras_form import exact_layer
 from hls.graph.layer import KERAS_LAYERS, LAYERS
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
-KINDS = ("Add", "WeightedSquaredNorm")
+KINDS = ("Maximum", "WeightedSquaredNorm")
 
 
 def listing(language: str, holds: str) -> str:
@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     for name, kind in names.items():
         del LAYERS[kind], sys.modules[name]
-    del KERAS_LAYERS["keras.layers.Add"]
+    del KERAS_LAYERS["keras.layers.Maximum"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,6 +68,6 @@ def test_keras_layers_become_it() -> None:
     import keras
 
     x, y = keras.Input((4,)), keras.Input((4,))
-    layer = keras.layers.Add(name="both")
+    layer = keras.layers.Maximum(name="both")
     layer([x, y])
-    assert type(exact_layer(layer)) is LAYERS["Add"] and exact_layer(layer).name == "both"
+    assert type(exact_layer(layer)) is LAYERS["Maximum"] and exact_layer(layer).name == "both"

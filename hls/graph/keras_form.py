@@ -80,7 +80,8 @@ def exact_layer(layer: keras.Layer) -> Layer:
     found = exact_layers(layer)
     if len(found) != 1:
         kind = type(layer).__name__
-        value, remedy = f"{len(found)} of {kind}", "read the network that it is part of"
+        value = f"{len(found)} of {kind}"
+        remedy = "quantize the model first" if not found else "take the activation out of it"
         raise Refusal(layer.name, "a layer must become one layer of a graph here", value, remedy)
     return found[0]
 

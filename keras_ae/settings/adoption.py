@@ -11,7 +11,7 @@ from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import AnySource, L1Data
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.settings.experiment import Experiment, TriggerSettings
+from keras_ae.settings.experiment import Experiment, TriggerTarget
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.learning import Section
 from keras_ae.settings.tensor_scores import NAMED_SCORES, ROLES, TensorScore
@@ -51,12 +51,10 @@ def _as_score(content: Any) -> Any:
     )
 
 
-class AdoptedTriggerSettings(TriggerSettings):
-    """As of an experiment; `score` may also say what it is of which tensors."""
+class AdoptedTriggerSettings(TriggerTarget):
+    """And which score decides, by its name or by what it is of which tensors."""
 
-    score: Annotated[str | TensorScore, BeforeValidator(_as_score)] = (  # type: ignore[assignment]
-        "model_output"
-    )
+    score: Annotated[str | TensorScore, BeforeValidator(_as_score)] = "model_output"
 
     @model_validator(mode="after")
     def _check_score(self) -> Self:

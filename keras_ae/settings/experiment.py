@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     BeforeValidator,
@@ -41,21 +41,20 @@ class ScalingSettings(Section):
     quantiles: ScalingQuantiles = ScalingQuantiles()
 
 
-class TriggerSettings(Section):
-    """Which score decides, and how much background may pass.
+class TriggerTarget(Section):
+    """How much background may pass.
 
     As a fraction of it, `target_fpr`, or as a rate, `target_rate_khz`. `input_rate_khz` is the rate
     at which events like those of the background arrive; beside `target_fpr` it only adds rates to
-    the fidelity report. With a student, `score` is the one that it learns.
+    the fidelity report.
     """
 
-    score: str
     target_fpr: float | None = Field(None, gt=0, lt=1)
     target_rate_khz: float | None = Field(None, gt=0)
     input_rate_khz: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
-    def _check_target(self) -> TriggerSettings:
+    def _check_target(self) -> Self:
         if (self.target_fpr is None) == (self.target_rate_khz is None):
             raise InputError(
                 "one of target_fpr and target_rate_khz must be given, got "
@@ -76,6 +75,12 @@ class TriggerSettings(Section):
         if self.target_fpr is not None:
             return self.target_fpr
         return (self.target_rate_khz or 0.0) / (self.input_rate_khz or 1.0)
+
+
+class TriggerSettings(TriggerTarget):
+    """And which score decides; with a student, `score` is the one that it learns."""
+
+    score: str
 
 
 class Experiment(Section):

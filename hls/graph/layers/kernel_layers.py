@@ -209,18 +209,12 @@ class Convolution(KernelLayer):
     @classmethod
     def from_keras(cls, layer: keras.Layer) -> tuple[Layer, ...]:
         """See `Layer`; one over sequences is one over images of one row."""
-        from hls.graph.keras_options import require_options, weights_of
+        from hls.graph.keras_options import weights_of
 
-        strides, ones = tuple(layer.strides), (1,) * len(layer.strides)
-        require_options(layer, groups=1, dilation_rate=ones, data_format="channels_last")
-        if getattr(layer, "_mask", None) is not None:
-            raise Refusal(layer.name, "mask must be none", "one", "set the weights to zero instead")
-        if layer.padding not in ("same", "valid"):
-            rule = "padding must be 'same' or 'valid'"
-            raise Refusal(layer.name, rule, repr(layer.padding), "let a ZeroPadding layer precede")
+        _require_plain(layer)
+        strides, is_depthwise = tuple(layer.strides), hasattr(layer, "depthwise_kernel")
         activation = activation_layers(layer)
         name = _name_before(activation, layer)
-        is_depthwise = hasattr(layer, "depthwise_kernel")
         kernel, form, bias, bias_form = weights_of(layer, "depthwise" if is_depthwise else "kernel")
         kernel = _apart(kernel) if is_depthwise else kernel
         if len(strides) == 2:
@@ -369,6 +363,21 @@ class Convolution(KernelLayer):
 def _name_before(activation: Sequence[Layer], layer: keras.Layer) -> str:
     """Of the sums of a layer of Keras whose activation, if it has one, has the layer's name."""
     return f"{layer.name}_linear" if activation else str(layer.name)
+
+
+def _require_plain(layer: keras.Layer) -> None:
+    """Raise Refusal unless a convolution of Keras has no option that is ignored here."""
+    from hls.graph.keras_options import require_options
+
+    ones = (1,) * len(layer.strides)
+    require_options(layer, dilation_rate=ones, data_format="channels_last")
+    if hasattr(layer, "groups"):
+        require_options(layer, groups=1)
+    if getattr(layer, "_mask", None) is not None:
+        raise Refusal(layer.name, "mask must be none", "one", "set the weights to zero instead")
+    if layer.padding not in ("same", "valid"):
+        rule, remedy = "padding must be 'same' or 'valid'", "let a ZeroPadding layer precede"
+        raise Refusal(layer.name, rule, repr(layer.padding), remedy)
 
 
 def _apart(kernel: np.ndarray) -> np.ndarray:
