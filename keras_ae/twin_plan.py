@@ -208,7 +208,7 @@ def _check_fold(flat: FlatModel, before: Step, norm: Step) -> None:
     if n_consumers > 1 or before.name in flat.output_names:
         found = f"layer '{before.name}', which others use, too"
         raise refused(norm, f"{rule} alone", found, "make a layer for each")
-    n_axes = len(norm.layer.input.shape)
+    n_axes = norm.layer.input_spec.ndim
     channels_first = getattr(before.layer, "data_format", None) == "channels_first"
     if norm.layer.axis % n_axes != (1 if channels_first else n_axes - 1):
         raise refused(norm, "axis must be that of the channels", norm.layer.axis, "use it")

@@ -323,6 +323,13 @@ def test_the_model_is_left_alone() -> None:
     np.testing.assert_array_equal(model(x), before)
 
 
+def test_weights_that_saturate_are_told() -> None:
+    model, _ = made("dense")
+    model.get_layer("d1").bias.assign([2.0, -2.0, -2.5, 1.9, 0, 0, 0])
+    with pytest.warns(match="^2 of 7 weights of layer 'd1' saturate in fixed<8,2>, the largest"):
+        fixed_point_twin(model)
+
+
 def test_names_in_models_inside() -> None:
     model, _ = made("nested")
     twin = fixed_point_twin(model, TwinFormats(layers={"encoder_hidden": {"bias": "fixed<9,2>"}}))
