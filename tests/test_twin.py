@@ -292,8 +292,12 @@ def test_where_it_is_rounded() -> None:
         *("x_format", "scaled", "r1", "n2", "out")
     ]
     found = rounded_names(fixed_point_twin(branches()))
-    # The sum is an output, so that what it is made of is rounded, too.
-    assert set(found) == {"x_format", "y_format", "a", "b", "total", "rectified", "out"}
+    # The sum is an output, and rounded as one: not before.
+    assert set(found) == {"x_format", "y_format", "a", "total", "rectified", "out"}
+    x = keras.Input((4,), name="x")
+    y = layers.BatchNormalization(name="n")(layers.Dense(3, name="d")(x))
+    named = keras.Model(x, [layers.Activation("linear", name="y")(y), x])
+    assert list(rounded_names(fixed_point_twin(named))) == ["x_format", "y"]
     formats = TwinFormats(
         inputs={"y": "ufixed<5,3>"}, layers={"difference": {"activation": "fixed<7,4>"}}
     )
