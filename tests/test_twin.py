@@ -397,7 +397,7 @@ NORM = "layer 'n': batch normalization must follow one of Dense, Conv1D, Conv2D,
         (lambda: keras.Sequential(name="s"), "model 's' must know the shape of its input"),
         (shared, "layer 'twice': a layer must be called once, got 2 calls; make a layer for each"),
         (shared_model, "layer 'twice': a layer must be called once, got 2 calls"),
-        (operation, "layer 'add': a layer of Keras is needed, got operation Add; use one of"),
+        (operation, r"layer 'add\w*': a layer of Keras is needed, got operation Add; use one of"),
         (
             lambda: sequential(layers.Dense(2, activation="tanh", name="d")),
             "layer 'd': activation must be relu or linear, got tanh; choose one of them",
