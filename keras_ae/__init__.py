@@ -8,6 +8,8 @@ above it in this list.
     arrays         checks of arrays
     mapping        functions over arrays that are too large for one call
     fixed_point    formats, written fixed<W,I>
+    twin_formats   formats of a plain Keras model's twin
+    tensor_profile  values of one tensor on a sample, and the format that fits them
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled
@@ -20,15 +22,13 @@ above it in this list.
     settings       an experiment: the YAML file as frozen, strict models
     plots          figures
     precision      float or fixed point: layer factories
-    twin_formats   formats of a plain Keras model's twin
-    tensor_profile  values of one tensor on a sample, and the format that fits them
+    networks       (architecture, precision) -> encoder, decoder
+    weights        weights of one network for another of the same layers
     flat_model     the layers of a Keras model in one row
     twin_layers    which layers of Keras have a form in fixed point
     twin_plan      where a plain Keras model is rounded
     twin           a plain Keras model -> the same in fixed point
     model_profile  ranges of every tensor of a model, and formats that fit them
-    networks       (architecture, precision) -> encoder, decoder
-    weights        weights of one network for another of the same layers
     models         keras.Model subclasses, one objective a file; build_autoencoder; students
     fitting        fit with early stopping, best weights, continuation; pruning
     detector       model, score, scaler and threshold as a scikit-learn detector

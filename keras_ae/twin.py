@@ -19,6 +19,7 @@ from keras_ae.precision import (
 )
 from keras_ae.twin_formats import TwinFormats
 from keras_ae.twin_plan import Place, TwinPlan, plan_twin
+from keras_ae.weights import warn_of_saturated_weights
 
 #: Of a layer whose rounded output has its name.
 LINEAR_SUFFIX = "_linear"
@@ -55,6 +56,10 @@ def fixed_point_twin(model: keras.Model, formats: TwinFormats | None = None) -> 
     plan = plan_twin(model)
     plan.check(formats)
     _check_new_names(plan, formats)
+    for place in plan.places:
+        for kind, values in zip(place.kinds_of_formats, place.parameters, strict=False):
+            chosen = formats.of_weights(place.weights, kind)
+            warn_of_saturated_weights(place.weights, values, chosen)
     tensors: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     for place in plan.places:

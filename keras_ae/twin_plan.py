@@ -208,7 +208,7 @@ def _check_fold(flat: FlatModel, before: Step, norm: Step) -> None:
     if n_consumers > 1 or before.name in flat.output_names:
         found = f"layer '{before.name}', which others use, too"
         raise refused(norm, f"{rule} alone", found, "make a layer for each")
-    n_axes = len(norm.layer.input.shape)
+    n_axes = norm.layer.input_spec.ndim
     channels_first = getattr(before.layer, "data_format", None) == "channels_first"
     if norm.layer.axis % n_axes != (1 if channels_first else n_axes - 1):
         raise refused(norm, "axis must be that of the channels", norm.layer.axis, "use it")
@@ -216,20 +216,21 @@ def _check_fold(flat: FlatModel, before: Step, norm: Step) -> None:
 
 def _with_default(plan: TwinPlan, place: Place) -> Place:
     if place.kind == "input":
-        given = all(is_quantizer(other.layer) for other in plan.consumers(place.name))
+        others = plan.consumers(place.name)
+        given = others and all(is_quantizer(other.layer) for other in others)
         return place if given else replace(place, default="input")
     if place.rectified:
         return replace(place, default="activation")
-    is_output = place.name in plan.model.output_names
     sums = place.kind == "kernel" or type(place.layer) is stock.Rescaling
-    if (sums and not _is_rounded_later(plan, place)) or (is_output and _is_wider(place)):
+    if _is_wide_output(plan, place) or (sums and not _is_rounded_later(plan, place)):
         return replace(place, default="output")
     return place
 
 
-def _is_wider(place: Place) -> bool:
-    """Whether a layer may give other numbers than it takes."""
-    return place.kind != "kept" and type(place.layer) not in MOVING
+def _is_wide_output(plan: TwinPlan, place: Place) -> bool:
+    """Whether the model gives what a layer computes, rather than moves."""
+    computes = place.kind != "kept" and type(place.layer) not in MOVING
+    return computes and place.name in plan.model.output_names
 
 
 def _is_rounded_later(plan: TwinPlan, place: Place) -> bool:
@@ -239,6 +240,7 @@ def _is_rounded_later(plan: TwinPlan, place: Place) -> bool:
     return all(
         other.kind == "relu"
         or is_quantizer(other.layer)
+        or (other.kind != "kernel" and _is_wide_output(plan, other))
         or (other.kind in ("exact", "identity") and _is_rounded_later(plan, other))
         for other in plan.consumers(place.name)
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
+
+from keras_ae.fixed_point import FixedPointFormat
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -50,3 +54,14 @@ def fold_batch_norm(
 
 def _in_float64(variable: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
+
+
+def warn_of_saturated_weights(layer: str, values: np.ndarray, form: FixedPointFormat) -> None:
+    """A weight outside its format would change the model without a word."""
+    n_outside = int(((values < form.low) | (values > form.high)).sum())
+    if n_outside:
+        warnings.warn(
+            f"{n_outside} of {values.size} weights of layer '{layer}' saturate in {form}, the "
+            f"largest is {np.abs(values).max():.3g}: use more integer bits",
+            stacklevel=3,
+        )

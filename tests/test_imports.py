@@ -38,9 +38,9 @@ SINGLE_IMPORTERS = {
 #: Rooms of keras_ae, from the bottom up: a module imports only modules of lower layers of its
 #: package, also where only types are checked.
 LAYERS = [
-    {"errors", "loading", "run_files", "scores", "weights"},
+    {"errors", "loading", "run_files", "scores"},
     {"files", "arrays", "mapping", "fixed_point", "flat_model"},
-    {"likelihoods", "corruptions", "schedules", "twin_formats"},
+    {"likelihoods", "corruptions", "schedules", "twin_formats", "weights"},
     {"metrics", "divergences", "compression", "clustering", "tensor_profile"},
     {"data"},
     {"settings", "plots"},

@@ -292,8 +292,12 @@ def test_where_it_is_rounded() -> None:
         *("x_format", "scaled", "r1", "n2", "out")
     ]
     found = rounded_names(fixed_point_twin(branches()))
-    # The sum is an output, so that what it is made of is rounded, too.
-    assert set(found) == {"x_format", "y_format", "a", "b", "total", "rectified", "out"}
+    # The sum is an output, and rounded as one: not before.
+    assert set(found) == {"x_format", "y_format", "a", "total", "rectified", "out"}
+    x = keras.Input((4,), name="x")
+    y = layers.BatchNormalization(name="n")(layers.Dense(3, name="d")(x))
+    named = keras.Model(x, [layers.Activation("linear", name="y")(y), x])
+    assert list(rounded_names(fixed_point_twin(named))) == ["x_format", "y"]
     formats = TwinFormats(
         inputs={"y": "ufixed<5,3>"}, layers={"difference": {"activation": "fixed<7,4>"}}
     )
@@ -321,6 +325,13 @@ def test_the_model_is_left_alone() -> None:
     twin = fixed_point_twin(model)
     twin.set_weights([0 * part for part in twin.get_weights()])
     np.testing.assert_array_equal(model(x), before)
+
+
+def test_weights_that_saturate_are_told() -> None:
+    model, _ = made("dense")
+    model.get_layer("d1").bias.assign([2.0, -2.0, -2.5, 1.9, 0, 0, 0])
+    with pytest.warns(match="^2 of 7 weights of layer 'd1' saturate in fixed<8,2>, the largest"):
+        fixed_point_twin(model)
 
 
 def test_names_in_models_inside() -> None:
@@ -386,7 +397,7 @@ NORM = "layer 'n': batch normalization must follow one of Dense, Conv1D, Conv2D,
         (lambda: keras.Sequential(name="s"), "model 's' must know the shape of its input"),
         (shared, "layer 'twice': a layer must be called once, got 2 calls; make a layer for each"),
         (shared_model, "layer 'twice': a layer must be called once, got 2 calls"),
-        (operation, "layer 'add': a layer of Keras is needed, got operation Add; use one of"),
+        (operation, r"layer 'add\w*': a layer of Keras is needed, got operation Add; use one of"),
         (
             lambda: sequential(layers.Dense(2, activation="tanh", name="d")),
             "layer 'd': activation must be relu or linear, got tanh; choose one of them",
