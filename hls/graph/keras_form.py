@@ -151,4 +151,6 @@ def evaluate_in_keras(
     with tf.device("/CPU:0"):
         # An input that float32 does not hold is a float64 one; Keras casts for the others.
         outputs = map_batches(lambda *parts: probe(list(parts)), *inputs, dtype=np.float64)
-    return dict(zip(layers, outputs, strict=True))
+    # Keras gives one output as it is, not in a list.
+    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
+    return dict(zip(layers, parts, strict=True))
