@@ -235,7 +235,7 @@ def test_background_off_the_grid() -> None:
 
 @pytest.mark.parametrize("model", [3, "model.keras", None, (1, 2)])
 def test_what_is_no_model(model: Any) -> None:
-    with pytest.raises(InputError, match="must be made of a keras.Model of Keras 3"):
+    with pytest.raises(InputError, match="a graph must be made of a keras.Model, got"):
         build_score_graph(model, squared_norm())
 
 

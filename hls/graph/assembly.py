@@ -9,7 +9,7 @@ import keras
 
 from hls.graph.grid import Grid
 from hls.graph.keras_layers import HardwareInput
-from hls.graph.keras_network import check_network, read_network
+from hls.graph.keras_network import check_keras, check_network, read_network
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
 from hls.graph.layers.quantizer import Quantizer
@@ -170,16 +170,11 @@ def networks_of(model: Networks) -> tuple[keras.Model, keras.Model | None]:
         return model.encoder, model.decoder
     if isinstance(model, Student):
         return model.encoder, None
-    parts = model if isinstance(model, tuple | list) else (model,)
-    for part in parts:
-        if not isinstance(part, keras.Model):
-            found = f"{type(part).__module__}.{type(part).__name__}"
-            raise InputError(
-                "a trigger graph must be made of a keras.Model of Keras 3, or of encoder and "
-                f"decoder, got {found}"
-            )
+    parts = tuple(model) if isinstance(model, tuple | list) else (model,)
     if len(parts) not in (1, 2):
         raise InputError(f"networks must be encoder and decoder, got {len(parts)}")
+    for part in parts:
+        check_keras(part)
     return parts[0], (parts[1] if len(parts) == 2 else None)
 
 

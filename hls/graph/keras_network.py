@@ -220,7 +220,7 @@ class _Calls:
 
 def _calls_of(network: keras.Model) -> _Calls:
     """Of a model; raises InputError unless it is one of Keras 3 on TensorFlow."""
-    _check_keras(network)
+    check_keras(network)
     calls = _Calls(refusals=list(_no_graph(network)))
     if calls.refusals:
         return calls
@@ -235,7 +235,7 @@ def _calls_of(network: keras.Model) -> _Calls:
     return calls
 
 
-def _check_keras(network: Any) -> None:
+def check_keras(network: Any) -> None:
     """Raise InputError unless it is a model of this Keras, which computes with TensorFlow."""
     if not isinstance(network, keras.Model):
         kind = type(network)
