@@ -159,6 +159,7 @@ def test_trigger_objects_through_a_scaler(
         ({"network": {"scaler": "s.json"}}, "network.scaler must be null for data other than"),
         ({"data": {"kind": "arrays", "path": "none.npz"}}, "events not found: none.npz"),
         ({"data": {"kind": "array", "path": "x"}}, "data.kind must be one of"),
+        ({"network": {"float_model": "none.keras"}}, "float model not found: none.keras"),
         ({"architecture": {}}, "unknown key architecture; choices: name, seed, data"),
     ],
 )
@@ -217,7 +218,11 @@ def test_other_commands_know_the_run(
         (["evaluate", folder], 0, "already done"),
         (["rtl", folder, "--n-events", "1000"], 0, "mismatching bits: 0"),
         (["quantize", folder], 2, "must be a run that trains its model"),
-        (["run", str(tmp_path / "config.yaml")], 2, "unknown key network"),
+        (
+            ["run", str(tmp_path / "config.yaml")],
+            2,
+            "must be an experiment, got the settings of a network that came",
+        ),
     ):
         with pytest.raises(SystemExit) as ended:
             cli.main(command)
@@ -232,3 +237,14 @@ def test_experiment_of_an_adopted_run(
     adopt(given)
     with pytest.raises(InputError, match="must be a run that trains its model, got one whose"):
         _ = open_run(tmp_path / "run").experiment
+
+
+def test_float_model_without_the_tensors_of_the_score(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    x = keras.Input((N_FEATURES,), name="wires")
+    keras.Model(x, keras.layers.Dense(2, name="other")(x)).save(tmp_path / "float.keras")
+    given["network"]["float_model"] = str(tmp_path / "float.keras")
+    code, text = adopt(given)
+    assert code == 2 and "role 'latent_mean' must be of one of the layers wires, other" in text
+    assert not (tmp_path / "run").exists()

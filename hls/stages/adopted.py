@@ -41,17 +41,25 @@ def with_model(settings: Adoption, path: Path) -> Adoption:
     """The settings of a run that adopts the model in a file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, or none of those that the settings name.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"model not found: {path}")
-    found = {"model": str(path), "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    network = settings.network.model_copy(update=found)
-    return settings.model_copy(update={"network": network})
+    network = settings.network
+    files = {"model": str(path), "float_model": network.float_model, "scaler": network.scaler}
+    contents = {}
+    for name, file in files.items():
+        if file is not None:
+            if not Path(file).is_file():
+                raise FileNotFoundError(f"{name.replace('_', ' ')} not found: {file}")
+            contents[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    found = network.model_copy(update={"model": str(path), "contents": contents})
+    return settings.model_copy(update={"network": found})
 
 
 def check_adoption(settings: Adoption) -> None:
-    """Raise InputError unless the model can be put into firmware, and takes the data's events."""
+    """Raise InputError unless the model can be put into firmware, and takes the data's events.
+
+    A float model that is named must have the tensors of the scores.
+    """
     model = load_keras_model(Path(settings.network.model))
     require_none(refusals(settings, model))
     data = load_dataset(settings.data, settings.units, settings.seed)
@@ -59,6 +67,10 @@ def check_adoption(settings: Adoption) -> None:
     interface = score_graph(settings, model).interface
     for sample in (data.train, *data.tested.values()):
         interface.check(port_values(settings, sample, interface))
+    if settings.network.float_model is not None:
+        in_float = load_keras_model(Path(settings.network.float_model))
+        few = port_values(settings, data.train.take(np.arange(2)), interface)
+        _scores_in_float(settings, in_float, few)
 
 
 def adopt(run: Run) -> bool:
@@ -178,24 +190,31 @@ def fidelity_of_adopted(
     settings = _settings(run)
     if settings.network.float_model is None:
         return adopted_fidelity(graph, reference, firmware, None)
-    model, scaler = load_model(run, "float"), _scaler(settings)
+    model = load_model(run, "float")
     values = {
         name: port_values(settings, sample, graph.interface) for name, sample in data.tested.items()
     }
-
-    def scaled(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        x = inputs[0] if scaler is None else scaler.transform(inputs[0])
-        return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
-
-    in_float = {
-        name: scores_in_float(model, settings.scores, settings.network.roles, scaled(inputs))
-        for name, inputs in values.items()
-    }
+    in_float = {name: _scores_in_float(settings, model, inputs) for name, inputs in values.items()}
     events = first_events(values["background"])
     traced = graph.trace(*graph.with_threshold(events))
     formats = {name: graph.grids[name].format for name in traced}
-    errors = layer_errors_of(model, traced, formats, scaled(events))
+    errors = layer_errors_of(model, traced, formats, _network_inputs(settings, events))
     return adopted_fidelity(graph, reference, firmware, in_float, errors)
+
+
+def _scores_in_float(
+    settings: Adoption, model: Any, inputs: tuple[np.ndarray, ...]
+) -> dict[str, np.ndarray]:
+    """Scores of the float model, of hardware values."""
+    x = _network_inputs(settings, inputs)
+    return scores_in_float(model, settings.scores, settings.network.roles, x)
+
+
+def _network_inputs(settings: Adoption, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """What a network in Keras sees of hardware values."""
+    scaler = _scaler(settings)
+    x = inputs[0] if scaler is None else scaler.transform(inputs[0])
+    return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
 
 
 def _settings(run: Run) -> Adoption:

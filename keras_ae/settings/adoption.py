@@ -21,7 +21,8 @@ from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_se
 class NetworkSettings(Section):
     """Which tensor of the network is what, and what its inputs are.
 
-    `model` is its file, and `model_sha256` of what is in it; `keras-ae adopt` fills in both.
+    `model` is its file, and `contents` are SHA-256 of this and the other files, so that a changed
+    one is seen; `keras-ae adopt` fills in both.
     `roles` are names of layers by role, where the ends of the network do not say; `input_formats`
     are of inputs without a quantizer behind them, by name. `scaler` is a file of `L1Scaler.save`,
     through which trigger objects reach the network; without, it takes the trigger's integers.
@@ -30,7 +31,7 @@ class NetworkSettings(Section):
     """
 
     model: str = ""
-    model_sha256: str = ""
+    contents: dict[str, str] = Field(default={})
     roles: dict[str, str] = Field(default={})
     input_formats: dict[str, FixedPointFormat] = Field(default={})
     scaler: str | None = None

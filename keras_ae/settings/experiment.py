@@ -252,6 +252,11 @@ def load_experiment(path: Path) -> Experiment:
         InputError: not YAML, an unknown key, a wrong type or value; with the dotted path.
     """
     content = load_mapping(path, "experiment")
+    if "network" in content:
+        raise InputError(
+            f"{path} must be an experiment, got the settings of a network that came trained: "
+            f"'keras-ae adopt MODEL {path}'"
+        )
     return validate_settings(Experiment, content, str(path))
 
 
