@@ -4,12 +4,11 @@ The first of the two packages: it learns, and knows nothing of `hls`. A module i
 above it in this list.
 
     errors, files  the user's mistakes; files that are whole or absent
+    lazy           public names that are imported when they are asked for
     loading        TensorFlow, when it is needed and without its noise
     arrays         checks of arrays
     mapping        functions over arrays that are too large for one call
     fixed_point    formats, written fixed<W,I>
-    twin_formats   formats of a plain Keras model's twin
-    tensor_profile  values of one tensor on a sample, and the format that fits them
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled
@@ -24,11 +23,7 @@ above it in this list.
     precision      float or fixed point: layer factories
     networks       (architecture, precision) -> encoder, decoder
     weights        weights of one network for another of the same layers
-    flat_model     the layers of a Keras model in one row
-    twin_layers    which layers of Keras have a form in fixed point
-    twin_plan      where a plain Keras model is rounded
-    twin           a plain Keras model -> the same in fixed point
-    model_profile  ranges of every tensor of a model, and formats that fit them
+    twins          a plain Keras model -> the same in fixed point; formats that fit it
     models         keras.Model subclasses, one objective a file; build_autoencoder; students
     fitting        fit with early stopping, best weights, continuation; pruning
     detector       model, score, scaler and threshold as a scikit-learn detector
@@ -47,29 +42,61 @@ Firmware and its proof are in the package `hls`, and so is the command `keras-ae
 both. Importing `keras_ae` does not import TensorFlow.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_ae.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from keras_ae.fixed_point import LayerFormats
-    from keras_ae.model_profile import profile_model
-    from keras_ae.twin import fixed_point_twin
-    from keras_ae.twin_formats import TwinFormats
+    from keras_ae.fixed_point import FixedPointFormat, LayerFormats
+    from keras_ae.settings.firmware import FirmwareSettings
+    from keras_ae.settings.tensor_scores import (
+        TensorScore,
+        absolute_error,
+        gaussian_divergence,
+        normalized_norm,
+        squared_error,
+        squared_norm,
+        value,
+    )
+    from keras_ae.twins.formats import TwinFormats
+    from keras_ae.twins.profile import profile_model
+    from keras_ae.twins.twin import fixed_point_twin
 
 __version__ = "0.1.0"
-__all__ = ["LayerFormats", "TwinFormats", "__version__", "fixed_point_twin", "profile_model"]
+__all__ = [
+    "FirmwareSettings",
+    "FixedPointFormat",
+    "LayerFormats",
+    "TensorScore",
+    "TwinFormats",
+    "__version__",
+    "absolute_error",
+    "fixed_point_twin",
+    "gaussian_divergence",
+    "normalized_norm",
+    "profile_model",
+    "squared_error",
+    "squared_norm",
+    "value",
+]
 
-#: Public names and the modules that they are loaded from when they are asked for.
-_LAZY = {
-    "LayerFormats": "keras_ae.fixed_point",
-    "TwinFormats": "keras_ae.twin_formats",
-    "fixed_point_twin": "keras_ae.twin",
-    "profile_model": "keras_ae.model_profile",
-}
+_SCORES = "keras_ae.settings.tensor_scores"
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'keras_ae' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FirmwareSettings": "keras_ae.settings.firmware",
+        "FixedPointFormat": "keras_ae.fixed_point",
+        "LayerFormats": "keras_ae.fixed_point",
+        "TensorScore": _SCORES,
+        "TwinFormats": "keras_ae.twins.formats",
+        "absolute_error": _SCORES,
+        "fixed_point_twin": "keras_ae.twins.twin",
+        "gaussian_divergence": _SCORES,
+        "normalized_norm": _SCORES,
+        "profile_model": "keras_ae.twins.profile",
+        "squared_error": _SCORES,
+        "squared_norm": _SCORES,
+        "value": _SCORES,
+    },
+)

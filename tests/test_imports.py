@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -38,16 +40,16 @@ SINGLE_IMPORTERS = {
 #: Rooms of keras_ae, from the bottom up: a module imports only modules of lower layers of its
 #: package, also where only types are checked.
 LAYERS = [
-    {"errors", "loading", "run_files", "scores"},
-    {"files", "arrays", "mapping", "fixed_point", "flat_model"},
-    {"likelihoods", "corruptions", "schedules", "twin_formats", "weights"},
-    {"metrics", "divergences", "compression", "clustering", "tensor_profile"},
+    {"errors", "lazy", "loading", "run_files", "scores"},
+    {"files", "arrays", "mapping", "fixed_point"},
+    {"likelihoods", "corruptions", "schedules", "weights"},
+    {"metrics", "divergences", "compression", "clustering"},
     {"data"},
     {"settings", "plots"},
     {"precision", "stages"},
-    {"networks", "twin_layers"},
-    {"models", "twin_plan"},
-    {"fitting", "twin", "model_profile"},
+    {"networks", "twins"},
+    {"models"},
+    {"fitting"},
     {"detector", "experiment_models"},
     {"quantization", "runs"},
     {"run_contents"},
@@ -222,3 +224,14 @@ def test_the_docstring_lists_what_is_there(package: str) -> None:
 def test_the_name_qkeras_has_one_owner() -> None:
     # hgq2 ships a folder of the same name, which breaks qkeras-v3.
     assert packages_distributions()["qkeras"] == ["qkeras-v3"]
+
+
+@pytest.mark.parametrize("package", ["keras_ae", "hls"])
+def test_public_names(package: str) -> None:
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+        # Not a module of the same name, which would take its place when it is imported.
+        assert not inspect.ismodule(getattr(module, name))
+    with pytest.raises(AttributeError, match="public names: "):
+        module.nothing  # noqa: B018

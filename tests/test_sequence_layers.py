@@ -55,6 +55,20 @@ def test_strides(padding: str, strides: tuple[int, int], size: tuple[int, int]) 
     assert [type(part).__name__ for part in graph.layers[2:]] == ["Convolution"]
 
 
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        (keras.layers.ZeroPadding1D((2, 1), name="l"), "ZeroPadding"),
+        (keras.layers.ZeroPadding1D(1, name="l"), "ZeroPadding"),
+        (keras.layers.UpSampling1D(3, name="l"), "UpSampling"),
+    ],
+)
+def test_sequences_are_padded_and_repeated(layer: keras.Layer, kind: str) -> None:
+    graph = graph_of(layer, SEQUENCE)
+    assert [type(part).__name__ for part in graph.layers[2:]] == ["Reshape", kind, "Reshape"]
+    assert graph.output_names == ("l",)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 import keras_ae
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, LayerFormats
-from keras_ae.flat_model import flatten_model
 from keras_ae.precision import quantizer_format, quantizing_layer
-from keras_ae.twin import fixed_point_twin
-from keras_ae.twin_formats import TwinFormats
+from keras_ae.twins.flat_model import flatten_model
+from keras_ae.twins.formats import TwinFormats
+from keras_ae.twins.twin import fixed_point_twin
 
 WIDE = TwinFormats(
     input="fixed<24,8>",
@@ -49,10 +49,10 @@ def images() -> keras.Model:
             keras.Input((6, 8, 2), name="x"),
             layers.Rescaling(0.5, -0.25, name="scaled"),
             layers.ZeroPadding2D(1, name="padded"),
-            layers.Conv2D(4, 3, use_bias=False, groups=2, name="c1"),
+            layers.Conv2D(4, 3, use_bias=False, name="c1"),
             layers.BatchNormalization(name="n1"),
             layers.Activation("relu", name="r1"),
-            layers.MaxPooling2D(name="pooled"),
+            layers.MaxPooling2D((3, 2), name="pooled"),
             layers.Conv2D(3, (2, 3), strides=(1, 2), padding="same", name="c2"),
             layers.BatchNormalization(scale=False, name="n2"),
             layers.UpSampling2D(name="up"),
@@ -67,7 +67,7 @@ def rows() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((9, 3), name="x"),
-            layers.Conv1D(4, 3, dilation_rate=2, name="c1"),
+            layers.Conv1D(4, 3, name="c1"),
             layers.BatchNormalization(center=False, name="n1"),
             layers.ReLU(name="r1"),
             layers.Conv1D(2, 2, strides=2, padding="same", activation="relu", name="c2"),
@@ -338,9 +338,19 @@ def test_names_in_models_inside() -> None:
     model, _ = made("nested")
     twin = fixed_point_twin(model, TwinFormats(layers={"encoder_hidden": {"bias": "fixed<9,2>"}}))
     names = {layer.name for layer in twin.layers}
-    assert {"encoder_hidden", "encoder_out", "dec_inner_hidden", "inner_out"} <= names
+    assert {"encoder_hidden", "encoder_out", "inner_hidden", "inner_out"} <= names
     quantizer = twin.get_layer("encoder_hidden_linear").bias_quantizer_internal
     assert str(quantizer_format(quantizer)) == "fixed<9,2>"
+
+
+def test_a_model_inside_that_takes_inputs_by_name() -> None:
+    p, q = keras.Input((3,), name="p"), keras.Input((3,), name="q")
+    inner = keras.Model([q, p], layers.Subtract(name="difference")([q, p]), name="inner")
+    x, y = keras.Input((3,), name="x"), keras.Input((3,), name="y")
+    model = keras.Model([x, y], inner({"p": x, "q": y}))
+    first, second = np.full((1, 3), 1.5, "float32"), np.full((1, 3), 0.25, "float32")
+    np.testing.assert_array_equal(model([first, second]), second - first)
+    np.testing.assert_array_equal(fixed_point_twin(model)([first, second]), second - first)
 
 
 def sequential(*others: keras.Layer) -> keras.Model:
@@ -379,6 +389,30 @@ class Subclassed(keras.Model):
         return x
 
 
+def dilated() -> keras.Layer:
+    return layers.DepthwiseConv2D(1, dilation_rate=2, name="w")
+
+
+def in_two(layer: keras.Layer, *shapes: tuple[int, ...]) -> keras.Model:
+    inputs = [keras.Input(shape) for shape in shapes]
+    return keras.Model(inputs, layer(inputs))
+
+
+def in_training() -> keras.Model:
+    x = keras.Input((4,))
+    return keras.Model(x, layers.BatchNormalization(name="n")(layers.Dense(2)(x), training=True))
+
+
+class OwnCall(keras.Model):
+    def call(self, x: Any) -> Any:
+        return 2 * super().call(x)
+
+
+def own_call() -> keras.Model:
+    x = keras.Input((4,))
+    return OwnCall(x, layers.ReLU()(x), name="own")
+
+
 NORM = "layer 'n': batch normalization must follow one of Dense, Conv1D, Conv2D, DepthwiseConv2D"
 
 
@@ -404,7 +438,7 @@ NORM = "layer 'n': batch normalization must follow one of Dense, Conv1D, Conv2D,
         ),
         (
             lambda: sequential(layers.Dense(2), layers.Softmax(name="s")),
-            "layer 's': kind must be one of ActivityRegularization, Add, .*, got Softmax; build",
+            "layer 's': kind must be one of Activation, .*, Add, .*, got Softmax; build",
         ),
         (
             lambda: sequential(layers.Dense(2, activation="softmax", name="d")),
@@ -428,6 +462,63 @@ NORM = "layer 'n': batch normalization must follow one of Dense, Conv1D, Conv2D,
             ),
             "layer 'c': padding must be 'same' or 'valid', got 'causal'; let a ZeroPadding1D",
         ),
+        (
+            lambda: sequential(layers.Reshape((2, 2, 1)), dilated()),
+            "layer 'w': dilation_rate must be 1, got .*; set it so",
+        ),
+        (
+            lambda: sequential(layers.Reshape((2, 2)), layers.Conv1D(2, 1, groups=2, name="c")),
+            "layer 'c': groups must be 1, got 2; set it so",
+        ),
+        (
+            lambda: sequential(
+                layers.Reshape((1, 2, 2)),
+                layers.MaxPooling2D((2, 1), data_format="channels_first", name="p"),
+            ),
+            "layer 'p': data_format must be 'channels_last', got 'channels_first'; set it so",
+        ),
+        (
+            lambda: sequential(layers.Reshape((2, 2)), layers.Dense(3, name="d")),
+            r"layer 'd': input must have one axis, got \(2, 2\); flatten it, or use a conv",
+        ),
+        (
+            lambda: sequential(layers.Reshape((4, 1)), layers.MaxPooling1D(3, name="p")),
+            r"layer 'p': pools must lie side by side and cover the input, got pool \(3,\) with",
+        ),
+        (
+            lambda: sequential(layers.Reshape((4, 1)), layers.MaxPooling1D(2, strides=1, name="p")),
+            r"layer 'p': pools must lie side by side .* strides \(1,\) on \(4,\); choose another",
+        ),
+        (
+            lambda: sequential(
+                layers.Reshape((4, 1)),
+                layers.ZeroPadding1D(1),
+                layers.GlobalAveragePooling1D(name="p"),
+            ),
+            "layer 'p': means must be over 2, 4, 8, ... places, got 6; others are no binary",
+        ),
+        (
+            lambda: sequential(layers.Reshape((2, 2)), layers.Rescaling(np.ones((2, 1)), name="s")),
+            r"layer 's': scale and offset must be one number, or .* channel, got \(2, 1\); give so",
+        ),
+        (
+            lambda: sequential(layers.ReLU(dtype="float16", name="r")),
+            "layer 'r': numbers must be float32, got float16; set keras.config.set_dtype_policy",
+        ),
+        (
+            lambda: keras.Sequential([keras.Input((None, 2), name="x"), layers.ReLU()]),
+            r"layer 'x': shape must be known, got \(None, 2\); give keras.Input the whole shape",
+        ),
+        (
+            lambda: in_two(layers.Add(name="a"), (1, 2), (3, 2)),
+            r"layer 'a': inputs must have one shape, got \(1, 2\) and \(3, 2\); reshape or repeat",
+        ),
+        (
+            lambda: in_two(layers.Concatenate(axis=1, name="a"), (1, 2), (3, 2)),
+            "layer 'a': axis must be -1, the last, got 1; set it so",
+        ),
+        (in_training, "layer 'n': it must be called as at inference, got training=True; leave"),
+        (own_call, "model 'own' must be Sequential or Functional, got OwnCall; build it of"),
         (nan, "layer 'd': weights must be finite, got NaN or infinity; train it again"),
         (
             lambda: sequential(layers.BatchNormalization(name="n"), layers.Dense(2)),
@@ -491,17 +582,128 @@ def test_formats_of_what_there_is_not(formats: dict[str, Any], message: str) -> 
 
 
 def test_formats_that_are_none() -> None:
-    with pytest.raises(InputError, match="^formats must be TwinFormats, got dict"):
-        fixed_point_twin(dense(), {"weight": "fixed<8,2>"})
+    with pytest.raises(InputError, match="^formats must be TwinFormats or a mapping, got str"):
+        fixed_point_twin(dense(), "fixed<8,2>")  # type: ignore[arg-type]
     for wrong in (
-        {"weight": "ufixed<8,2>"},
-        {"output": "ufixed<8,2>"},
         {"inputs": {"x": "fixed<1,1>"}},
         {"activation": "fixed<40,8>"},
         {"latent": "fixed<8,2>"},
     ):
         with pytest.raises(ValidationError):
             TwinFormats(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (
+            {"latent": "fixed<8,2>"},
+            "unknown key latent; choices: input, weight, bias, activation, output, inputs, layers",
+        ),
+        ({"weight": "float"}, "weight: precision must be .*, got 'float'"),
+        ({"input": "fixed<99,1>"}, "input: width of fixed<99,1> must be 1 to 63 bits, got 99"),
+        ({"layers": {"d1": {"kernel": "fixed<6,2>"}}}, "unknown key layers.d1.kernel; choices: .*"),
+        (
+            {"layers": {"d1": "fixed<6,2>"}},
+            "layers.d1: must be a mapping of keys, got 'fixed.*",
+        ),
+        ({"layers": ["d1"]}, r"layers: must be a mapping of keys, got \['d1'\]"),
+        ({"bias": "fixed<1,1>"}, "format of bias must have at least 2 bits, got fixed<1,1>"),
+    ],
+)
+def test_mistakes_in_a_mapping(formats: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^formats: {message}$") as caught:
+        fixed_point_twin(dense(), formats)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mapping_of_formats() -> None:
+    model, x = made("dense")
+    formats: dict[str, Any] = {"weight": "fixed<6,2>", "layers": {"d1": {"bias": "fixed<7,2>"}}}
+    first, second = (fixed_point_twin(model, form) for form in (formats, TwinFormats(**formats)))
+    np.testing.assert_array_equal(first(x), second(x))
+
+
+def test_rounding_modes() -> None:
+    model, x = made("dense")
+    modes = TwinFormats(
+        input="fixed<6,3,TRN,WRAP>",
+        weight="fixed<5,1,RND>",
+        bias="fixed<7,2,TRN>",
+        activation="fixed<6,3,TRN>",
+        output="fixed<6,0,RND,WRAP>",
+    )
+
+    def rounded(values: Any, form: FixedPointFormat) -> np.ndarray:
+        return form.quantize(np.asarray(values, np.float64))
+
+    (k1, b1), (k2,), (k3, b3) = (model.get_layer(n).get_weights() for n in ("d1", "d2", "out"))
+    y = rounded(x, modes.input) @ rounded(k1, modes.weight) + rounded(b1, modes.bias)
+    y = np.maximum(rounded(y, modes.activation), 0)
+    y = np.maximum(rounded(y @ rounded(k2, modes.weight), modes.activation), 0)
+    sums = y @ rounded(k3, modes.weight) + rounded(b3, modes.bias)
+    found = np.asarray(fixed_point_twin(model, modes)(x))
+    np.testing.assert_array_equal(found, rounded(sums, modes.output))
+    # Some wrap.
+    assert (np.abs(found - sums) > 0.9).any()
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (
+            {"activation": "ufixed<8,4,TRN,WRAP>"},
+            "formats.activation, of layer 'd1', must saturate, as saturation at zero is the ReLU, "
+            "got ufixed<8,4,TRN,WRAP>",
+        ),
+        (
+            {"layers": {"r2": {"activation": "fixed<8,4,TRN,WRAP>"}}},
+            r"formats.layers\['r2'\].activation must saturate, .*, got fixed<8,4,TRN,WRAP>",
+        ),
+        (
+            {"output": "ufixed<8,4,TRN,WRAP>"},
+            "formats.output, of layer 'out', must be fixed, as what the layer gives may be .*",
+        ),
+    ],
+)
+def test_modes_that_are_no_relu(formats: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        fixed_point_twin(dense(), formats)
+
+
+def test_what_wraps_may_be_negative() -> None:
+    x = keras.Input((4,), name="x")
+    doubled = layers.Rescaling(2.0, name="s")(x)
+    model = keras.Model(x, layers.Add(name="a")([doubled, doubled]))
+    own = {"s": {"activation": "fixed<8,4,TRN,WRAP>"}, "a": {"activation": "ufixed<9,5>"}}
+    with pytest.raises(InputError, match=r"^formats.layers\['a'\].activation must be fixed"):
+        fixed_point_twin(model, {"input": "ufixed<8,4>", "layers": own})
+
+
+def test_constants_of_a_change_of_scale() -> None:
+    model = sequential(layers.Rescaling(1 / 255, offset=-0.3, name="s"))
+    values = np.arange(256, dtype="float32").reshape(64, 4)
+    formats = {
+        **{"input": "ufixed<8,8>", "weight": "fixed<6,2>", "bias": "fixed<7,2>"},
+        "output": "fixed<30,2>",
+    }
+    # Both have as many bits as weights and biases, of which one is the sign.
+    scale, offset = np.rint(2.0**12 / 255) / 2**12, np.rint(-0.3 * 2**7) / 2**7
+    expected = values * scale + offset
+    np.testing.assert_array_equal(fixed_point_twin(model, formats)(values), expected)
+    own = {"s": {"weight": "fixed<9,1>", "bias": "fixed<3,1>"}}
+    expected = values * 2.0**-8 - 0.25
+    found = fixed_point_twin(model, {**formats, "layers": own})(values)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_end_where_their_format_does() -> None:
+    model, _ = made("dense")
+    model.get_layer("d1").bias.assign([7.0, -5.0, -2.5, 1.9, 0, 0, 0])
+    with pytest.warns(match="weights of layer 'd1' saturate in fixed<8,2>"):
+        twin = fixed_point_twin(model)
+    expected = [127 / 64, -2, -2, 1.9, 0, 0, 0]
+    np.testing.assert_array_equal(twin.get_layer("d1_linear").bias, np.float32(expected))
 
 
 def test_unsigned_where_nothing_is_negative() -> None:
@@ -523,5 +725,5 @@ def test_unsigned_where_nothing_is_negative() -> None:
 def test_public_names() -> None:
     assert keras_ae.fixed_point_twin is fixed_point_twin
     assert (keras_ae.TwinFormats, keras_ae.LayerFormats) == (TwinFormats, LayerFormats)
-    with pytest.raises(AttributeError, match="module 'keras_ae' has no attribute 'twins'"):
-        keras_ae.twins  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'keras_ae' has no attribute 'twin_of'"):
+        keras_ae.twin_of  # noqa: B018

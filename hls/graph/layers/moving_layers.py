@@ -150,7 +150,7 @@ class Concatenate(MovingLayer):
         return CppForm("Concatenate", attributes)
 
 
-@register("keras.layers.UpSampling2D")
+@register("keras.layers.UpSampling2D", "keras.layers.UpSampling1D")
 @dataclass(frozen=True, eq=False)
 class UpSampling(MovingLayer):
     """Each pixel `rows` x `columns` times."""
@@ -159,9 +159,14 @@ class UpSampling(MovingLayer):
     columns: int
 
     @classmethod
-    def from_keras(cls, layer: keras.Layer) -> Self:
+    def from_keras(cls, layer: keras.Layer) -> Layer | tuple[Layer, ...]:
+        """See `Layer`; one over sequences is one over images of one row."""
         from hls.graph.keras_options import require_options
 
+        before, after = (part.shape[1:] for part in (layer.input, layer.output))
+        if len(before) == 2:
+            inside = cls(1, layer.size, name=f"{layer.name}_row")
+            return in_rows(inside, before, after, layer.name)
         require_options(layer, interpolation="nearest", data_format="channels_last")
         return cls(*layer.size, name=layer.name)
 
@@ -194,7 +199,7 @@ class UpSampling(MovingLayer):
         return CppForm("TriggerLogic", attributes)
 
 
-@register("keras.layers.ZeroPadding2D")
+@register("keras.layers.ZeroPadding2D", "keras.layers.ZeroPadding1D")
 @dataclass(frozen=True, eq=False)
 class ZeroPadding(MovingLayer):
     """Zeros around an image: before and behind the rows and the columns."""
@@ -203,10 +208,15 @@ class ZeroPadding(MovingLayer):
     columns: tuple[int, int]
 
     @classmethod
-    def from_keras(cls, layer: keras.Layer) -> Self:
+    def from_keras(cls, layer: keras.Layer) -> Layer | tuple[Layer, ...]:
+        """See `Layer`; one around sequences is one around images of one row."""
         from hls.graph.keras_options import require_options
 
         require_options(layer, data_format="channels_last")
+        before, after = (part.shape[1:] for part in (layer.input, layer.output))
+        if len(before) == 2:
+            inside = cls((0, 0), tuple(layer.padding), name=f"{layer.name}_row")
+            return in_rows(inside, before, after, layer.name)
         return cls(*map(tuple, layer.padding), name=layer.name)
 
     @classmethod

@@ -13,9 +13,9 @@ from keras_ae.arrays import check_events, check_not_empty
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import MAX_QUANTIZER_WIDTH, FixedPointFormat, LayerFormats
 from keras_ae.mapping import map_batches
-from keras_ae.tensor_profile import TensorProfile
-from keras_ae.twin_formats import TwinFormats, TwinKind
-from keras_ae.twin_plan import Place, TwinPlan, plan_twin
+from keras_ae.twins.formats import Formats, TwinFormats, TwinKind, twin_formats
+from keras_ae.twins.plan import Place, TwinPlan, plan_twin
+from keras_ae.twins.tensor_profile import TensorProfile
 
 _COLUMNS = (
     *("tensor", "smallest", "largest", "median", "99 %", "smallest non-zero", "last bit"),
@@ -75,18 +75,19 @@ class Profile:
             inputs=inputs, layers={name: LayerFormats(**own) for name, own in layers.items()}
         )
 
-    def formats(self, formats: TwinFormats | None = None) -> dict[str, FixedPointFormat | None]:
+    def formats(self, formats: Formats = None) -> dict[str, FixedPointFormat | None]:
         """The format of each tensor, those that are proposed by default; None where not rounded."""
-        formats = self.propose() if formats is None else formats
-        self.plan.check(formats)
+        chosen = self.propose() if formats is None else twin_formats(formats)
+        self.plan.check(chosen)
         found: dict[str, FixedPointFormat | None] = {}
         for place in self.plan.places:
-            found[place.name] = self.plan.format_of(place, formats)
-            for kind in place.kinds_of_formats:
-                found[f"{place.weights}.{kind}"] = formats.of_weights(place.weights, kind)
+            found[place.name] = self.plan.format_of(place, chosen)
+            own = self.plan.weight_formats(place, chosen)
+            for kind, form in zip(place.kinds_of_formats, own, strict=True):
+                found[f"{place.weights}.{kind}"] = form
         return found
 
-    def table(self, formats: TwinFormats | None = None) -> str:
+    def table(self, formats: Formats = None) -> str:
         """Each tensor, its format, and what saturates and what is lost to zero, as Markdown.
 
         Formats are those of `propose()` by default; `-` stands where a tensor is not rounded.
@@ -99,7 +100,7 @@ class Profile:
         lines = [_COLUMNS, ("---", *("---:" for _ in _COLUMNS[1:])), *rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-    def plot(self, formats: TwinFormats | None = None) -> Any:
+    def plot(self, formats: Formats = None) -> Any:
         """A figure of each tensor's range and quantiles beside the bits of its format.
 
         Formats are those of `propose()` by default, see `plots.tensor_ranges`.
@@ -156,14 +157,10 @@ def _checked(plan: TwinPlan, samples: tuple[np.ndarray, ...]) -> dict[str, np.nd
             f"got {len(samples)}"
         )
     layers = {place.name: place.layer for place in plan.places}
-    found = {}
-    for name, sample in zip(names, samples, strict=True):
-        shape = layers[name].batch_shape[1:]
-        sizes = np.shape(sample)[1:]
-        if None in shape and len(sizes) == len(shape):
-            # A size that the model leaves open is the sample's.
-            shape = tuple(s if n is None else n for n, s in zip(shape, sizes, strict=True))
-        found[name] = check_events(sample, shape, f"sample of input '{name}'")
+    found = {
+        name: check_events(sample, layers[name].batch_shape[1:], f"sample of input '{name}'")
+        for name, sample in zip(names, samples, strict=True)
+    }
     check_not_empty(**found)
     n_events = {len(sample) for sample in found.values()}
     if len(n_events) > 1:

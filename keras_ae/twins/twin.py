@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers as stock
 
 from keras_ae.errors import InputError
@@ -17,8 +19,8 @@ from keras_ae.precision import (
     depthwise_conv2d_layer,
     quantizing_layer,
 )
-from keras_ae.twin_formats import TwinFormats
-from keras_ae.twin_plan import Place, TwinPlan, plan_twin
+from keras_ae.twins.formats import Formats, TwinFormats, twin_formats
+from keras_ae.twins.plan import Place, TwinPlan, plan_twin
 from keras_ae.weights import warn_of_saturated_weights
 
 #: Of a layer whose rounded output has its name.
@@ -26,17 +28,20 @@ LINEAR_SUFFIX = "_linear"
 #: Of the quantizer behind an input.
 INPUT_SUFFIX = "_format"
 
-_CONVOLUTION = ("strides", "padding", "data_format", "dilation_rate", "bias_regularizer")
+_Formats = Sequence[FixedPointFormat]
 #: Options that the layer in fixed point takes over.
 _OPTIONS = {
     stock.Dense: ("kernel_regularizer", "bias_regularizer"),
-    stock.Conv1D: (*_CONVOLUTION, "groups", "kernel_regularizer"),
-    stock.Conv2D: (*_CONVOLUTION, "groups", "kernel_regularizer"),
-    stock.DepthwiseConv2D: (*_CONVOLUTION, "depth_multiplier", "depthwise_regularizer"),
+    stock.Conv1D: ("strides", "padding", "kernel_regularizer", "bias_regularizer"),
+    stock.Conv2D: ("strides", "padding", "kernel_regularizer", "bias_regularizer"),
+    stock.DepthwiseConv2D: (
+        *("strides", "padding", "depth_multiplier"),
+        *("depthwise_regularizer", "bias_regularizer"),
+    ),
 }
 
 
-def fixed_point_twin(model: keras.Model, formats: TwinFormats | None = None) -> keras.Model:
+def fixed_point_twin(model: keras.Model, formats: Formats = None) -> keras.Model:
     """The same model in fixed point, with its weights: Functional, of QKeras' and stock layers.
 
     The tensor that a layer gives in `model` is given by the layer of that name in the twin, rounded
@@ -46,24 +51,19 @@ def fixed_point_twin(model: keras.Model, formats: TwinFormats | None = None) -> 
 
     Args:
         model: Sequential or Functional. Layers of QKeras are copied as they are.
-        formats: of all places and of single ones.
+        formats: of all places and of single ones; also as a mapping, `{"weight": "fixed<6,2>"}`.
 
     Raises:
         InputError: a model or a layer without a form in fixed point, weights that are not finite,
             or formats of what the model lacks.
     """
-    formats = TwinFormats() if formats is None else formats
-    plan = plan_twin(model)
-    plan.check(formats)
-    _check_new_names(plan, formats)
-    for place in plan.places:
-        for kind, values in zip(place.kinds_of_formats, place.parameters, strict=False):
-            chosen = formats.of_weights(place.weights, kind)
-            warn_of_saturated_weights(place.weights, values, chosen)
+    plan, chosen = plan_twin(model), twin_formats(formats)
+    plan.check(chosen)
+    _check_new_names(plan, chosen)
     tensors: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     for place in plan.places:
-        form = plan.format_of(place, formats)
+        form = plan.format_of(place, chosen)
         if place.kind == "input":
             inputs[place.name] = _input(place)
             tensors[place.name] = inputs[place.name]
@@ -72,7 +72,10 @@ def fixed_point_twin(model: keras.Model, formats: TwinFormats | None = None) -> 
                 tensors[place.name] = quantizer(inputs[place.name])
             continue
         sources = [tensors[name] for name in place.sources]
-        tensors[place.name] = _computed(place, sources, form, formats)
+        weights = plan.weight_formats(place, chosen)
+        for values, of_weights in zip(place.parameters, weights, strict=False):
+            warn_of_saturated_weights(place.weights, values, of_weights)
+        tensors[place.name] = _computed(place, sources, form, weights)
     return keras.Model(
         keras.tree.map_structure(inputs.__getitem__, plan.model.inputs),
         keras.tree.map_structure(tensors.__getitem__, plan.model.outputs),
@@ -86,19 +89,37 @@ def _input(place: Place) -> Any:
 
 
 def _computed(
-    place: Place, sources: list[Any], form: FixedPointFormat | None, formats: TwinFormats
+    place: Place, sources: list[Any], form: FixedPointFormat | None, weights: _Formats
 ) -> Any:
     """The tensor of a place."""
     x = sources if len(sources) > 1 else sources[0]
-    if place.kind not in ("relu", "identity"):
-        name = place.name if form is None else place.name + LINEAR_SUFFIX
-        layer = _kernel_layer(place, name, formats) if place.kind == "kernel" else None
-        layer = layer or _copied(place.layer, name)
+    if form is None or place.kind not in ("relu", "identity"):
+        layer = _layer(place, place.name if form is None else place.name + LINEAR_SUFFIX, weights)
         x = layer(x)
-        layer.set_weights(place.parameters)
+        if place.kind != "rescaling":
+            layer.set_weights(_within(place.parameters, weights))
     if form is None:
         return x
     return quantizing_layer(_behind_relu(form) if place.rectified else form, place.name)(x)
+
+
+def _layer(place: Place, name: str, weights: _Formats) -> keras.Layer:
+    """What computes a place's values before they are rounded."""
+    if place.kind == "kernel":
+        return _kernel_layer(place, name, weights)
+    if place.kind == "rescaling":
+        constants = zip(weights, place.parameters, strict=True)
+        return stock.Rescaling(
+            *(form.quantize(values).tolist() for form, values in constants), name=name
+        )
+    return stock.Identity(name=name) if place.kind == "identity" else _copied(place.layer, name)
+
+
+def _within(values: list[np.ndarray], formats: _Formats) -> list[np.ndarray]:
+    """Weights, none of which is beyond its format: from there they would not be trained."""
+    if not formats:
+        return values
+    return [np.clip(part, form.low, form.high) for part, form in zip(values, formats, strict=True)]
 
 
 def _behind_relu(form: FixedPointFormat) -> FixedPointFormat:
@@ -108,18 +129,16 @@ def _behind_relu(form: FixedPointFormat) -> FixedPointFormat:
     return replace(form, width=form.width - 1, integer=form.integer - 1, signed=False)
 
 
-def _kernel_layer(place: Place, name: str, formats: TwinFormats) -> keras.Layer:
+def _kernel_layer(place: Place, name: str, weights: _Formats) -> keras.Layer:
     layer = place.layer
-    kernel = formats.of_weights(place.weights, "weight")
-    has_bias = "bias" in place.kinds_of_formats
-    bias = formats.of_weights(place.weights, "bias") if has_bias else None
+    kernel, bias = weights[0], weights[1] if len(weights) == 2 else None
     options = {option: getattr(layer, option) for option in _OPTIONS[type(layer)]}
     options |= {"name": name, "trainable": layer.trainable}
-    if isinstance(layer, stock.Dense):
+    if type(layer) is stock.Dense:
         return dense_layer(layer.units, kernel, bias, **options)
-    if isinstance(layer, stock.DepthwiseConv2D):
+    if type(layer) is stock.DepthwiseConv2D:
         return depthwise_conv2d_layer(layer.kernel_size, kernel, bias, **options)
-    build = conv1d_layer if isinstance(layer, stock.Conv1D) else conv2d_layer
+    build = conv1d_layer if type(layer) is stock.Conv1D else conv2d_layer
     return build(layer.filters, layer.kernel_size, kernel, bias, **options)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_ae.fixed_point import MAX_WIDTH, FixedPointFormat
-from keras_ae.twin_formats import TwinKind
+from keras_ae.twins.formats import TwinKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,8 @@ class TensorProfile:
 
     def to_zero(self, form: FixedPointFormat) -> float:
         """The share that would round to zero, and is not."""
-        lost = (form.quantize(self.values) == 0) & (self.values != 0)
-        # Below an unsigned format's zero it is saturation.
-        return float(np.mean(lost & ~_saturates(self.values, form)))
+        # What is beyond the ends may become zero, too: that is no rounding.
+        return float(np.mean((form.rounded(self.values) == 0) & (self.values != 0)))
 
     def fitting(self, width: int, quantile: float = 1.0) -> FixedPointFormat:
         """The finest format of a width in which no |x| up to its quantile saturates."""
@@ -85,7 +84,5 @@ class TensorProfile:
 
 
 def _saturates(values: np.ndarray, form: FixedPointFormat) -> np.ndarray:
-    """Where a format gives another number than one of the same steps whose ends are far."""
-    width = MAX_WIDTH + min(form.fractional, 0)
-    endless = replace(form, width=width, integer=width - form.fractional, signed=True)
-    return np.asarray(form.quantize(values) != endless.quantize(values))
+    """Where a format has another number than the one that it would round to without ends."""
+    return np.asarray(form.quantize(values) != form.rounded(values))

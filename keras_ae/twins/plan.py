@@ -13,10 +13,11 @@ from keras import layers as stock
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.flat_model import FlatModel, Step, flatten_model
 from keras_ae.precision import is_quantizer
-from keras_ae.twin_formats import TwinFormats
-from keras_ae.twin_layers import KERNELS, MOVING, Kind, layer_kind, refused
+from keras_ae.twins.flat_model import FlatModel, Step, flatten_model
+from keras_ae.twins.formats import TwinFormats
+from keras_ae.twins.layers import KERNELS, MOVING, Kind, layer_kind, refused
+from keras_ae.twins.tensor_profile import TensorProfile
 from keras_ae.weights import fold_batch_norm
 
 
@@ -46,7 +47,13 @@ class Place:
 
     @cached_property
     def parameters(self) -> list[np.ndarray]:
-        """Kernel, and bias unless there is none, with the normalization folded in, in float32."""
+        """Kernel or scale, and bias or offset unless there is none, in float32.
+
+        The normalization is folded in.
+        """
+        if self.kind == "rescaling":
+            scale, offset = np.float32(self.layer.scale), np.float32(self.layer.offset)
+            return [np.asarray(scale), np.asarray(offset)] if offset.any() else [np.asarray(scale)]
         values: list[np.ndarray] = self.layer.get_weights()
         if self.norm is None:
             return values
@@ -57,7 +64,7 @@ class Place:
     @property
     def kinds_of_formats(self) -> tuple[Literal["weight", "bias"], ...]:
         """Which of `LayerFormats` it has use for, under the names `weights` and `name`."""
-        if self.kind != "kernel":
+        if self.kind not in ("kernel", "rescaling"):
             return ()
         return ("weight", "bias") if len(self.parameters) == 2 else ("weight",)
 
@@ -77,34 +84,53 @@ class TwinPlan:
         """What a place is rounded to, as it is stated; None where it is not rounded."""
         if place.kind == "input":
             return formats.of_input(place.name) if place.default else None
-        own = formats.own_activation(place.name)
+        own = formats.own(place.name, "activation")
         if own is None and place.default is not None:
             chosen: FixedPointFormat = getattr(formats, place.default)
             return chosen
         return own
+
+    def weight_formats(self, place: Place, formats: TwinFormats) -> list[FixedPointFormat]:
+        """Of each of a place's parameters.
+
+        The constants of a change of scale, unless they have formats of their own, have as many bits
+        as weights and biases, and their point where they fit.
+        """
+        found = []
+        for kind, values in zip(place.kinds_of_formats, place.parameters, strict=False):
+            form = formats.of_weights(place.weights, kind)
+            if place.kind == "rescaling" and formats.own(place.weights, kind) is None:
+                form = TensorProfile(place.name, kind, np.sort(values, axis=None)).fitting(
+                    form.width
+                )
+            found.append(form)
+        return found
 
     def never_negative(self, place: Place, formats: TwinFormats) -> bool:
         """Whether a place's values cannot be negative, whatever comes in."""
         form = self.format_of(place, formats)
         if place.rectified or (form is not None and not form.signed):
             return True
+        if form is not None and form.overflow == "WRAP":
+            return False
         return self.takes_no_negative(place, formats)
 
     def takes_no_negative(self, place: Place, formats: TwinFormats) -> bool:
         """Whether a layer that changes no sign takes only what is never negative."""
-        if place.kind not in ("exact", "identity") or type(place.layer) is stock.Subtract:
+        if place.kind not in ("exact", "identity", "rescaling"):
             return False
-        if isinstance(place.layer, stock.Rescaling):
-            parts = np.asarray(place.layer.scale), np.asarray(place.layer.offset)
-            if min(part.min() for part in parts) < 0:
+        if type(place.layer) is stock.Subtract:
+            return False
+        if place.kind == "rescaling":
+            chosen = self.weight_formats(place, formats)
+            constants = zip(chosen, place.parameters, strict=True)
+            if min(form.quantize(values).min() for form, values in constants) < 0:
                 return False
         by_name = {other.name: other for other in self.places}
         return all(self.never_negative(by_name[name], formats) for name in place.sources)
 
     def check(self, formats: TwinFormats) -> None:
-        """Raise InputError where formats are of what the model lacks, or have the wrong sign."""
-        if not isinstance(formats, TwinFormats):
-            raise InputError(f"formats must be TwinFormats, got {type(formats).__name__}")
+        """Raise InputError where formats are of what the model lacks, or do not suit it."""
         inputs = [place.name for place in self.places if place.default == "input"]
         _check_names("inputs", list(formats.inputs), inputs)
         choices = self._choices()
@@ -118,16 +144,23 @@ class TwinPlan:
                     )
         for place in self.places:
             form = self.format_of(place, formats)
-            if form is not None and not form.signed and not self._may_be_unsigned(place, formats):
-                raise InputError(
-                    f"formats.layers['{place.name}'].activation must be fixed, as what the layer "
-                    f"gives may be negative, got {form}"
-                )
+            if form is not None:
+                self._check_format(place, form, formats)
 
-    def _may_be_unsigned(self, place: Place, formats: TwinFormats) -> bool:
-        if place.kind == "input" or place.rectified:
-            return True
-        return self.takes_no_negative(place, formats)
+    def _check_format(self, place: Place, form: FixedPointFormat, formats: TwinFormats) -> None:
+        """Raise InputError where a place's values cannot be in its format."""
+        subject = f"formats.layers['{place.name}'].activation"
+        if formats.own(place.name, "activation") is None:
+            subject = f"formats.{place.default}, of layer '{place.name}',"
+        if place.rectified and form.overflow != "SAT":
+            raise InputError(
+                f"{subject} must saturate, as saturation at zero is the ReLU, got {form}"
+            )
+        may_be_negative = not (place.rectified or self.takes_no_negative(place, formats))
+        if may_be_negative and not form.signed and place.kind != "input":
+            raise InputError(
+                f"{subject} must be fixed, as what the layer gives may be negative, got {form}"
+            )
 
     def _choices(self) -> dict[str, tuple[str, ...]]:
         """Names of the layers that have formats, and of which kinds."""
@@ -165,7 +198,7 @@ def _places(flat: FlatModel) -> Iterator[Place]:
         place = _place(steps[step.sources[0]] if _is_norm(step) else step)
         if _is_norm(step):
             place = replace(place, name=step.name, norm=step.layer)
-        for values in place.parameters if place.kind == "kernel" else ():
+        for values in place.parameters if place.kinds_of_formats else ():
             if not np.isfinite(values).all():
                 raise InputError(
                     f"layer '{step.name}': weights must be finite, got NaN or infinity; train it "
@@ -209,8 +242,7 @@ def _check_fold(flat: FlatModel, before: Step, norm: Step) -> None:
         found = f"layer '{before.name}', which others use, too"
         raise refused(norm, f"{rule} alone", found, "make a layer for each")
     n_axes = norm.layer.input_spec.ndim
-    channels_first = getattr(before.layer, "data_format", None) == "channels_first"
-    if norm.layer.axis % n_axes != (1 if channels_first else n_axes - 1):
+    if norm.layer.axis % n_axes != n_axes - 1:
         raise refused(norm, "axis must be that of the channels", norm.layer.axis, "use it")
 
 
@@ -221,7 +253,7 @@ def _with_default(plan: TwinPlan, place: Place) -> Place:
         return place if given else replace(place, default="input")
     if place.rectified:
         return replace(place, default="activation")
-    sums = place.kind == "kernel" or type(place.layer) is stock.Rescaling
+    sums = place.kind in ("kernel", "rescaling")
     if _is_wide_output(plan, place) or (sums and not _is_rounded_later(plan, place)):
         return replace(place, default="output")
     return place
@@ -240,7 +272,7 @@ def _is_rounded_later(plan: TwinPlan, place: Place) -> bool:
     return all(
         other.kind == "relu"
         or is_quantizer(other.layer)
-        or (other.kind != "kernel" and _is_wide_output(plan, other))
+        or (other.kind not in ("kernel", "rescaling") and _is_wide_output(plan, other))
         or (other.kind in ("exact", "identity") and _is_rounded_later(plan, other))
         for other in plan.consumers(place.name)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from keras_ae.errors import InputError
 
@@ -41,8 +42,8 @@ class FlatModel:
 def flatten_model(model: keras.Model) -> FlatModel:
     """Take apart a Sequential or Functional model.
 
-    A layer of a model inside keeps its name, and gets that model's before it where two layers have
-    the same.
+    A layer of a model inside keeps its name, and gets that model's before it where others have the
+    same, as in trigger graphs.
 
     Raises:
         InputError: another model, one that is not built, a layer that is called twice, or an
@@ -51,26 +52,19 @@ def flatten_model(model: keras.Model) -> FlatModel:
     graph = _functional(model)
     found: list[_Call] = []
     tensors: dict[int, int] = {}
-    _collect(graph, "", tensors, found)
-    n_named = Counter(call.layer.name for call in found)
-    names = {
-        call.output: call.layer.name
-        if n_named[call.layer.name] == 1
-        else f"{call.prefix}{call.layer.name}"
-        for call in found
-    }
+    _collect(graph, None, tensors, found)
+    _check_calls(found)
+    names = _names(found)
 
     def name_of(tensor: Any) -> str:
         return names[_origin(tensors, id(tensor))]
 
-    steps = tuple(
-        Step(names[call.output], call.layer, tuple(names[source] for source in call.sources))
-        for call in found
-    )
-    _check_calls(steps)
     return FlatModel(
         model.name,
-        steps,
+        tuple(
+            Step(names[call.output], call.layer, tuple(names[source] for source in call.sources))
+            for call in found
+        ),
         keras.tree.map_structure(name_of, graph.input),
         keras.tree.map_structure(name_of, graph.output),
     )
@@ -78,9 +72,12 @@ def flatten_model(model: keras.Model) -> FlatModel:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A layer between tensors of Keras, which are told apart by their ids."""
+    """A layer between tensors of Keras, which are told apart by their ids.
 
-    prefix: str
+    `inside` is the model inside that makes the call, if one does.
+    """
+
+    inside: str | None
     layer: keras.Layer
     sources: tuple[int, ...]
     output: int
@@ -97,7 +94,8 @@ def _functional(model: Any) -> keras.Model:
                 "not built; begin it with keras.Input(shape)"
             )
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if not isinstance(model, keras.Function):
+    # A class of its own may do something else than the layers that it was given.
+    if not isinstance(model, Functional) or type(model).call is not Functional.call:
         raise InputError(
             f"model '{model.name}' must be Sequential or Functional, got {type(model).__name__}; "
             "build it of keras.Input and layers"
@@ -105,26 +103,51 @@ def _functional(model: Any) -> keras.Model:
     return model
 
 
-def _collect(graph: Any, prefix: str, tensors: dict[int, int], found: list[_Call]) -> None:
+def _collect(graph: Any, inside: str | None, tensors: dict[int, int], found: list[_Call]) -> None:
     """Append the calls of a model; `tensors` says of which tensor another is a copy."""
     for node in _nodes(graph):
-        layer, sources = node.operation, node.arguments.keras_tensors
+        layer, sources = node.operation, _sources(node)
         if node.is_input:
             # The input of a model inside is a tensor of the model outside.
-            if not prefix:
-                found.append(_Call(prefix, layer, (), id(node.outputs[0])))
+            if inside is None:
+                found.append(_Call(None, layer, (), id(node.outputs[0])))
             continue
+        _check_arguments(node)
         if isinstance(layer, keras.Model):
             inner = _functional(layer)
             copies = zip(inner.inputs, sources, strict=True)
             tensors.update((id(copy), id(tensor)) for copy, tensor in copies)
-            _collect(inner, f"{prefix}{layer.name}_", tensors, found)
+            _collect(inner, layer.name, tensors, found)
             copies = zip(node.outputs, inner.outputs, strict=True)
             tensors.update((id(copy), id(tensor)) for copy, tensor in copies)
             continue
         _check_layer(layer, len(node.outputs))
         origins = tuple(_origin(tensors, id(tensor)) for tensor in sources)
-        found.append(_Call(prefix, layer, origins, id(node.outputs[0])))
+        found.append(_Call(inside, layer, origins, id(node.outputs[0])))
+
+
+def _sources(node: Any) -> list[Any]:
+    """What a layer is called with; of a model inside as its inputs are, a dictionary by name."""
+    model, given = node.operation, (*node.arguments.args, None)[0]
+    by_name = isinstance(model, keras.Model) and isinstance(given, dict)
+    if by_name and not isinstance(model.input, dict):
+        return [given[tensor._keras_history.operation.name] for tensor in model.inputs]
+    return list(node.arguments.keras_tensors)
+
+
+def _names(found: list[_Call]) -> dict[int, str]:
+    """Of the layers by the tensors that they give."""
+    n_uses = Counter(call.layer.name for call in found)
+    stays = {call.output: call.inside is None or n_uses[call.layer.name] == 1 for call in found}
+    taken = {call.layer.name for call in found if stays[call.output]} | set(n_uses)
+    names = {}
+    for call in found:
+        name = call.layer.name
+        while not stays[call.output] and name in taken:
+            name = f"{call.inside}_{name}"
+        names[call.output] = name
+        taken.add(name)
+    return names
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -152,16 +175,22 @@ def _check_layer(layer: Any, n_outputs: int) -> None:
         )
 
 
-def _check_calls(steps: tuple[Step, ...]) -> None:
-    for layer, n_calls in Counter(step.layer for step in steps).items():
+def _check_arguments(node: Any) -> None:
+    """Raise InputError where a layer or a model is called otherwise than at inference."""
+    arguments, name = node.arguments.kwargs, node.operation.name
+    if arguments.get("training"):
+        raise InputError(
+            f"layer '{name}': it must be called as at inference, got training=True; leave training "
+            "out"
+        )
+    if any(mask is not None for mask in keras.tree.flatten(arguments.get("mask"))):
+        raise InputError(f"layer '{name}': mask must be none, got one; leave it out")
+
+
+def _check_calls(found: list[_Call]) -> None:
+    for layer, n_calls in Counter(call.layer for call in found).items():
         if n_calls > 1:
             raise InputError(
                 f"layer '{layer.name}': a layer must be called once, got {n_calls} calls; make a "
                 "layer for each"
-            )
-    for name, n_layers in Counter(step.name for step in steps).items():
-        if n_layers > 1:
-            raise InputError(
-                f"layer '{name}': names of layers must differ, got {n_layers} of this one; "
-                "rename them"
             )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, LayerFormats, check_format
+from keras_ae.settings.yaml_files import validate_settings
 
 #: Of numbers that have a format each.
 TwinKind = Literal["input", "weight", "bias", "activation", "output"]
@@ -47,11 +50,30 @@ class TwinFormats(BaseModel):
 
     def of_weights(self, layer: str, kind: Literal["weight", "bias"]) -> FixedPointFormat:
         """The format of the weights or biases of the layer of that name."""
-        own: FixedPointFormat | None = getattr(self.layers.get(layer), kind, None)
+        own = self.own(layer, kind)
         chosen: FixedPointFormat = getattr(self, kind)
         return chosen if own is None else own
 
-    def own_activation(self, layer: str) -> FixedPointFormat | None:
-        """The format of what the layer of that name gives, where it has one of its own."""
-        formats = self.layers.get(layer)
-        return None if formats is None else formats.activation
+    def own(
+        self, layer: str, kind: Literal["weight", "bias", "activation"]
+    ) -> FixedPointFormat | None:
+        """A format that the layer of that name has for itself."""
+        found: FixedPointFormat | None = getattr(self.layers.get(layer), kind, None)
+        return found
+
+
+#: As they may be given.
+Formats: TypeAlias = TwinFormats | Mapping[str, Any] | None
+
+
+def twin_formats(given: Formats) -> TwinFormats:
+    """None is all defaults, a mapping has the names of the fields.
+
+    Raises:
+        InputError: the first mistake in a mapping, or something else.
+    """
+    if isinstance(given, TwinFormats):
+        return given
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"formats must be TwinFormats or a mapping, got {type(given).__name__}")
+    return validate_settings(TwinFormats, dict(given or {}), "formats")
