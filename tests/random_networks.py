@@ -181,7 +181,11 @@ class Network:
 
     def named(self) -> list[Any]:
         """Tensors that a score may ask for: a model's with several outputs have no name."""
-        return [x for x in self.tensors if len(x._keras_history.operation._inbound_nodes[0].output_tensors) == 1]
+        return [
+            x
+            for x in self.tensors
+            if len(x._keras_history.operation._inbound_nodes[0].output_tensors) == 1
+        ]
 
     def apply(self, step: Step) -> None:
         ranks = _RANKS.get(step.kind, (1, 2, 3))
@@ -250,8 +254,14 @@ class Network:
     def _operator(self, step: Step, x: Any) -> Any:
         c = self._constant(step, x)
         return (
-            *(lambda: x + c, lambda: c - x, lambda: x - c, lambda: x * c, lambda: -x),
-            *(lambda: x / 2.0**step.n, lambda: x * 0.3),
+            *(
+                lambda: x + c,
+                lambda: keras.ops.subtract(c, x),
+                lambda: x - c,
+                lambda: x * c,
+                lambda: -x,
+            ),
+            *(lambda: -x, lambda: x / 2.0**step.n, lambda: x * 0.3),
         )[step.choice % 7]()
 
     def _others(self, step: Step, x: Any, fits: Callable[[tuple[int, ...]], bool]) -> list[Any]:
@@ -354,9 +364,7 @@ def build(drawing: Drawing) -> Request:
     """The network that is drawn, with random weights, some beyond their formats."""
     network = Network(np.random.default_rng(drawing.seed))
     ends, given = [], {}
-    for number, (shape, (text, how)) in enumerate(
-        zip(drawing.shapes, drawing.inputs, strict=True)
-    ):
+    for number, (shape, (text, how)) in enumerate(zip(drawing.shapes, drawing.inputs, strict=True)):
         form, name = FixedPointFormat.parse(text), ("calo", "tracks")[number]
         end = HardwareInput(shape, str(form.values), name=name).output
         if how:

@@ -28,6 +28,7 @@ from hls.proof.comparison import HardwareValues
 from hls.proof.keras_rounding import beyond_rounding
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
+from hls.rtl.logic import trace_graph, width_of
 from hls.rtl.rules import check_rtl
 from hls.rtl.verilator import VerilogSimulation
 from hls.rtl.write import write_rtl_project
@@ -151,6 +152,16 @@ def check_reference(graph: TriggerGraph, values: HardwareValues, folder: Path) -
         assert (numbers >= grid.low).all() and (numbers <= grid.high).all(), name
 
 
+def check_logic(graph: TriggerGraph, values: HardwareValues) -> None:
+    """The logic that RTL is written of gives the same; da4ml evaluates it in 32 bits."""
+    logic = trace_graph(graph)
+    if max(width_of(operation.qint) for operation in logic.ops) > 31:
+        return
+    events = np.hstack([part.reshape(len(part), -1) for part in values])
+    expected = np.hstack(list(graph.outputs(*values).values()))
+    np.testing.assert_array_equal(logic.predict(events), expected)
+
+
 def check_firmware(
     kept: Sequence[tuple[TriggerGraph, HardwareValues]], io_type: str, folder: Path
 ) -> list[str]:
@@ -190,6 +201,7 @@ def check_drawings(
             continue
         graph, values = found
         check_reference(graph, values, folder)
+        check_logic(graph, values)
         kept.append((drawing, graph, values))
         n_values.append(len(np.unique(graph.evaluate(*values).score)))
     assert len(drawn) - len(kept) <= MOST_REFUSED * len(drawn)
