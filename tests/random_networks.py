@@ -83,14 +83,14 @@ class Drawing:
 
 
 @st.composite
-def formats(draw: st.DrawFn, widest: int = 9, narrowest: int = 2) -> str:
+def formats(draw: st.DrawFn, widths: tuple[int, int] = (4, 9), integers: int = 4) -> str:
     """Any modes; in half of the cases those of QKeras."""
-    width = draw(st.integers(narrowest, widest))
-    integer = width - draw(st.integers(-1, width + 1))
+    width = draw(st.integers(*widths))
+    integer = draw(st.integers(1, integers) | st.integers(-1, width + 1))
     modes = ROUNDINGS[0], OVERFLOWS[0]
     if draw(st.booleans()):
         modes = draw(st.tuples(st.sampled_from(ROUNDINGS), st.sampled_from(OVERFLOWS)))
-    return str(FixedPointFormat(width, integer, draw(st.integers(0, 2)) > 0, *modes))
+    return str(FixedPointFormat(width, integer, draw(st.integers(0, 3)) < 3, *modes))
 
 
 @st.composite
@@ -104,8 +104,8 @@ def steps(draw: st.DrawFn, kinds: Sequence[str], depth: int = 0) -> Step:
         draw(st.integers(1, 4)),
         draw(st.integers(0, 11)),
         draw(formats()),
-        draw(formats(6)),
-        draw(formats(7)),
+        draw(formats((3, 6), 2)),
+        draw(formats((2, 7), 3)),
         draw(st.none() | st.sampled_from(NAMES)),
         tuple(inner),
     )
@@ -115,7 +115,7 @@ def steps(draw: st.DrawFn, kinds: Sequence[str], depth: int = 0) -> Step:
 def scores(draw: st.DrawFn) -> Score:
     kinds = ("squared_error", "absolute_error", "squared_norm", "value")
     kinds += ("normalized_norm", "gaussian_divergence")
-    modes = st.none() | formats(14)
+    modes = st.none() | st.none() | formats((8, 16), 8)
     return Score(
         draw(st.sampled_from(kinds)),
         draw(st.tuples(*[st.integers(0, 4)] * 2)),
@@ -128,7 +128,7 @@ def scores(draw: st.DrawFn) -> Score:
 
 @st.composite
 def drawings(draw: st.DrawFn) -> Drawing:
-    size, vectors = st.integers(1, 4), draw(st.integers(0, 2)) > 0
+    size, vectors = st.sampled_from([4, 3, 2, 1]), draw(st.integers(0, 2)) > 0
     grids = st.tuples(size, st.integers(1, 2)) | st.tuples(size, size, st.integers(1, 2))
     shapes = draw(st.lists(st.tuples(size) if vectors else grids, min_size=1, max_size=2))
     kinds = VECTOR_KINDS if vectors else GRID_KINDS
@@ -138,7 +138,7 @@ def drawings(draw: st.DrawFn) -> Drawing:
         chain += [flatten, *draw(st.lists(steps(VECTOR_KINDS), max_size=3))]
     return Drawing(
         tuple(shapes),
-        tuple((draw(formats(9, 3)), draw(st.integers(0, 2))) for _ in shapes),
+        tuple((draw(formats()), draw(st.integers(0, 2))) for _ in shapes),
         tuple(chain),
         tuple(draw(st.lists(scores(), min_size=1, max_size=2, unique_by=_port))),
         draw(st.booleans()),

@@ -243,12 +243,14 @@ def assert_equal(expected: TriggerOutput, found: TriggerOutput, message: str) ->
     np.testing.assert_array_equal(found.trigger, expected.trigger, message)
 
 
-def draw_different(strategy: st.SearchStrategy[T], n: int, derandomize: bool) -> list[T]:
-    """`n` different ones, of ten times as many: neighbours in hypothesis' order are alike."""
+def draw_different(
+    strategy: st.SearchStrategy[T], n: int, derandomize: bool, times: int = 10
+) -> list[T]:
+    """`n` different ones, of `times` as many: neighbours in hypothesis' order are alike."""
     found: dict[str, T] = {}
 
     @settings(
-        max_examples=10 * n,
+        max_examples=times * n,
         derandomize=derandomize,
         deadline=None,
         database=None,

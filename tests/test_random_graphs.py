@@ -44,6 +44,8 @@ REASONS = (
     r"entries of a table of .* must stay within 2\^53 units",
 )
 MOST_REFUSED = 0.2
+#: Of the others, how many give more than a few scores at least.
+LEAST_ACTIVE = 0.3
 GRAPHS_AT_ONCE = 10
 
 
@@ -203,15 +205,16 @@ def check_drawings(
         check_reference(graph, values, folder)
         check_logic(graph, values)
         kept.append((drawing, graph, values))
-        n_values.append(len(np.unique(graph.evaluate(*values).score)))
+        scores = graph.evaluate(*values).scores.values()
+        n_values.append(max(len(np.unique(score)) for score in scores))
     assert len(drawn) - len(kept) <= MOST_REFUSED * len(drawn)
-    # Most of them do something.
-    assert np.median(n_values) > 3
+    # Many of them do something.
+    assert np.mean(np.array(n_values) > 3) > LEAST_ACTIVE
     return kept
 
 
 def check_all(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
-    kept = check_drawings(draw_different(drawings(), n, derandomize), folder)
+    kept = check_drawings(draw_different(drawings(), n, derandomize, times=4), folder)
     failures = []
     for first in range(0, len(kept), GRAPHS_AT_ONCE):
         part = kept[first : first + GRAPHS_AT_ONCE]
@@ -222,7 +225,7 @@ def check_all(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
 
 
 def test_reference_keras_and_storage(tmp_path: Path) -> None:
-    drawn = draw_different(drawings(), 60, derandomize=True)
+    drawn = draw_different(drawings(), 60, derandomize=True, times=4)
     assert len(drawn) == 60
     check_drawings(drawn, tmp_path)
 
