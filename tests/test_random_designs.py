@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -35,6 +35,8 @@ from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, weight_formats
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
+
+T = TypeVar("T")
 
 N_EVENTS = 300
 DESIGNS_AT_ONCE = 15
@@ -241,24 +243,30 @@ def assert_equal(expected: TriggerOutput, found: TriggerOutput, message: str) ->
     np.testing.assert_array_equal(found.trigger, expected.trigger, message)
 
 
-def draw_designs(n: int, derandomize: bool) -> list[Design]:
-    """`n` different ones, of ten times as many: neighbours in hypothesis' order are alike."""
-    found: dict[str, Design] = {}
+def draw_different(
+    strategy: st.SearchStrategy[T], n: int, derandomize: bool, times: int = 10
+) -> list[T]:
+    """`n` different ones, of `times` as many: neighbours in hypothesis' order are alike."""
+    found: dict[str, T] = {}
 
     @settings(
-        max_examples=10 * n,
+        max_examples=times * n,
         derandomize=derandomize,
         deadline=None,
         database=None,
         phases=[Phase.generate],
     )
-    @given(designs())
-    def collect(design: Design) -> None:
-        found.setdefault(repr(design), design)
+    @given(strategy)
+    def collect(drawn: T) -> None:
+        found.setdefault(repr(drawn), drawn)
 
     collect()
     order = np.random.default_rng(1).permutation(len(found))[:n]
     return [list(found.values())[index] for index in order]
+
+
+def draw_designs(n: int, derandomize: bool) -> list[Design]:
+    return draw_different(designs(), n, derandomize)
 
 
 def prove(drawn: Sequence[Design], options: dict[str, str], folder: Path) -> tuple[int, list[str]]:

@@ -76,7 +76,8 @@ def _(node: FixedPointQuantizer) -> Bits:
     signed, width, integer = (int(np.max(mask)) for mask in asked_for)
     k, i, f = _shrink(node)
     if (node.RND, node.SAT) != ("RND_CONV", "SAT"):
-        # What the bits that stay empty are in other modes, it does not say.
+        # What the bits that stay empty are in other modes, it does not say, and drops some.
+        node.mask_kbi = asked_for
         whole = signed, integer - signed, width - integer
         return tuple(np.full_like(part, bits) for part, bits in zip((k, i, f), whole, strict=True))
     _, arriving, _ = bit_exact.produce_kif(bit_exact.get_input_layers(node)[0])

@@ -6,6 +6,7 @@ A variable knows its interval (`low`, `high`, `step`), and what it was made of.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,7 @@ def _constant(variable: Any, form: FixedPointFormat) -> Any:
 def _floor(variable: Any, above: Any, form: FixedPointFormat) -> Any:
     """Rounded by the modes of `form`: what is `above` without the bits behind the last."""
     low, high = (
-        type(variable.low)(float(form.rounded(np.array(float(end)))))
-        for end in (variable.low, variable.high)
+        Decimal(float(form.rounded(np.array(float(end))))) for end in (variable.low, variable.high)
     )
     if low == high:
         return variable.from_const(low, variable.hwconf)
@@ -80,7 +80,7 @@ def _half_to_even(variable: Any, above: Any, form: FixedPointFormat) -> Any:
     Where these are all zero, it was a tie, and the last bit becomes zero.
     """
     low, high = (
-        type(variable.low)(float(np.rint(float(end) / form.step) * form.step))
+        Decimal(float(np.rint(float(end) / form.step) * form.step))
         for end in (variable.low, variable.high)
     )
     if low == high:
@@ -233,7 +233,7 @@ def squared(variable: Any) -> Any:
     # Of the squares alone no bits overlap.
     result = (squares[0] * 4.0**n + squares[1]) + mixed * 2.0**n
     # Interval arithmetic does not know that the terms belong together.
-    result.low, result.high = 0, max(variable.low**2, variable.high**2)
+    result.low, result.high = Decimal(0), max(variable.low**2, variable.high**2)
     return result
 
 

@@ -125,6 +125,9 @@ class ScoreLayer(LogicLayer):
         """Of the C++ that sums a term, rounded as the layer is."""
         if self.term_format is not None:
             more["rounded_term_format"] = str(self.term_format)
+        if not (out.low.any() or out.high.any()):
+            # To hls4ml zero is a number of 32 bits, the port has one.
+            more["output_kif"] = tuple(np.full(out.shape, bits) for bits in out.format.kif)
         if self.output_format is None:
             return self._call("score", out, term=term, **more)
         grids = map(Grid.of, self.input_formats, (x.shape for x in inputs))
