@@ -189,15 +189,23 @@ def plan_twin(model: keras.Model) -> TwinPlan:
 
 def _places(flat: FlatModel) -> Iterator[Place]:
     steps = {step.name: step for step in flat.steps}
-    folded = {step.sources[0]: step for step in flat.steps if _is_norm(step)}
-    for name in folded:
-        _check_fold(flat, steps[name], folded[name])
+    norms = [step for step in flat.steps if _is_norm(step)]
+    # By the layer that they become part of.
+    folded = {
+        norm.sources[0]: norm
+        for norm in norms
+        if _can_be_folded(flat, steps[norm.sources[0]], norm)
+    }
     for step in flat.steps:
         if step.name in folded:
             continue
-        place = _place(steps[step.sources[0]] if _is_norm(step) else step)
-        if _is_norm(step):
+        if step not in norms:
+            place = _place(step)
+        elif step in folded.values():
+            place = _place(steps[step.sources[0]])
             place = replace(place, name=step.name, norm=step.layer)
+        else:
+            place = _rescaling(step)
         for values in place.parameters if place.kinds_of_formats else ():
             if not np.isfinite(values).all():
                 raise InputError(
@@ -226,24 +234,27 @@ def _place(step: Step) -> Place:
     return Place(step.name, step.layer, step.sources, kind, step.name, rectified=rectified)
 
 
-def _check_fold(flat: FlatModel, before: Step, norm: Step) -> None:
-    """Raise InputError unless a batch normalization can become part of the layer before."""
-    rule = f"batch normalization must follow one of {', '.join(k.__name__ for k in KERNELS)}"
-    if type(before.layer) not in KERNELS:
-        found = f"layer '{before.name}' of kind {type(before.layer).__name__}"
-        remedy = "move it behind such a layer, before the activation"
-        raise refused(norm, rule, found, remedy)
-    activation = getattr(before.layer.activation, "__name__", "another")
-    if activation != "linear":
-        found = f"layer '{before.name}' with activation {activation}"
-        raise refused(norm, f"{rule} without an activation", found, "let the activation follow it")
-    n_consumers = sum(step.sources.count(before.name) for step in flat.steps)
-    if n_consumers > 1 or before.name in flat.output_names:
-        found = f"layer '{before.name}', which others use, too"
-        raise refused(norm, f"{rule} alone", found, "make a layer for each")
+def _can_be_folded(flat: FlatModel, before: Step, norm: Step) -> bool:
+    """Whether a batch normalization can become part of the weights of the layer before.
+
+    Raises:
+        InputError: it normalizes another axis than that of the channels.
+    """
     n_axes = norm.layer.input_spec.ndim
     if norm.layer.axis % n_axes != n_axes - 1:
         raise refused(norm, "axis must be that of the channels", norm.layer.axis, "use it")
+    if type(before.layer) not in KERNELS or before.layer.activation is not keras.activations.linear:
+        return False
+    n_consumers = sum(step.sources.count(before.name) for step in flat.steps)
+    return n_consumers == 1 and before.name not in flat.output_names
+
+
+def _rescaling(norm: Step) -> Place:
+    """A batch normalization that stands alone: one factor and one offset for each channel."""
+    ones = np.ones(norm.layer.moving_mean.shape)
+    scale, offset = fold_batch_norm([ones], norm.layer, (-1,))
+    layer = stock.Rescaling(scale.tolist(), offset.tolist(), name=norm.name)
+    return Place(norm.name, layer, norm.sources, "rescaling", norm.name)
 
 
 def _with_default(plan: TwinPlan, place: Place) -> Place:
