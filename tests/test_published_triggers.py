@@ -106,13 +106,12 @@ def test_score_is_the_published_arithmetic(name: str) -> None:
 
 
 def test_saturating_events_are_among_them() -> None:
-    full = 0
     for name, build in published.TRIGGERS.items():
         model, score = build(1)
         graph: Any = build_score_graph(model, score)
         events = published.events_of(model, 2000, seed=2)
         traced = graph.trace(events)
-        full += sum(
+        full = sum(
             int((values == graph.grids[layer].format.high).sum())
             for layer, values in traced.items()
             if layer in ("hidden", "hidden_1", "patches", "network_inputs", "embedding", "mean")
