@@ -205,6 +205,29 @@ def conv2d_layer(
     return QConv2D(filters, kernel_size, **_weight_quantizers(kernel, bias), **options)
 
 
+def conv1d_layer(
+    filters: int,
+    kernel_size: tuple[int, ...],
+    kernel: FixedPointFormat,
+    bias: FixedPointFormat | None,
+    **options: Any,
+) -> keras.Layer:
+    """A convolution over one axis, of weights in these formats; without a bias where none."""
+    return qkeras.QConv1D(filters, kernel_size, **_weight_quantizers(kernel, bias), **options)
+
+
+def depthwise_conv2d_layer(
+    kernel_size: tuple[int, ...],
+    kernel: FixedPointFormat,
+    bias: FixedPointFormat | None,
+    **options: Any,
+) -> keras.Layer:
+    """A convolution of each channel by itself, of weights in these formats."""
+    quantizers = _weight_quantizers(kernel, bias)
+    quantizers["depthwise_quantizer"] = quantizers.pop("kernel_quantizer")
+    return qkeras.QDepthwiseConv2D(kernel_size, **quantizers, **options)
+
+
 def quantizing_layer(chosen: FixedPointFormat, name: str) -> keras.Layer:
     """A layer that rounds to a format; an unsigned one that saturates makes it a rectifier."""
     return QActivation(_quantizer(chosen), name=name)
@@ -316,6 +339,11 @@ def is_quantizer(layer: keras.Layer) -> bool:
     return isinstance(layer, qkeras.QActivation)
 
 
+def is_quantized(layer: keras.Layer) -> bool:
+    """Whether a layer is one of QKeras."""
+    return type(layer).__module__.split(".")[0] == "qkeras"
+
+
 def layer_quantizer(layer: keras.Layer) -> Any:
     """The quantizer of a QActivation, also where that was given as text."""
     found = getattr(layer, "quantizer", layer.activation)
@@ -369,31 +397,3 @@ def keeps_unit_interval(layer: keras.Layer) -> bool:
     return activation is keras.activations.sigmoid or isinstance(
         activation, qkeras.quantized_sigmoid
     )
-
-
-def conv1d_layer(
-    filters: int,
-    kernel_size: tuple[int, ...],
-    kernel: FixedPointFormat,
-    bias: FixedPointFormat | None,
-    **options: Any,
-) -> keras.Layer:
-    """A convolution over one axis, of weights in these formats; without a bias where none."""
-    return qkeras.QConv1D(filters, kernel_size, **_weight_quantizers(kernel, bias), **options)
-
-
-def depthwise_conv2d_layer(
-    kernel_size: tuple[int, ...],
-    kernel: FixedPointFormat,
-    bias: FixedPointFormat | None,
-    **options: Any,
-) -> keras.Layer:
-    """A convolution of each channel by itself, of weights in these formats."""
-    quantizers = _weight_quantizers(kernel, bias)
-    quantizers["depthwise_quantizer"] = quantizers.pop("kernel_quantizer")
-    return qkeras.QDepthwiseConv2D(kernel_size, **quantizers, **options)
-
-
-def is_quantized(layer: keras.Layer) -> bool:
-    """Whether a layer is one of QKeras."""
-    return type(layer).__module__.split(".")[0] == "qkeras"

@@ -57,7 +57,7 @@ STAGES = {
         Stage(
             "adopt",
             None,
-            ("network",),
+            ("network", "seed", "data", "units"),
             lambda run: (run.model_path("quantized"), run.model_path("float"), run.scaler_path),
             section="network",
         ),

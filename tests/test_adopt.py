@@ -13,13 +13,16 @@ import pytest
 import yaml
 
 from hls import cli
+from hls.stages.adopted import check_adoption, with_model
+from hls.stages.firmware import score_graph
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.scaling import HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.precision import QActivation, QDense, fixed_point
-from keras_ae.runs import open_run
+from keras_ae.runs import Run, open_run
+from keras_ae.settings.adoption import Adoption, load_adoption
 
 FORMAT = FixedPointFormat(8, 4)
 N_FEATURES = 6
@@ -142,7 +145,12 @@ def test_trigger_objects_through_a_scaler(
     given["network"] = {"scaler": str(tmp_path / "scaler.json")}
     code, text = adopt(given)
     assert code == 0 and "mismatching bits: 0" in text and "A -> 4l" in text
-    assert (tmp_path / "run" / "scaler.json").is_file()
+    # The run has a scaler of its own.
+    (tmp_path / "scaler.json").unlink()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", str(tmp_path / "run")])
+    assert not ended.value.code
+    assert score_graph(open_run(tmp_path / "run")).layer("scale") is not None
 
 
 @pytest.mark.parametrize(
@@ -248,3 +256,57 @@ def test_float_model_without_the_tensors_of_the_score(
     code, text = adopt(given)
     assert code == 2 and "role 'latent_mean' must be of one of the layers wires, other" in text
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("n_inputs", [1, 2])
+def test_float_model_of_other_inputs(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path, n_inputs: int
+) -> None:
+    inputs = [keras.Input((5,), name=f"wires_{number}") for number in range(n_inputs)]
+    x = keras.layers.Add()(inputs) if n_inputs > 1 else inputs[0]
+    keras.Model(inputs, keras.layers.Dense(2, name="mu")(x)).save(tmp_path / "float.keras")
+    given["network"]["float_model"] = str(tmp_path / "float.keras")
+    code, text = adopt(given)
+    assert code == 2 and "the float model must take inputs of the shapes of the quantized" in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 1), (4, 2), (8,), (1, 4, 2)])
+def test_events_of_another_shape(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path, shape: Any
+) -> None:
+    x = keras.Input((4, 2, 1), name="wires")
+    h = QActivation(fixed_point("fixed<8,4>"), name="seen")(x)
+    keras.Model(x, keras.layers.Flatten(name="mu")(h)).save(tmp_path / "theirs.keras")
+    events = FORMAT.quantize(np.random.default_rng(1).normal(0, 1, (6000, *shape)))
+    np.savez(tmp_path / "events.npz", background=events)
+    settings = with_model(_loaded(given, tmp_path), tmp_path / "theirs.keras")
+    if shape == (2, 4, 1):
+        with pytest.raises(InputError, match=r"must be numbers of shape \(events, 4, 2, 1\)"):
+            check_adoption(settings)
+    else:
+        check_adoption(settings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 2},
+        {"data": {"max_events": 3000}},
+        {"data": {"train_fraction": 0.4}},
+        {"units": {"n_bits": 12}},
+    ],
+)
+def test_what_decides_the_threshold_is_noticed(
+    given: dict[str, Any], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    before = Run(tmp_path / "run", _loaded(given, tmp_path)).digest("convert")
+    changed = {**given, **change}
+    if "data" in change:
+        changed["data"] = given["data"] | change["data"]
+    assert Run(tmp_path / "run", _loaded(changed, tmp_path)).digest("convert") != before
+
+
+def _loaded(settings: dict[str, Any], folder: Path) -> Adoption:
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    return load_adoption(folder / "config.yaml")

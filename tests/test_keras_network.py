@@ -184,6 +184,18 @@ class OfLayers(keras.Model):
         return super().call(x) * 2
 
 
+class OfOneRow(keras.Sequential):
+    """Sequential, but for what it does."""
+
+    def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
+        return super().call(x) * 2
+
+
+def relu(x: Any) -> Any:
+    """Not that of Keras."""
+    return keras.ops.minimum(keras.ops.relu(x), 1.0)
+
+
 def shared_model() -> keras.Model:
     x, inner = hardware(), part("inner", 4, 4)
     return keras.Model(x, inner(inner(x)))
@@ -217,6 +229,15 @@ def around(layer: Callable[..., Any]) -> Callable[[], keras.Model]:
         (
             lambda: OfLayers(x := hardware(), rounding("r")(x), name="m"),
             "^layer 'm': a graph must be a Functional model, got OfLayers; build it of keras.Input",
+        ),
+        (
+            lambda: OfOneRow([keras.Input((4,)), rounding("r")], name="m"),
+            "^layer 'm': a graph must be a Functional model, got OfOneRow; build it of keras.Input",
+        ),
+        (
+            around(keras.layers.Activation(relu, name="a")),
+            "^layer 'a': activation must be Keras' own 'relu', got another function of that name; "
+            "give activation='relu'$",
         ),
         (
             lambda: keras.Sequential([dense(3, "d")], name="s"),

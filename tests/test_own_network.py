@@ -114,6 +114,29 @@ def test_mean_and_variance_are_the_outputs_in_their_order() -> None:
     assert np.abs(found - exact).max() <= 0.5 * 3 * 2.0**-6
 
 
+@pytest.mark.parametrize("n_outputs", [2, 3])
+def test_the_decoder_takes_the_mean_that_the_user_names(n_outputs: int) -> None:
+    z = keras.Input((3,), name="z")
+    decoder = keras.Model(z, q("fixed<8,4>", "back")(dense(5, "out")(z)), name="my_decoder")
+    code, roles = encoder(n_outputs), {"latent_mean": "end_1"}
+    found = scored((code, decoder), squared_error(), roles=roles)["squared_error"]
+    y = np.asarray(decoder(tensor(code, "end_1").astype(np.float32)), np.float64)
+    np.testing.assert_array_equal(found, ((X - y) ** 2).sum(axis=1))
+
+
+def test_the_decoder_takes_the_only_output_whatever_is_called_the_mean() -> None:
+    z = keras.Input((3,), name="z")
+    decoder = keras.Model(z, q("fixed<8,4>", "back")(dense(5, "out")(z)), name="my_decoder")
+    graph = build_score_graph((encoder(), decoder), squared_error(), roles={"latent_mean": "act"})
+    assert graph.node("out").inputs == ("end_0",)
+
+
+def test_one_output_is_not_both_parts_of_the_code() -> None:
+    message = "role 'latent_log_var' must be a tensor of the network, got none: name its layer"
+    with pytest.raises(InputError, match=message):
+        build_score_graph(encoder(2), gaussian_divergence(), roles={"latent_mean": "end_1"})
+
+
 def test_scores_of_any_two_tensors() -> None:
     model = whole()
     scores = [

@@ -115,7 +115,7 @@ def test_order_and_decision_for_programs(project: Path, tmp_path: Path) -> None:
     units, scaler = HardwareUnits(), L1Scaler((0,) * 57, (5,) * 57)
     events = np.zeros((100, 57), int)
     graph = build_trigger_graph(
-        model, ["squared_latent_norm"], (events,), 0.1, scaler=scaler, units=units.format
+        model, ["squared_latent_norm"], (events,), 0.1, scaler=scaler, input_formats=units.format
     )
     origin = Origin("a model", 0.1, None, units)
     write_rtl_project(graph, tmp_path / "rtl", FirmwareSettings(), [events], origin)

@@ -408,6 +408,11 @@ class OwnCall(keras.Model):
         return 2 * super().call(x)
 
 
+class OwnRow(keras.Sequential):
+    def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
+        return 2 * super().call(x)
+
+
 def own_call() -> keras.Model:
     x = keras.Input((4,))
     return OwnCall(x, layers.ReLU()(x), name="own")
@@ -540,6 +545,10 @@ def test_normalizations_that_cannot_be_folded(make: Callable[[], keras.Model]) -
             "layer 'a': axis must be -1, the last, got 1; set it so",
         ),
         (in_training, "layer 'n': it must be called as at inference, got training=True; leave"),
+        (
+            lambda: OwnRow([keras.Input((4,)), layers.ReLU()], name="own"),
+            "model 'own' must be Sequential or Functional, got OwnRow; build it of",
+        ),
         (own_call, "model 'own' must be Sequential or Functional, got OwnCall; build it of"),
         (nan, "layer 'd': weights must be finite, got NaN or infinity; train it again"),
         (

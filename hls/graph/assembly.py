@@ -16,7 +16,7 @@ from hls.graph.layers.quantizer import Quantizer
 from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
-from hls.graph.roles import Roles
+from hls.graph.roles import CODE_ROLES, Roles
 from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
@@ -68,7 +68,7 @@ class Assembly:
             name_codes(self.roles, code)
             self.roles.add("output", code if decoder is None else ())
         if decoder is not None:
-            self._add_decoder(decoder)
+            self._add_decoder(decoder, self._decoded(code, (roles or {}).get("latent_mean")))
         self.roles.assign(roles or {})
 
     @property
@@ -131,17 +131,23 @@ class Assembly:
 
     # Decoder -----------------------------------------------------------------------------------
 
-    def _add_decoder(self, decoder: keras.Model) -> None:
+    def _decoded(self, code: tuple[str, ...], mean: str | None) -> str:
+        """Which of the encoder's outputs the decoder takes: the only one, or the mean."""
+        named = [name for name in self.roles.of_layer.get(mean or "", ()) if name in code]
+        if len(code) == 1 or named:
+            return (named or code)[0]
+        return self.roles.find("latent_mean", "decoder")
+
+    def _add_decoder(self, decoder: keras.Model, code: str) -> None:
         """On the code, and on the condition if it takes one."""
         ends = [end.name for end in _input_layers(decoder)]
-        roles = ("latent_mean", "condition")[: len(ends)]
-        if len(ends) > len(roles):
+        if len(ends) > 2:
             raise InputError(
                 f"decoder must take the code, and a condition at most, got {len(ends)} inputs"
             )
-        sources = {
-            end: self.roles.find(role, "decoder") for end, role in zip(ends, roles, strict=True)
-        }
+        sources = dict(zip(ends, [code], strict=False))
+        for end in ends[1:]:
+            sources[end] = self.roles.find("condition", "decoder")
         network = read_network(decoder, sources, self._taken | set(self._nodes))
         # A quantizer that finds values in its format already does nothing.
         idle = {
@@ -194,9 +200,8 @@ def name_ends(roles: Roles, ends: Sequence[str], shapes: Sequence[Any], input_sh
 
 def name_codes(roles: Roles, codes: Sequence[str]) -> None:
     """The first is the mean, the second the logarithm of the variance; of more it is not known."""
-    names = ("latent_mean", "latent_log_var")
-    for number, role in enumerate(names):
-        roles.add(role, codes[number : number + 1] if len(codes) <= len(names) else codes)
+    for number, role in enumerate(CODE_ROLES):
+        roles.add(role, codes[number : number + 1] if len(codes) <= len(CODE_ROLES) else codes)
 
 
 def _input_layers(network: keras.Model) -> list[Any]:
@@ -243,8 +248,7 @@ def _format_of_input(end: Any, port: str, behind: Quantizer | None) -> FixedPoin
             "no quantizer behind it",
             "put a QActivation there, or give input_formats",
         )
-    form = behind.form
-    return FixedPointFormat(form.width, form.integer, form.signed)
+    return behind.form.values
 
 
 def _keeps(form: FixedPointFormat, grid: Grid) -> bool:

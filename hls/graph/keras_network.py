@@ -256,14 +256,14 @@ def check_keras(network: Any) -> None:
 
 def _no_graph(model: keras.Model) -> Iterator[Refusal]:
     """Why a model is no graph of layers."""
-    if isinstance(model, keras.Sequential):
-        if getattr(model, "_functional", None) is None:
-            rule, remedy = "a Sequential model must be built", "begin it with keras.Input"
-            yield Refusal(model.name, rule, "one that is not", remedy)
+    known = next((k for k in (keras.Sequential, Functional) if isinstance(model, k)), None)
     # A class of its own may do something else than the layers that it was given.
-    elif not isinstance(model, Functional) or type(model).call is not Functional.call:
+    if known is None or type(model).call is not known.call:
         rule, remedy = "a graph must be a Functional model", "build it of keras.Input and layers"
         yield Refusal(model.name, rule, type(model).__name__, remedy)
+    elif known is keras.Sequential and getattr(model, "_functional", None) is None:
+        rule, remedy = "a Sequential model must be built", "begin it with keras.Input"
+        yield Refusal(model.name, rule, "one that is not", remedy)
 
 
 def _not_at_inference(node: Any, what: str) -> Iterator[Refusal]:

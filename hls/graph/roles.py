@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from keras_ae.errors import InputError
 from keras_ae.settings.tensor_scores import ROLES
 
+#: Of an encoder's two outputs, in their order.
+CODE_ROLES = ("latent_mean", "latent_log_var")
+
 
 @dataclass
 class Roles:
@@ -32,6 +35,8 @@ class Roles:
     def assign(self, chosen: Mapping[str, str]) -> None:
         """The user's own mapping, from roles to names of layers, in place of the networks' ends.
 
+        What has become one part of the code is not the other any more.
+
         Raises:
             InputError: a role that is none, or a name that is no layer's or that of two.
         """
@@ -44,6 +49,11 @@ class Roles:
                     f"{layer!r}"
                 )
             self.of_role[role] = [self._one(f"role '{role}'", self.of_layer[layer])]
+        taken = [self.of_role[role][0] for role in CODE_ROLES if role in chosen]
+        for role in CODE_ROLES:
+            if role not in chosen:
+                free = [node for node in self.of_role.get(role, []) if node not in taken]
+                self.of_role[role] = free
 
     def find(self, name: str, subject: str) -> str:
         """The node of a role or, where the networks have no such role, of a layer.

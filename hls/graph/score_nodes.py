@@ -152,6 +152,5 @@ def _format_of(parts: Assembly, name: str) -> FixedPointFormat:
     if isinstance(layer, LookupTable):
         return layer.output_format
     if isinstance(layer, Quantizer):
-        form = layer.form
-        return FixedPointFormat(form.width, form.integer, form.signed)
+        return layer.form.values
     return parts.grid(name).format

@@ -67,10 +67,11 @@ def scores_in_float(
         inputs: of the model, (events, ...) each.
 
     Raises:
-        InputError: a tensor that the model has not.
+        InputError: a tensor that the model has not, or inputs that it does not take.
     """
     wanted = requested_scores(model, scores)
     found = _roles_of(model, roles)
+    _check_inputs(model, inputs)
     names = list(
         dict.fromkeys(
             found.find(name, f"score '{score.port}' of the float model")
@@ -88,6 +89,22 @@ def scores_in_float(
         values = np.asarray(terms(score, *parts))
         results[score.port] = values.reshape(len(values), -1).sum(axis=1)
     return results
+
+
+def _check_inputs(model: keras.Model, inputs: Values) -> None:
+    """Raise InputError unless a network in float takes what the quantized one does."""
+    given = [x.shape[1:] for x in inputs]
+    taken = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    # None is any length.
+    fits = len(given) == len(taken) and all(
+        len(x) == len(y) and all(m in (None, n) for n, m in zip(x, y, strict=True))
+        for x, y in zip(given, taken, strict=True)
+    )
+    if not fits:
+        raise InputError(
+            "the float model must take inputs of the shapes of the quantized model's, "
+            f"{', '.join(map(str, given))}, got {', '.join(map(str, taken))}"
+        )
 
 
 def tensors_of(model: keras.Model, names: Sequence[str], inputs: Values) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +76,7 @@ def check_adoption(settings: Adoption) -> None:
 
 def adopt(run: Run) -> bool:
     """Stage `adopt`: the model becomes the run's quantized one."""
-    settings = _settings(run)
+    settings = _adoption(run)
 
     def work() -> None:
         path = Path(settings.network.model)
@@ -130,7 +131,7 @@ def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tup
     """What the ports of an adopted network are given of a sample, the threshold left out.
 
     Trigger objects and arrays are hardware values as they are; images are rounded to the format of
-    their port.
+    their port. Flat events take the shape of the port, others only axes of length one.
     """
     ports = [port for port in interface.inputs if port.name != "threshold"]
     given = [sample.x, sample.condition]
@@ -140,15 +141,22 @@ def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tup
     values = []
     for port, part in zip(ports, given, strict=False):
         shape = port.shape or (port.n_values,)
-        if part.size == np.prod((len(part), *shape)):
+        if _is_same_event(part.shape[1:], shape):
             part = part.reshape(len(part), *shape)
         values.append(part if as_they_are else port.form.quantize(part))
     return tuple(values)
 
 
+def _is_same_event(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether values in one shape are those in another, in the same order of axes."""
+    if min(len(found), len(wanted)) == 1:
+        return math.prod(found) == math.prod(wanted)
+    return [n for n in found if n > 1] == [n for n in wanted if n > 1]
+
+
 def evaluate(run: Run) -> bool:
     """Stage `evaluate`: AUC and TPR of every score, by the exact reference, and as figures."""
-    settings = _settings(run)
+    settings = settings_in(run)
 
     def work() -> None:
         data = load_data(run)
@@ -187,7 +195,7 @@ def fidelity_of_adopted(
     firmware: Mapping[str, TriggerOutput],
 ) -> Fidelity:
     """What the scores have lost on the way from float, where the settings name a float model."""
-    settings = _settings(run)
+    settings = settings_in(run)
     if settings.network.float_model is None:
         return adopted_fidelity(graph, reference, firmware, None)
     model = load_model(run, "float")
@@ -217,8 +225,22 @@ def _network_inputs(settings: Adoption, inputs: tuple[np.ndarray, ...]) -> tuple
     return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
 
 
-def _settings(run: Run) -> Adoption:
-    """Of a run of this kind.
+def settings_in(run: Run) -> Adoption:
+    """Those of a run that has adopted its network, with the scaler that lies in it.
+
+    Raises:
+        InputError: a run of another kind.
+    """
+    settings = _adoption(run)
+    if settings.network.scaler is None:
+        return settings
+    # What the user's own file has become since does not count.
+    network = settings.network.model_copy(update={"scaler": str(run.scaler_path)})
+    return settings.model_copy(update={"network": network})
+
+
+def _adoption(run: Run) -> Adoption:
+    """Settings of a run of this kind.
 
     Raises:
         InputError: of another.

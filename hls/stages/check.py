@@ -6,7 +6,7 @@ from hls.cost.model import CostEstimate, estimate_cost
 from hls.cpp.linter import checked_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
-from hls.stages.adopted import refusals, score_graph
+from hls.stages.adopted import refusals, score_graph, settings_in
 from hls.stages.events import scaler_of, units_of
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
@@ -51,20 +51,20 @@ def _checked_graph(
     experiment: RunSettings, subject: str, run: Run | None
 ) -> tuple[list[Refusal], LayerGraph | None]:
     if isinstance(experiment, Adoption):
-        return _of_adopted(experiment, run)
+        return _of_adopted(run)
     settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
     scores, units = experiment.firmware_scores, units_of(experiment)
     return checked_graph(model, scores, settings, scaler, units)
 
 
-def _of_adopted(settings: Adoption, run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
+def _of_adopted(run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
     if run is None:
         raise InputError(
             "what is checked must be an experiment or a run, got settings of a network that comes "
             "trained: 'keras-ae adopt MODEL CONFIG' checks it"
         )
-    model = load_model(run, "quantized")
+    settings, model = settings_in(run), load_model(run, "quantized")
     found = refusals(settings, model)
     return found, None if found else score_graph(settings, model)
 

@@ -19,7 +19,7 @@ from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
 from hls.report.page import render_page, update_page
-from hls.stages.adopted import fidelity_of_adopted
+from hls.stages.adopted import fidelity_of_adopted, settings_in
 from hls.stages.adopted import score_graph as score_graph_of_adopted
 from hls.stages.events import (
     compared_samples,
@@ -94,7 +94,7 @@ def score_graph(run: Run) -> LayerGraph:
     """
     given, model = run.settings, load_model(run, "quantized")
     if isinstance(given, Adoption):
-        return score_graph_of_adopted(given, model)
+        return score_graph_of_adopted(settings_in(run), model)
     settings = given.require_firmware(str(run.folder))
     require_none(check_networks(model))
     return build_score_graph(

@@ -87,19 +87,20 @@ def _functional(model: Any) -> keras.Model:
     """As one whose tensors are connected."""
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a keras.Model, got {type(model).__name__}")
-    if isinstance(model, keras.Sequential):
+    known = next((k for k in (keras.Sequential, Functional) if isinstance(model, k)), None)
+    # A class of its own may do something else than the layers that it was given.
+    if known is None or type(model).call is not known.call:
+        raise InputError(
+            f"model '{model.name}' must be Sequential or Functional, got {type(model).__name__}; "
+            "build it of keras.Input and layers"
+        )
+    if known is keras.Sequential:
         if not model.built or not model.layers:
             raise InputError(
                 f"model '{model.name}' must know the shape of its input, got a Sequential that is "
                 "not built; begin it with keras.Input(shape)"
             )
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    # A class of its own may do something else than the layers that it was given.
-    if not isinstance(model, Functional) or type(model).call is not Functional.call:
-        raise InputError(
-            f"model '{model.name}' must be Sequential or Functional, got {type(model).__name__}; "
-            "build it of keras.Input and layers"
-        )
     return model
 
 

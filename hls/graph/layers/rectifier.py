@@ -82,14 +82,20 @@ def activation_layers(layer: keras.Layer) -> tuple[Layer, ...]:
     Raises:
         Refusal: one without an exact form.
     """
+    import keras
+
     from hls.graph.keras_options import exact_format
 
     activation = layer.activation
-    name = getattr(activation, "__name__", None)
-    if name == "linear":
+    if activation is keras.activations.linear:
         return ()
-    if name == "relu":
+    if activation is keras.activations.relu:
         return (Rectifier(name=layer.name),)
+    name = getattr(activation, "__name__", None)
+    if name in ("linear", "relu"):
+        # Its name does not say what it does.
+        rule, found = f"activation must be Keras' own '{name}'", "another function of that name"
+        raise Refusal(layer.name, rule, found, f"give activation='{name}'")
     if name is not None:
         rule = "activation must be linear, relu or a quantizer with an exact form"
         raise Refusal(layer.name, rule, f"'{name}'", "let quantized_bits or quantized_relu follow")
