@@ -21,6 +21,16 @@ Pack:
     res.write(packet);
 }
 
+// Of a stream, the number j of packet i of res_T: behind a reshape, its own packets may be of another size.
+template <class res_T, class data_T>
+typename data_T::value_type next_number(hls::stream<data_T> &data, data_T &packet, unsigned i, unsigned j) {
+    #pragma HLS INLINE
+    unsigned place = data_T::size == res_T::size ? j : (i * res_T::size + j) % data_T::size;
+    if (place == 0)
+        packet = data.read();
+    return packet[place];
+}
+
 // A packet is an event.
 template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
 void scale_objects(hls::stream<data_T> &data, const offset_T offset[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_in],
@@ -51,11 +61,7 @@ Quantize:
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            // Behind a reshape, packets may be of other sizes.
-            unsigned place = data_T::size == res_T::size ? j : (i * res_T::size + j) % data_T::size;
-            if (place == 0)
-                packet = data.read();
-            rounded[j] = packet[place];
+            rounded[j] = next_number<res_T>(data, packet, i, j);
         }
         write_packet(rounded, res);
     }
@@ -63,15 +69,16 @@ Quantize:
 
 template <class data_T, class table_T, class res_T, typename CONFIG_T>
 void look_up(hls::stream<data_T> &data, const table_T table[CONFIG_T::table_size], hls::stream<res_T> &res) {
+    data_T packet;
 LookUp:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        data_T packet = data.read();
         table_T entries[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            entries[j] = look_up_one<typename data_T::value_type, table_T, CONFIG_T>(packet[j], table);
+            typename data_T::value_type number = next_number<res_T>(data, packet, i, j);
+            entries[j] = look_up_one<typename data_T::value_type, table_T, CONFIG_T>(number, table);
         }
         write_packet(entries, res);
     }
@@ -97,16 +104,16 @@ Rows:
 
 template <class x_T, class y_T, class res_T, typename CONFIG_T>
 void sum_of_two(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+    x_T x_packet;
+    y_T y_packet;
 Sum:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        x_T x_packet = x.read();
-        y_T y_packet = y.read();
         typename res_T::value_type sums[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            sums[j] = x_packet[j] + y_packet[j];
+            sums[j] = next_number<res_T>(x, x_packet, i, j) + next_number<res_T>(y, y_packet, i, j);
         }
         write_packet(sums, res);
     }
@@ -114,16 +121,16 @@ Sum:
 
 template <class x_T, class y_T, class res_T, typename CONFIG_T>
 void difference(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+    x_T x_packet;
+    y_T y_packet;
 Difference:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        x_T x_packet = x.read();
-        y_T y_packet = y.read();
         typename res_T::value_type differences[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            differences[j] = x_packet[j] - y_packet[j];
+            differences[j] = next_number<res_T>(x, x_packet, i, j) - next_number<res_T>(y, y_packet, i, j);
         }
         write_packet(differences, res);
     }
@@ -132,32 +139,33 @@ Difference:
 template <class x_T, class scale_T, class offset_T, class res_T, typename CONFIG_T>
 void rescale(hls::stream<x_T> &x, const scale_T scale[CONFIG_T::n_channels],
              const offset_T offset[CONFIG_T::n_channels], hls::stream<res_T> &res) {
+    x_T packet;
 Rescale:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        x_T packet = x.read();
         typename res_T::value_type scaled[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
             unsigned channel = (i * res_T::size + j) % CONFIG_T::n_channels;
-            scaled[j] = packet[j] * scale[channel] + offset[channel];
+            scaled[j] = next_number<res_T>(x, packet, i, j) * scale[channel] + offset[channel];
         }
         write_packet(scaled, res);
     }
 }
 
 template <class x_T, class res_T, typename CONFIG_T> void rectify(hls::stream<x_T> &x, hls::stream<res_T> &res) {
+    x_T packet;
 Rectify:
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE
-        x_T packet = x.read();
         typename res_T::value_type rectified[res_T::size];
     Packet:
         for (unsigned j = 0; j < res_T::size; j++) {
             #pragma HLS UNROLL
-            if (packet[j] > 0)
-                rectified[j] = packet[j];
+            typename x_T::value_type number = next_number<res_T>(x, packet, i, j);
+            if (number > 0)
+                rectified[j] = number;
             else
                 rectified[j] = 0;
         }
@@ -183,16 +191,16 @@ Score:
 
 template <class term, class x_T, class y_T, class res_T, typename CONFIG_T>
 void score(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+    y_T y_packet;
     typename res_T::value_type sum[1] = {0};
 Score:
     for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
         #pragma HLS PIPELINE
         x_T x_packet = x.read();
-        y_T y_packet = y.read();
     Packet:
         for (unsigned j = 0; j < x_T::size; j++) {
             #pragma HLS UNROLL
-            term::add(x_packet[j], y_packet[j], sum[0]);
+            term::add(x_packet[j], next_number<x_T>(y, y_packet, i, j), sum[0]);
         }
     }
     write_packet(sum, res);
@@ -217,16 +225,16 @@ Score:
 
 template <class term, class sum_T, class rounded_T, class x_T, class y_T, class res_T, typename CONFIG_T>
 void rounded_score(hls::stream<x_T> &x, hls::stream<y_T> &y, hls::stream<res_T> &res) {
+    y_T y_packet;
     sum_T sum = 0;
 Score:
     for (unsigned i = 0; i < CONFIG_T::n_in / x_T::size; i++) {
         #pragma HLS PIPELINE
         x_T x_packet = x.read();
-        y_T y_packet = y.read();
     Packet:
         for (unsigned j = 0; j < x_T::size; j++) {
             #pragma HLS UNROLL
-            term::add(x_packet[j], y_packet[j], sum);
+            term::add(x_packet[j], next_number<x_T>(y, y_packet, i, j), sum);
         }
     }
     rounded_T rounded[1] = {sum};
