@@ -66,7 +66,10 @@ class FixedPointFormat:
         """
         match = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
-            raise InputError(f"precision must be 'fixed<W,I>' or 'ufixed<W,I>', got {text!r}")
+            raise InputError(
+                "precision must be 'fixed<W,I>' or 'ufixed<W,I>', with rounding and overflow "
+                f"'fixed<W,I,TRN,WRAP>', got {text!r}"
+            )
         modes = match[4] or ROUNDINGS[0], match[5] or OVERFLOWS[0]
         return cls(int(match[2]), int(match[3]), not match[1], *modes)
 

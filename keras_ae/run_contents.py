@@ -16,28 +16,34 @@ from keras_ae.errors import InputError
 from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.runs import Run
+from keras_ae.settings.experiment import Experiment
 
 
 def load_model(run: Run, precision: str) -> Any:
     """The `float`, `student` or `quantized` model of a run; with a student, that is quantized."""
-    return load_keras_model(run.model_path(precision))
+    # With what compiled a network that came trained, nothing is done.
+    return load_keras_model(run.model_path(precision), isinstance(run.settings, Experiment))
 
 
-def load_keras_model(path: Path) -> keras.Model:
-    """Read a .keras file of a run.
+def load_keras_model(path: Path, compiled: bool = True) -> keras.Model:
+    """Read a .keras file, as it was compiled or not.
 
     Raises:
         FileNotFoundError: there is none.
-        InputError: it is damaged.
+        InputError: it is damaged, of another layout, or has classes that are not known.
     """
     if not path.is_file():
         raise FileNotFoundError(f"model not found: {path}")
+    if not zipfile.is_zipfile(path) or path.suffix != ".keras":
+        raise InputError(
+            f"{path} must be a .keras file, by model.save('NAME.keras') of Keras 3, got another"
+        )
     try:
-        return keras.models.load_model(path)
+        return keras.models.load_model(path, compile=compiled)
     except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} must be a model of Keras 3 (.keras) that can be loaded, got a damaged one or "
-            f"one with classes that are not imported: {str(error)[:200]}"
+            f"{path} must be a model of known classes, Keras', QKeras' or registered ones that are "
+            f"imported, got: {str(error)[:400]}"
         ) from error
 
 

@@ -207,7 +207,7 @@ def test_models_that_cannot_be_adopted(
     for model, message in (
         ("float.keras", "layer 'fc': weights must be quantized"),
         ("nothing.keras", "model not found"),
-        ("events.npz", "must be a model of Keras 3 (.keras) that can be loaded"),
+        ("events.npz", "must be a .keras file, by model.save"),
     ):
         code, text = adopt(given, model)
         assert code == 2 and message in text and not (tmp_path / "run").exists()

@@ -94,7 +94,9 @@ def test_refused(evaluate: Evaluate, values: np.ndarray, message: str) -> None:
 
 
 def test_another_number_of_inputs(evaluate: Evaluate) -> None:
-    with pytest.raises(InputError, match=r"^inputs must be 'objects', got 2$"):
+    with pytest.raises(
+        InputError, match=r"^inputs must be one array for each of 'objects', in a tuple, got 2$"
+    ):
         evaluate(np.zeros((5, 3)), np.zeros((5, 1)))
 
 

@@ -29,7 +29,7 @@ from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.cpp.quantizers import cpp_form
 from hls.cpp.rules import check_graph
 from hls.graph.facts import Origin
-from hls.graph.interface import PROJECT_NAME
+from hls.graph.interface import PROJECT_NAME, project_folder
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.node import Node
@@ -60,8 +60,10 @@ def convert_trigger_graph(
     Raises:
         Refusal: the first rule of `check_graph` that it breaks, or see `headers_of`; a header is
             named like one of hls4ml.
-        InputError: no events, or values that the ports cannot take.
+        InputError: no events, values that the ports cannot take, or a folder that holds something
+            else than a project.
     """
+    folder = project_folder(folder)
     require_none(check_graph(graph, settings))
     headers = headers_of(graph)
     bench_inputs = graph.interface.check(bench_inputs)

@@ -142,7 +142,9 @@ class Interface:
         """
         if len(inputs) != len(self.inputs):
             names = ", ".join(f"'{port.name}'" for port in self.inputs)
-            raise InputError(f"inputs must be {names}, got {len(inputs)}")
+            raise InputError(
+                f"inputs must be one array for each of {names}, in a tuple, got {len(inputs)}"
+            )
         arrays = [port.check(values) for port, values in zip(self.inputs, inputs, strict=True)]
         sizes = {len(array) for array in arrays}
         if len(sizes) > 1:
@@ -166,6 +168,21 @@ class Interface:
             side: [port.as_dict() for port in getattr(self, side)] for side in ("inputs", "outputs")
         }
         write_text(folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
+
+
+def project_folder(folder: Path | str) -> Path:
+    """Where a project may be written: nothing is there, or a project that it replaces.
+
+    Raises:
+        InputError: something else is.
+    """
+    path = Path(folder)
+    found = sorted(part.name for part in path.iterdir()) if path.is_dir() else []
+    is_project = {FILE_NAME, "firmware", "verilog"} & set(found)
+    if (path.exists() and not path.is_dir()) or (found and not is_project):
+        held = f"a folder with {found[0]}" if found else "a file"
+        raise InputError(f"folder of a project must be new, empty or a project, got {path}, {held}")
+    return path
 
 
 def read_interface(folder: Path, remedy: str = REMEDY) -> Interface:

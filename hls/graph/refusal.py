@@ -25,8 +25,10 @@ class Refusal(InputError):
         self.remedy = remedy
 
 
-def require_none(refusals: Sequence[Refusal]) -> None:
+def require_none(refusals: Sequence[Refusal], shown_by: str = "keras-ae check") -> None:
     """Raise the first of `refusals`, if there is one, and say how many there are.
+
+    `shown_by`: what says all of them.
 
     Raises:
         InputError: what `keras-ae check` shows line by line.
@@ -34,4 +36,4 @@ def require_none(refusals: Sequence[Refusal]) -> None:
     if len(refusals) == 1:
         raise refusals[0]
     if refusals:
-        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see keras-ae check)")
+        raise InputError(f"{refusals[0]} (and {len(refusals) - 1} more, see {shown_by})")

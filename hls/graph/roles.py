@@ -40,6 +40,8 @@ class Roles:
         Raises:
             InputError: a role that is none, or a name that is no layer's or that of two.
         """
+        if not isinstance(chosen, Mapping):
+            raise InputError(f"roles must be a mapping from roles to layers, got {chosen!r}")
         for role, layer in chosen.items():
             if role not in ROLES:
                 raise InputError(f"roles must be of {', '.join(ROLES)}, got {role!r}")

@@ -46,7 +46,13 @@ def requested_scores(model: Networks, scores: Scores) -> list[TensorScore]:
     Raises:
         InputError: none, two of one name, or a name that the model has no score of.
     """
-    wanted = [scores] if isinstance(scores, str | TensorScore) else list(scores)
+    wanted = [scores] if isinstance(scores, str | TensorScore) else scores
+    if not isinstance(wanted, list | tuple) or not all(
+        isinstance(score, str | TensorScore) for score in wanted
+    ):
+        raise InputError(
+            f"scores must be names or such as squared_norm(), one or a list of them, got {scores!r}"
+        )
     found = [score if isinstance(score, TensorScore) else _named(model, score) for score in wanted]
     names = [score.port for score in found]
     if not names or len(set(names)) < len(names):
@@ -61,8 +67,9 @@ def _named(model: Networks, name: str) -> TensorScore:
     choices = score_choices(model)
     if name not in choices:
         kind = type(model).__name__
+        others = "" if isinstance(model, ScoringModel) else ", or such as squared_norm('my_layer')"
         raise InputError(
-            f"score of {kind} in firmware must be one of {', '.join(choices)}, got {name!r}"
+            f"score of {kind} in firmware must be one of {', '.join(choices)}{others}, got {name!r}"
         )
     score = NAMED_SCORES[name]
     masked = isinstance(getattr(model, "likelihood", None), MaskedGaussian)

@@ -24,7 +24,7 @@ from hls.proof.comparison import (
 )
 from hls.proof.divergence import Divergence, firmware_divergence, keras_divergence
 from hls.proof.keras_rounding import beyond_rounding
-from keras_ae.errors import ProofError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 
 
@@ -107,11 +107,12 @@ def validate_project(
 
     Raises:
         FileNotFoundError: the folder holds no project.
-        InputError: no g++.
+        InputError: no g++, or no events.
         ProofError: the project does not compile, has other ports than the graph, would show
             synthesis other constants than simulation, or its test bench other expected results than
             the reference.
     """
+    folder = Path(folder)
     check_copies(folder)
     interface = graph.interface
     if read_interface(folder) != interface:
@@ -125,10 +126,13 @@ def validate_project(
     with Simulation(folder) as simulation:
         bench = compare_outputs(expected, simulation.run_bench(), formats)
         for name, values in samples.items() if isinstance(samples, Mapping) else samples:
+            values = (values,) if isinstance(values, np.ndarray) else values
             reference = graph.evaluate(*values)
             firmware, in_keras = simulation.run(*values), graph.evaluate_in_keras(*values)
             tally.add(name, values, reference, firmware, in_keras)
         speed = simulation.events_per_second
+    if not any(comparison.events for comparison in tally.firmware.values()):
+        raise InputError("samples must hold at least one event, got none: nothing would be proved")
     return Validation(
         tally.firmware,
         bench,

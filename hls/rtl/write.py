@@ -20,7 +20,7 @@ from da4ml.codegen.rtl.vhdl import pipeline_logic_gen as vhdl_of
 from da4ml.trace import to_pipeline
 
 from hls.graph.facts import Origin
-from hls.graph.interface import PROJECT_NAME, Interface
+from hls.graph.interface import PROJECT_NAME, Interface, project_folder
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
@@ -61,6 +61,7 @@ def write_rtl_project(
         InputError: no events, or values that the ports cannot take; an operation with more levels
             than these, or results that are constant.
     """
+    folder = project_folder(folder)
     require_none(check_rtl(graph))
     bench_inputs = graph.interface.check(bench_inputs)
     check_not_empty(**{"bench_inputs": bench_inputs[0]})

@@ -61,15 +61,15 @@ def check_adoption(settings: Adoption) -> None:
 
     A float model that is named must have the tensors of the scores.
     """
-    model = load_keras_model(Path(settings.network.model))
-    require_none(refusals(settings, model))
+    model = load_keras_model(Path(settings.network.model), compiled=False)
+    require_none(refusals(settings, model), "hls.check_model")
     data = load_dataset(settings.data, settings.units, settings.seed)
     check_rate(len(data.validation), settings.trigger.fpr, "background")
     interface = score_graph(settings, model).interface
     for sample in (data.train, *data.tested.values()):
         interface.check(port_values(settings, sample, interface))
     if settings.network.float_model is not None:
-        in_float = load_keras_model(Path(settings.network.float_model))
+        in_float = load_keras_model(Path(settings.network.float_model), compiled=False)
         few = port_values(settings, data.train.take(np.arange(2)), interface)
         _scores_in_float(settings, in_float, few)
 

@@ -26,6 +26,10 @@ def read_array_file(
     """
     if not path.is_file():
         raise FileNotFoundError(f"events not found: {path}, an npz file of arrays")
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path} must be an npz file, by np.savez(path, background=...), got another"
+        )
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name][:max_events] for name in file.files}
@@ -57,5 +61,7 @@ def _check_array(path: Path, name: str, x: np.ndarray, shape: tuple[int, ...]) -
         raise InputError(
             f"{path}: '{name}' must be numbers of shape ({wanted}), got {x.dtype} of {x.shape}"
         )
+    if not len(x):
+        raise InputError(f"{path}: '{name}' must hold at least one event, got 0")
     if not np.isfinite(x).all():
         raise InputError(f"{path}: '{name}' must hold finite numbers, got NaN or infinity")
