@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from hls import cli
 from hls.stages.adopted import check_adoption, with_model
 from hls.stages.firmware import score_graph
+from keras_ae.data.array_file import read_array_file
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.scaling import HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.data.sources import L1Data
@@ -199,6 +201,29 @@ def test_events_that_are_no_hardware_values(
         np.savez(tmp_path / "events.npz", **changed)
         code, text = adopt(given)
         assert code == 2 and message in text and not (tmp_path / "run").exists()
+
+
+def test_files_that_are_no_arrays_of_events(tmp_path: Path) -> None:
+    x = np.zeros((5, 2))
+    path = tmp_path / "events.npz"
+    for arrays, message in (
+        ({"background": x, "loud": x[:0]}, "'loud' must hold at least one event, got 0"),
+        ({"signal": x}, "must hold an array 'background', got signal"),
+        ({"background": x, "bump.condition": x}, "'bump.condition' must stand beside the events"),
+        ({"background": x, "background.condition": x[:3]}, "must have shape (5, n), got (3, 2)"),
+        ({"background": np.array(["a"])}, "'background' must be numbers of shape"),
+    ):
+        np.savez(path, **arrays)
+        with pytest.raises(InputError, match=re.escape(message)):
+            read_array_file(path)
+    for name, content in (("events.npy", None), ("text.npz", "text")):
+        path = tmp_path / name
+        if content is None:
+            np.save(path, x)
+        else:
+            path.write_text(content)
+        with pytest.raises(InputError, match="must be an npz file, by np.savez"):
+            read_array_file(path)
 
 
 def test_models_that_cannot_be_adopted(

@@ -261,6 +261,8 @@ def with_weights(model: Autoencoder) -> Autoencoder:
         ("float", "must be one of C++"),
         ("w2", "must not be hls4ml's own"),
         ("layer3_out", "must not be hls4ml's own"),
+        ("error", "'error_t' must not be a type of C"),
+        ("off", "'off_t' must not be a type of C"),
         ("config2", "must not be hls4ml's own"),
         ("Last", "must differ not in upper and lower case alone"),
     ],

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.linter import check_model
 from hls.graph.build import build_score_graph, build_trigger_graph
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer_graph import LayerGraph
+from hls.proof.reading import check_reading
 from hls.proof.stress import stress_events
-from keras_ae.errors import InputError
+from hls.proof.validate import validate_project
+from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import Autoencoder
 from keras_ae.precision import QActivation, QDense, fixed_point
@@ -278,3 +282,46 @@ def test_layers_called_like_the_trigger_s_own() -> None:
     assert isinstance(graph, LayerGraph)
     found = graph.evaluate(*graph.with_threshold((X,))).score
     np.testing.assert_array_equal(found, (tensor(model, "trigger") ** 2).sum(axis=1))
+
+
+def test_the_model_itself_is_asked() -> None:
+    model = whole()
+    assert check_reading(model, (X,)) == 0
+
+    # A layer that does something else than its class says.
+    x = keras.Input((5,), name="calo")
+    monkey = q("fixed<8,4>", "odd")
+    monkey.call = lambda inputs: inputs * 0  # type: ignore[method-assign]
+    odd = keras.Model(x, monkey(dense(3, "fc")(q("fixed<8,4>", "in_q")(x))), name="odd")
+    with pytest.raises(ProofError, match="^model 'odd' and its exact form must give the same outp"):
+        check_reading(odd, (X,))
+
+
+def test_folders_that_hold_something_else(tmp_path: Path) -> None:
+    graph = build_trigger_graph(encoder(), "squared_latent_norm", X, 0.1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("words")
+    for folder in (tmp_path / "mine", tmp_path / "mine" / "thesis.tex"):
+        with pytest.raises(
+            InputError, match="^folder of a project must be new, empty or a project"
+        ):
+            convert_trigger_graph(graph, folder, FirmwareSettings(), [X[:10]])
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "words"
+    # A path may be text, and a sample one array.
+    folder = str(tmp_path / "new")
+    convert_trigger_graph(graph, folder, FirmwareSettings(), [X[:10]])  # type: ignore[arg-type]
+    assert validate_project(graph, folder, {"x": X}).is_proved  # type: ignore[arg-type, dict-item]
+    with pytest.raises(InputError, match="samples must hold at least one event, got none"):
+        validate_project(graph, tmp_path / "new", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scores": 3}, "scores must be names or such as squared_norm"),
+        ({"roles": ["latent_mean"]}, "roles must be a mapping from roles to layers"),
+    ],
+)
+def test_arguments_of_another_kind(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}"):
+        build_score_graph(encoder(), **{"scores": "squared_latent_norm", **options})

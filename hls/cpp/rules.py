@@ -33,6 +33,12 @@ _BENCH_NAMES = ("e", "i", "in", "pr")
 _HLS4ML_NAMES = re.compile(
     r"[wb]\d+|input\d*|inputs|outputs|result|model_default|(layer|config|relu_config)\d+\w*"
 )
+#: NAME_t is a type of C's.
+_C_TYPES = re.compile(
+    r"blkcnt|blksize|clock|clockid|dev|div|errno|error|fpos|gid|id|ino|key|ldiv|max_align|mode|"
+    r"nlink|nullptr|off|pid|ptrdiff|regoff|size|ssize|suseconds|time|timer|uid|useconds|wchar|"
+    r"wctrans|wctype|wint|u?int(_fast|_least)?\d+|u?intmax|u?intptr"
+)
 _CPP_KEYWORDS = re.compile(
     r"alignas|alignof|and|asm|auto|bool|break|case|catch|char|class|const|constexpr|continue|"
     r"decltype|default|delete|do|double|else|enum|explicit|export|extern|false|float|for|"
@@ -56,6 +62,8 @@ def _cpp_names(graph: LayerGraph, settings: FirmwareSettings) -> Iterator[Refusa
         name = layer.name
         if not re.fullmatch(r"[A-Za-z]\w*", name) or _CPP_KEYWORDS.fullmatch(name):
             yield Refusal(name, "the name of a layer must be one of C++", f"'{name}'", _OTHER)
+        elif _C_TYPES.fullmatch(name):
+            yield Refusal(name, f"'{name}_t' must not be a type of C", f"'{name}'", _OTHER)
         elif _HLS4ML_NAMES.fullmatch(name) or (name in ports and name in _BENCH_NAMES):
             yield Refusal(name, "the name of a layer must not be hls4ml's own", f"'{name}'", _OTHER)
         elif name.lower() in seen:

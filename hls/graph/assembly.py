@@ -57,10 +57,12 @@ class Assembly:
         self.model = model
         self.roles = Roles()
         self.inputs: tuple[str, ...] = ()
+        #: What the encoder, or the one network, gives.
+        self.ends: tuple[str, ...] = ()
         self._nodes: dict[str, Node] = {}
         self._taken = _OWN_NAMES | set(taken)
         encoder, decoder = networks_of(model)
-        code = self._add_encoder(encoder, scaler, input_formats)
+        self.ends = code = self._add_encoder(encoder, scaler, input_formats)
         if decoder is None and not isinstance(model, ScoringModel):
             shapes = [tensor.shape for tensor in encoder.outputs]
             name_ends(self.roles, code, shapes, encoder.inputs[0].shape)

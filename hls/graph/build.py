@@ -78,6 +78,18 @@ def build_score_graph(
     return LayerGraph.of(parts.nodes, parts.inputs, tuple(names))
 
 
+def build_network_graph(
+    model: Networks, scaler: L1Scaler | None = None, input_formats: InputFormats = None
+) -> LayerGraph:
+    """What an encoder, or the one network, gives, of hardware values and without scores.
+
+    Raises:
+        InputError: see `build_trigger_graph`.
+    """
+    parts = Assembly(model, scaler, input_formats)
+    return LayerGraph.of(parts.nodes, parts.inputs, tuple(dict.fromkeys(parts.ends)))
+
+
 def set_threshold(
     graph: LayerGraph,
     background: tuple[np.ndarray, ...] | np.ndarray,

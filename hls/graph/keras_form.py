@@ -147,10 +147,16 @@ def evaluate_in_keras(
 ) -> dict[str, np.ndarray]:
     """Outputs (events, ...) of some of the layers of a model made by `build_keras_model`."""
     probe = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+    return dict(zip(layers, outputs_of(probe, inputs), strict=True))
+
+
+def outputs_of(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Outputs (events, ...) of a model of layers, in their order, one that stands twice once."""
+    outputs = list({id(tensor): tensor for tensor in model.outputs}.values())
+    probe = keras.Model(model.inputs, outputs)
     # On a GPU, TensorFlow may multiply with fewer bits than float32 has (TF32).
     with tf.device("/CPU:0"):
         # An input that float32 does not hold is a float64 one; Keras casts for the others.
-        outputs = map_batches(lambda *parts: probe(list(parts)), *inputs, dtype=np.float64)
+        found = map_batches(lambda *parts: probe(list(parts)), *inputs, dtype=np.float64)
     # Keras gives one output as it is, not in a list.
-    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return dict(zip(layers, parts, strict=True))
+    return list(found) if isinstance(found, list | tuple) else [found]

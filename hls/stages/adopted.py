@@ -19,6 +19,7 @@ from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal, require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
+from hls.proof.reading import check_reading
 from hls.report.adopted_fidelity import (
     adopted_fidelity,
     first_events,
@@ -59,7 +60,8 @@ def with_model(settings: Adoption, path: Path) -> Adoption:
 def check_adoption(settings: Adoption) -> None:
     """Raise InputError unless the model can be put into firmware, and takes the data's events.
 
-    A float model that is named must have the tensors of the scores.
+    The model must give what its exact form gives, for the background that the threshold is set on
+    and for the signals. A float model that is named must have the tensors of the scores.
     """
     model = load_keras_model(Path(settings.network.model), compiled=False)
     require_none(refusals(settings, model), "hls.check_model")
@@ -68,6 +70,9 @@ def check_adoption(settings: Adoption) -> None:
     interface = score_graph(settings, model).interface
     for sample in (data.train, *data.tested.values()):
         interface.check(port_values(settings, sample, interface))
+    scaler, formats = _scaler(settings), _input_formats(settings)
+    for sample in (data.validation, *data.signals.values()):
+        check_reading(model, port_values(settings, sample, interface), scaler, formats)
     if settings.network.float_model is not None:
         in_float = load_keras_model(Path(settings.network.float_model), compiled=False)
         few = port_values(settings, data.train.take(np.arange(2)), interface)

@@ -42,6 +42,12 @@ def read_array_file(
         raise InputError(
             f"{path} must hold an array '{BACKGROUND}', got {', '.join(arrays) or 'none'}"
         )
+    for name in arrays.keys() - events.keys():
+        if name.removesuffix(_CONDITION) not in events:
+            raise InputError(
+                f"{path}: '{name}' must stand beside the events '{name.removesuffix(_CONDITION)}', "
+                f"got {', '.join(arrays)}"
+            )
     shape = events[BACKGROUND].shape[1:]
     samples = {}
     for name, x in events.items():

@@ -113,6 +113,11 @@ class Adoption(Section):
 
     @model_validator(mode="after")
     def _check_scaler(self) -> Self:
+        if self.network.scaler is not None and self.network.input_formats:
+            raise InputError(
+                "network.input_formats must be empty with a scaler, of which the inputs are in "
+                f"units, got {', '.join(self.network.input_formats)}"
+            )
         if self.network.scaler is not None and not isinstance(self.data, L1Data):
             raise InputError(
                 "network.scaler must be null for data other than trigger events, got "
