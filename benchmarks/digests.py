@@ -128,7 +128,9 @@ def _scores(run: Run, levels: list[str]) -> Iterator[bytes]:
 def _exact_scores(run: Run) -> Iterator[bytes]:
     data, graph = load_data(run), TriggerGraph.load(run.trigger_graph_path)
     for sample in (data.train, data.validation, *data.tested.values()):
-        output = graph.evaluate(*graph.with_threshold(hardware_values(run, sample)))
+        output = graph.evaluate(
+            *graph.with_threshold(hardware_values(run, sample, graph.interface))
+        )
         for name, scores in output.scores.items():
             yield name.encode() + scores.tobytes()
         yield output.trigger.tobytes()

@@ -58,7 +58,9 @@ def main() -> None:
     for folder in sys.argv[1:]:
         run = open_run(Path(folder))
         graph = TriggerGraph.load(run.trigger_graph_path)
-        background = graph.with_threshold(hardware_values(run, load_data(run).train))
+        background = graph.with_threshold(
+            hardware_values(run, load_data(run).train, graph.interface)
+        )
         index = np.arange(N_REFERENCE) % len(background[0])
         inputs = tuple(part[index] for part in background)
         with tempfile.TemporaryDirectory() as temporary:

@@ -23,7 +23,7 @@ import numpy as np
 from da4ml.cmvm import solve
 from da4ml.cmvm.types import QInterval
 
-from hls.graph.build import build_trigger_graph
+from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.layers.kernel_layers import KernelLayer
 from hls.graph.trigger_graph import TriggerGraph
 from hls.stages.events import hardware_values
@@ -46,14 +46,10 @@ FPR = "0.01"
 def trigger_graph(run: Run, model: keras.Model) -> TriggerGraph:
     """As the stage `convert` builds it."""
     trigger, units = run.experiment.trigger, run.experiment.scaling.units
-    return build_trigger_graph(
-        model,
-        (trigger.score,),
-        hardware_values(run, load_data(run).validation),
-        trigger.target_fpr,
-        L1Scaler.load(run.scaler_path),
-        units.format,
-    )
+    scaler = L1Scaler.load(run.scaler_path)
+    graph = build_score_graph(model, trigger.score, scaler, units.format)
+    background = hardware_values(run, load_data(run).validation, graph.interface)
+    return set_threshold(graph, background, trigger.fpr)
 
 
 def resources(graph: TriggerGraph) -> tuple[float, int, int]:

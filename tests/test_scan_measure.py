@@ -102,11 +102,11 @@ def test_a_point_of_the_front_is_trained_already(finished_scan: Path) -> None:
     assert not training.train(run) and not training.quantize(run)
     # And gives what the table says.
     data = training.load_data(run)
-    graph = trigger_graph(run, hardware_values(run, data.validation))
+    graph = trigger_graph(run, data.validation)
     row = rows_of(finished_scan)[int(path.stem)]
     for column, samples in zip(("auc", "auc_test"), measuring.samples(data, 2), strict=True):
         scores = {
-            name: graph.evaluate(*hardware_values(run, sample)).score
+            name: graph.evaluate(*hardware_values(run, sample, graph.interface)).score
             for name, sample in samples.items()
         }
         assert measuring.quality(scores, Objectives()).value == float(row[column])
