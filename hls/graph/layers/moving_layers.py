@@ -163,8 +163,9 @@ class UpSampling(MovingLayer):
         """See `Layer`; one over sequences is one over images of one row."""
         from hls.graph.keras_options import require_options
 
-        before, after = (part.shape[1:] for part in (layer.input, layer.output))
-        if len(before) == 2:
+        # A sequence is repeated alone, without a choice.
+        if not hasattr(layer, "interpolation"):
+            before, after = (part.shape[1:] for part in (layer.input, layer.output))
             inside = cls(1, layer.size, name=f"{layer.name}_row")
             return in_rows(inside, before, after, layer.name)
         require_options(layer, interpolation="nearest", data_format="channels_last")
@@ -213,8 +214,8 @@ class ZeroPadding(MovingLayer):
         from hls.graph.keras_options import require_options
 
         require_options(layer, data_format="channels_last")
-        before, after = (part.shape[1:] for part in (layer.input, layer.output))
-        if len(before) == 2:
+        if np.ndim(layer.padding) == 1:
+            before, after = (part.shape[1:] for part in (layer.input, layer.output))
             inside = cls((0, 0), tuple(layer.padding), name=f"{layer.name}_row")
             return in_rows(inside, before, after, layer.name)
         return cls(*map(tuple, layer.padding), name=layer.name)
