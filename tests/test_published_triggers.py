@@ -110,7 +110,9 @@ def test_saturating_events_are_among_them(name: str) -> None:
     assert 0.1 < published.share_that_saturates(published.build(name), events) < 1
 
 
-@pytest.mark.parametrize("name", ["AXOL1TL v5", "CICADA v2.2.0"])
+@pytest.mark.parametrize(
+    "name", ["AXOL1TL v5", pytest.param("CICADA v2.2.0", marks=pytest.mark.slow)]
+)
 def test_firmware(name: str, tmp_path: Path) -> None:
     graph: TriggerGraph = published.build(name)
     events = published.events_of(published.TRIGGERS[name](1)[0], 1000, seed=2)

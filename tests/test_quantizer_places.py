@@ -122,8 +122,10 @@ def everywhere(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("io_type", "backend"),
     [
-        *(("io_parallel", "Vitis"), ("io_stream", "Vitis")),
-        *(("io_parallel", "Quartus"), ("io_stream", "Catapult")),
+        ("io_parallel", "Vitis"),
+        pytest.param("io_stream", "Vitis", marks=pytest.mark.slow),
+        pytest.param("io_parallel", "Quartus", marks=pytest.mark.slow),
+        ("io_stream", "Catapult"),
     ],
 )
 def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:

@@ -230,7 +230,9 @@ def test_reference_keras_and_storage(tmp_path: Path) -> None:
     check_drawings(drawn, tmp_path)
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
+)
 def test_firmware(io_type: str, tmp_path: Path) -> None:
     check_all(6, io_type, tmp_path, derandomize=True)
 

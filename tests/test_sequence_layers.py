@@ -257,7 +257,11 @@ def events_of(graph: LayerGraph) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("backend", "io_type"),
-    [("Vitis", "io_parallel"), ("Vitis", "io_stream"), ("Catapult", "io_parallel")],
+    [
+        ("Vitis", "io_stream"),
+        pytest.param("Vitis", "io_parallel", marks=pytest.mark.slow),
+        pytest.param("Catapult", "io_parallel", marks=pytest.mark.slow),
+    ],
 )
 def test_as_hls(backend: str, io_type: str, tmp_path: Path) -> None:
     graph = everything()

@@ -193,7 +193,12 @@ def test_a_twin_has_an_exact_form(name: str, modes: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "modes"), [("dense", True), ("sequences", False), ("pixels", False)]
+    ("name", "modes"),
+    [
+        ("dense", True),
+        pytest.param("sequences", False, marks=pytest.mark.slow),
+        pytest.param("pixels", False, marks=pytest.mark.slow),
+    ],
 )
 def test_its_firmware_has_the_same_bits(name: str, modes: bool, tmp_path: Path) -> None:
     model, formats, shape = made(name, width=6)
