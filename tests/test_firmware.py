@@ -415,7 +415,9 @@ def test_project_is_complete_and_replaced_as_a_whole(
     graph, _ = project
     folder = tmp_path / "firmware"
     folder.mkdir()
-    (folder / "stale").touch()
+    # Of a project before.
+    for name in ("interface.json", "stale"):
+        (folder / name).touch()
     convert(graph, folder, (module_events,), part="xcvu9p-flga2104-2L-e", clock_ns=2.5)
     assert not (folder / "stale").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["firmware"]
