@@ -69,15 +69,20 @@ def dense(units: int, name: str, kernel: str, bias: str, activation: str | None)
     )
 
 
+def axol1tl_layers(x: Any, widths: tuple[int, ...]) -> Any:
+    """Layers `hidden_1`, ... and `mean` of versions 3 and 4, on what the network sees."""
+    weights = "fixed<6,3>", "fixed<10,7>"
+    for number, width in enumerate(widths[:-1], 1):
+        x = dense(width, f"hidden_{number}", *weights, "ufixed<10,6>")(x)
+    return dense(widths[-1], "mean", *weights, "fixed<10,7>")(x)
+
+
 def axol1tl_encoder(widths: tuple[int, ...]) -> Callable[[int], Trigger]:
     """Versions 3 and 4: an encoder, and the sum of squares of its output, each cut to 1/16."""
 
     def build(seed: int) -> Trigger:
         objects, x = axol1tl_inputs(*_random_scaling(np.random.default_rng(seed)), "fixed<8,6>")
-        weights = "fixed<6,3>", "fixed<10,7>"
-        for number, width in enumerate(widths[:-1], 1):
-            x = dense(width, f"hidden_{number}", *weights, "ufixed<10,6>")(x)
-        mean = dense(widths[-1], "mean", *weights, "fixed<10,7>")(x)
+        mean = axol1tl_layers(x, widths)
         cut = "ufixed<18,14,TRN>"
         return _finished(objects, mean, seed), squared_norm("mean", term_format=cut, name="score")
 

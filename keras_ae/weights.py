@@ -52,6 +52,12 @@ def fold_batch_norm(
     return [kernel * scale.reshape(outputs), (bias - mean) * scale + beta]
 
 
+def batch_norm_constants(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """Factor and offset, in float64, of each channel of a normalization that stands alone."""
+    scale, offset = fold_batch_norm([np.ones(norm.moving_mean.shape)], norm, (-1,))
+    return scale, offset
+
+
 def _in_float64(variable: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -147,17 +148,20 @@ def axol1tl_v4() -> dict[str, np.ndarray]:
         return dict(stored)
 
 
+def with_published_weights(inputs: Any, x: Any, data: dict[str, np.ndarray]) -> keras.Model:
+    """The network of version 4 on `x`, which is made of `inputs`."""
+    model = keras.Model(inputs, published.axol1tl_layers(x, (28, 15, 8)))
+    for name, number in (("hidden_1", 2), ("hidden_2", 4), ("mean", 6)):
+        model.get_layer(name).set_weights([data[f"w{number}"], data[f"b{number}"]])
+    return model
+
+
 def test_every_number_of_the_published_firmware(axol1tl_v4: dict[str, np.ndarray]) -> None:
     data = axol1tl_v4
     objects, x = published.axol1tl_inputs(
         data["offset"].astype(np.float32), data["shift"].astype(np.float32), "fixed<8,6>"
     )
-    weights = "fixed<6,3>", "fixed<10,7>"
-    for name, width in (("hidden_1", 28), ("hidden_2", 15)):
-        x = published.dense(width, name, *weights, "ufixed<10,6>")(x)
-    model = keras.Model(objects, published.dense(8, "mean", *weights, "fixed<10,7>")(x))
-    for name, number in (("hidden_1", 2), ("hidden_2", 4), ("mean", 6)):
-        model.get_layer(name).set_weights([data[f"w{number}"], data[f"b{number}"]])
+    model = with_published_weights(objects, x, data)
     graph = build_score_graph(model, squared_norm("mean", term_format="ufixed<18,14,TRN>"))
     traced = graph.trace(data["inputs"])
     np.testing.assert_array_equal(traced["network_inputs"], data["network_inputs"])
@@ -171,12 +175,7 @@ def test_network_inputs_of_the_published_firmware(axol1tl_v4: dict[str, np.ndarr
     data = axol1tl_v4
     inputs = keras.Input((57,), name="network_inputs")
     x = QActivation(fixed_point("fixed<8,6>"), name="rounded")(inputs)
-    weights = "fixed<6,3>", "fixed<10,7>"
-    for name, width in (("hidden_1", 28), ("hidden_2", 15)):
-        x = published.dense(width, name, *weights, "ufixed<10,6>")(x)
-    model = keras.Model(inputs, published.dense(8, "mean", *weights, "fixed<10,7>")(x))
-    for name, number in (("hidden_1", 2), ("hidden_2", 4), ("mean", 6)):
-        model.get_layer(name).set_weights([data[f"w{number}"], data[f"b{number}"]])
+    model = with_published_weights(inputs, x, data)
     np.testing.assert_array_equal(
         np.asarray(model(data["network_inputs"])), data["mu"].astype(np.float32)
     )

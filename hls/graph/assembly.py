@@ -115,7 +115,7 @@ class Assembly:
         }
         given = _formats_by_port(formats, ports)
         for end, port in zip(ends, ports, strict=True):
-            form = given.get(port) or _format_of_input(end, port, behind[port])
+            form = given.get(port) or _format_of_input(end, behind[port])
             self.add(GraphInput(form, tuple(end.output.shape[1:]), name=port))
         if scaler is not None:
             form = self._nodes[ports[0]].layer.form  # type: ignore[attr-defined]
@@ -235,7 +235,7 @@ def _formats_by_port(formats: InputFormats, ports: Sequence[str]) -> dict[str, F
     }
 
 
-def _format_of_input(end: Any, port: str, behind: Quantizer | None) -> FixedPointFormat:
+def _format_of_input(end: Any, behind: Quantizer | None) -> FixedPointFormat:
     """Which numbers an input takes.
 
     Raises:

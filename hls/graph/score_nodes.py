@@ -106,16 +106,8 @@ def add_score(parts: Assembly, score: TensorScore, table_error: float) -> str:
     if score.table is not None:
         name = f"{score.port}_table"
         tensors[-1] = _add_table(parts, tensors[-1], score.table, table_error, name)
-    options: dict[str, Any] = {}
-    if score.kind.endswith("_error"):
-        options["masked"] = score.masked
-    for name in ("term_format", "output_format"):
-        if getattr(score, name) is not None:
-            options[name] = getattr(score, name)
     formats = tuple(_format_of(parts, name) for name in tensors)
-    return parts.add(
-        SCORE_LAYERS[score.kind](**options, input_formats=formats, name=score.port), *tensors
-    )
+    return parts.add(_layer_of(score, formats), *tensors)
 
 
 def terms(score: TensorScore, *numbers: Any) -> Any:
@@ -123,13 +115,23 @@ def terms(score: TensorScore, *numbers: Any) -> Any:
     *others, last = numbers
     if score.table is not None:
         last = TABLE_FUNCTIONS[score.table](last)
+    # Which formats does not matter: nothing is rounded to them.
+    form = FixedPointFormat(8, 4)
+    return _layer_of(score, (form,) * len(numbers)).term(np, *others, last)
+
+
+def _layer_of(score: TensorScore, formats: tuple[FixedPointFormat, ...]) -> ScoreLayer:
+    """The layer of a score, of inputs in these formats."""
     options: dict[str, Any] = {}
     if score.kind.endswith("_error"):
         options["masked"] = score.masked
-    # Which formats does not matter: nothing is rounded to them.
-    form = FixedPointFormat(8, 4)
-    layer = SCORE_LAYERS[score.kind](input_formats=(form,) * len(numbers), **options)
-    return layer.term(np, *others, last)
+    return SCORE_LAYERS[score.kind](
+        input_formats=formats,
+        name=score.port,
+        term_format=score.term_format,
+        output_format=score.output_format,
+        **options,
+    )
 
 
 def _tensor(parts: Assembly, name: str, subject: str, table_error: float) -> str:

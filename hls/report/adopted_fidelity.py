@@ -14,15 +14,11 @@ from hls.graph.roles import Roles
 from hls.graph.score_nodes import requested_scores, terms
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
-from hls.report.fidelity import Fidelity, LayerError
+from hls.report.fidelity import Fidelity, LayerError, layer_outputs
 from keras_ae.errors import InputError
-from keras_ae.mapping import map_batches
 from keras_ae.settings.tensor_scores import TensorScore
 
 Values = tuple[np.ndarray, ...]
-
-#: Events on which layers are compared.
-_N_EVENTS = 2000
 
 
 def adopted_fidelity(
@@ -113,10 +109,8 @@ def tensors_of(model: keras.Model, names: Sequence[str], inputs: Values) -> list
     layers = [name for name in names if name not in ends]
     if not layers:
         return [inputs[ends.index(name)] for name in names]
-    probe = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
-    outputs = map_batches(lambda *parts: probe(list(parts)), *inputs)
-    given = outputs if isinstance(outputs, list | tuple) else [outputs]
-    by_name = dict(zip(layers, given, strict=True)) | dict(zip(ends, inputs, strict=True))
+    given = zip(layers, layer_outputs(model, layers, inputs), strict=True)
+    by_name = dict(given) | dict(zip(ends, inputs, strict=True))
     return [by_name[name] for name in names]
 
 
@@ -128,19 +122,12 @@ def layer_errors_of(
 ) -> tuple[LayerError, ...]:
     """Of the layers that both have: the graph's `quantized` outputs beside those in float."""
     names = [layer.name for layer in in_float.layers if layer.name in quantized]
-    errors = []
-    for name, expected in zip(names, tensors_of(in_float, names, inputs), strict=True):
-        if expected.shape != quantized[name].shape:
-            continue
-        difference = np.abs(expected.astype(np.float64) - quantized[name])
-        rms = float(np.sqrt((difference**2).mean()))
-        errors.append(LayerError(name, str(formats[name]), float(difference.max()), rms))
-    return tuple(errors)
-
-
-def first_events(inputs: Values) -> Values:
-    """As many as layers are compared on."""
-    return tuple(part[:_N_EVENTS] for part in inputs)
+    pairs = zip(names, tensors_of(in_float, names, inputs), strict=True)
+    return tuple(
+        LayerError.of(name, formats[name], expected, quantized[name])
+        for name, expected in pairs
+        if expected.shape == quantized[name].shape
+    )
 
 
 def _roles_of(model: keras.Model, chosen: Mapping[str, str]) -> Roles:

@@ -6,7 +6,7 @@ lost on the way from float, in physics (AUC, TPR, trigger rate) and number by nu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
 from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
+from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.mapping import map_batches
 from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
 from keras_ae.models import ScoringModel
@@ -37,6 +38,13 @@ class LayerError:
     format: str
     largest: float
     rms: float
+
+    @classmethod
+    def of(cls, layer: str, form: FixedPointFormat, in_float: np.ndarray, fixed: Any) -> LayerError:
+        """Of what a layer gives in float and in fixed point, (events, ...) each."""
+        difference = np.abs(in_float.astype(np.float64) - fixed)
+        rms = float(np.sqrt((difference**2).mean()))
+        return cls(layer, str(form), float(difference.max()), rms)
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,7 @@ def measure_fidelity(
     layers = layer_errors(
         models[methods["float"]],
         models["quantized"],
-        *(_first_events(inputs[precision]["background"]) for precision in ("float", "quantized")),
+        *(first_events(inputs[precision]["background"]) for precision in ("float", "quantized")),
     )
     tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
     other_scores = {score: by_level(score) for score in others}
@@ -169,15 +177,13 @@ def layer_errors(
     for exact, rounded in zip(in_float.networks, in_fixed.networks, strict=True):
         names = [layer.name for layer in rounded.layers if is_quantizer(layer)]
         pairs = zip(
-            _outputs(exact, names, _inputs_of(in_float, exact, float_inputs)),
-            _outputs(rounded, names, _inputs_of(in_fixed, rounded, fixed_inputs)),
+            layer_outputs(exact, names, _inputs_of(in_float, exact, float_inputs)),
+            layer_outputs(rounded, names, _inputs_of(in_fixed, rounded, fixed_inputs)),
             strict=True,
         )
         for name, (expected, found) in zip(names, pairs, strict=True):
-            difference = np.abs(expected.astype(np.float64) - found)
             form = quantizer_format(layer_quantizer(rounded.get_layer(name)))
-            rms = float(np.sqrt((difference**2).mean()))
-            errors.append(LayerError(name, str(form), float(difference.max()), rms))
+            errors.append(LayerError.of(name, form, expected, found))
     return tuple(errors)
 
 
@@ -191,13 +197,15 @@ def _inputs_of(
     return (model.encode(x, condition), *inputs[1:])
 
 
-def _outputs(
-    network: keras.Model, names: list[str], inputs: tuple[np.ndarray, ...]
+def layer_outputs(
+    network: keras.Model, names: Sequence[str], inputs: tuple[np.ndarray, ...]
 ) -> list[np.ndarray]:
+    """Of layers by name, (events, ...) each."""
     probe = keras.Model(network.inputs, [network.get_layer(name).output for name in names])
     outputs = map_batches(lambda *parts: probe(list(parts)), *inputs)
     return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
-def _first_events(inputs: Any) -> tuple[np.ndarray, ...]:
+def first_events(inputs: Any) -> tuple[np.ndarray, ...]:
+    """Of network inputs, without or with condition, as many as layers are compared on."""
     return tuple(x[:_N_EVENTS] for x in (inputs if isinstance(inputs, tuple) else (inputs,)))

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,11 +22,10 @@ from hls.graph.trigger_output import TriggerOutput
 from hls.proof.reading import check_reading
 from hls.report.adopted_fidelity import (
     adopted_fidelity,
-    first_events,
     layer_errors_of,
     scores_in_float,
 )
-from hls.report.fidelity import Fidelity
+from hls.report.fidelity import Fidelity, first_events
 from keras_ae import plots
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
 from keras_ae.data.scaling import L1Scaler
@@ -64,10 +63,11 @@ def check_adoption(settings: Adoption) -> None:
     and for the signals. A float model that is named must have the tensors of the scores.
     """
     model = load_keras_model(Path(settings.network.model), compiled=False)
-    require_none(refusals(settings, model), "hls.check_model")
+    refusals, graph = check(settings, model)
+    require_none(refusals, "hls.check_model")
     data = load_dataset(settings.data, settings.units, settings.seed)
     check_rate(len(data.validation), settings.trigger.fpr, "background")
-    interface = score_graph(settings, model).interface
+    interface = cast(LayerGraph, graph).interface
     for sample in (data.train, *data.tested.values()):
         interface.check(port_values(settings, sample, interface))
     scaler, formats = _scaler(settings), _input_formats(settings)
@@ -96,8 +96,8 @@ def adopt(run: Run) -> bool:
     return run.stage("adopt", work)
 
 
-def refusals(settings: Adoption, model: Any) -> list[Refusal]:
-    """What keeps a model from becoming the firmware that is asked for; empty if nothing does."""
+def check(settings: Adoption, model: Any) -> tuple[list[Refusal], LayerGraph | None]:
+    """What keeps a model from becoming the firmware that is asked for, and its graph of scores."""
     return checked_graph(
         model,
         settings.scores,
@@ -105,7 +105,7 @@ def refusals(settings: Adoption, model: Any) -> list[Refusal]:
         _scaler(settings),
         _input_formats(settings),
         settings.network.roles,
-    )[0]
+    )
 
 
 def score_graph(settings: Adoption, model: Any) -> LayerGraph:

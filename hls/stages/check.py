@@ -6,7 +6,8 @@ from hls.cost.model import CostEstimate, estimate_cost
 from hls.cpp.linter import checked_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
-from hls.stages.adopted import refusals, score_graph, settings_in
+from hls.stages.adopted import check as check_adopted
+from hls.stages.adopted import settings_in
 from hls.stages.events import scaler_of, units_of
 from keras_ae.data.scaling import N_FEATURES, L1Scaler
 from keras_ae.data.sources import L1Data
@@ -64,9 +65,7 @@ def _of_adopted(run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
             "what is checked must be an experiment or a run, got settings of a network that comes "
             "trained: 'keras-ae adopt MODEL CONFIG' checks it"
         )
-    settings, model = settings_in(run), load_model(run, "quantized")
-    found = refusals(settings, model)
-    return found, None if found else score_graph(settings, model)
+    return check_adopted(settings_in(run), load_model(run, "quantized"))
 
 
 def _model_and_scaler(

@@ -13,7 +13,15 @@ from keras_ae.data.digits import load_digits, load_mnist
 from keras_ae.data.jets import JetImages, read_jet_images
 from keras_ae.data.l1 import ELECTRON, JET, LEPTONS, MUON, N_OBJECTS, read_l1_events
 from keras_ae.data.scaling import FEATURES, HardwareUnits
-from keras_ae.data.sources import ArrayData, DigitsData, JetData, L1Data, MnistData, resolve_path
+from keras_ae.data.sources import (
+    ArrayData,
+    DigitsData,
+    Events,
+    JetData,
+    L1Data,
+    MnistData,
+    resolve_path,
+)
 from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
 
@@ -61,9 +69,7 @@ class Dataset:
         return {"background": self.test, **self.signals}
 
 
-def load_dataset(
-    source: L1Data | JetData | DigitsData | MnistData | ArrayData, units: HardwareUnits, seed: int
-) -> Dataset:
+def load_dataset(source: Events, units: HardwareUnits, seed: int) -> Dataset:
     """Read and split a source; events of one parent stay together.
 
     L1 events are hardware integers (events, 57) int32 in `units`, images are float32.
@@ -92,9 +98,7 @@ def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
     return sample.take(first), sample.take(second)
 
 
-def _read(
-    source: L1Data | JetData | DigitsData | MnistData | ArrayData, units: HardwareUnits
-) -> tuple[Sample, dict[str, Sample]]:
+def _read(source: Events, units: HardwareUnits) -> tuple[Sample, dict[str, Sample]]:
     """All background, and the signals."""
     if isinstance(source, DigitsData):
         return _read_digits(source)

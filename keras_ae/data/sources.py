@@ -164,6 +164,9 @@ def _kind(content: Any) -> str:
     return str(getattr(content, "kind", "l1"))
 
 
+#: What says where events come from.
+Events = L1Data | JetData | DigitsData | MnistData | ArrayData
+
 #: Any source; in YAML, `kind` is `l1` where it is not named.
 Source = Annotated[
     Annotated[L1Data, Tag("l1")]
@@ -191,7 +194,7 @@ def resolve_path(path: str) -> Path:
     return Path(path)
 
 
-def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData | ArrayData) -> None:
+def require_absolute_paths(source: Events) -> None:
     """For processes that have another working directory.
 
     Raises:
@@ -206,7 +209,7 @@ def require_absolute_paths(source: L1Data | JetData | DigitsData | MnistData | A
 
 
 def data_fingerprint(
-    source: L1Data | JetData | DigitsData | MnistData | ArrayData,
+    source: Events,
 ) -> dict[str, str]:
     """SHA-256 of every file, to see whether the inputs of a stage have changed.
 

@@ -18,7 +18,7 @@ from keras_ae.twins.flat_model import FlatModel, Step, flatten_model
 from keras_ae.twins.formats import TwinFormats
 from keras_ae.twins.layers import KERNELS, MOVING, Kind, layer_kind, refused
 from keras_ae.twins.tensor_profile import TensorProfile
-from keras_ae.weights import fold_batch_norm
+from keras_ae.weights import batch_norm_constants, fold_batch_norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,8 +251,7 @@ def _can_be_folded(flat: FlatModel, before: Step, norm: Step) -> bool:
 
 def _rescaling(norm: Step) -> Place:
     """A batch normalization that stands alone: one factor and one offset for each channel."""
-    ones = np.ones(norm.layer.moving_mean.shape)
-    scale, offset = fold_batch_norm([ones], norm.layer, (-1,))
+    scale, offset = batch_norm_constants(norm.layer)
     layer = stock.Rescaling(scale.tolist(), offset.tolist(), name=norm.name)
     return Place(norm.name, layer, norm.sources, "rescaling", norm.name)
 

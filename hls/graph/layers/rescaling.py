@@ -163,15 +163,11 @@ class Rescaling(Layer):
 
 def _folded(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
     """Factor and offset of a batch normalization, each rounded once from float64."""
-    mean, variance = (
-        np.asarray(part, np.float64) for part in (layer.moving_mean, layer.moving_variance)
-    )
-    gamma = np.asarray(layer.gamma, np.float64) if layer.scale else np.ones(1)
-    beta = np.asarray(layer.beta, np.float64) if layer.center else np.zeros(1)
+    from keras_ae.weights import batch_norm_constants
+
     with np.errstate(all="ignore"):
         # Whatever is not finite is refused by the layer.
-        factor = gamma / np.sqrt(variance + layer.epsilon)
-        offset = beta - mean * factor
+        factor, offset = batch_norm_constants(layer)
         return factor.astype(np.float32), offset.astype(np.float32)
 
 
