@@ -87,7 +87,7 @@ LAYERS_LAYERS = [
     {"logic_layer", "moving_layers", "quantizer", "rescaling"},
     {"arithmetic_layers", "pooling_layers", "rectifier"},
     {"decision", "kernel_layers", "lookup_table", "scale_objects", "score_layers"},
-    {"error_scores"},
+    {"convolution", "error_scores"},
 ]
 
 

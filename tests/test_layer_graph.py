@@ -19,9 +19,10 @@ from hls.graph.grid import Grid
 from hls.graph.keras_layers import HardwareInput
 from hls.graph.layer import KERAS_LAYERS, LAYERS, CppForm, GraphInput, Layer, register
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.layers.convolution import Convolution
 from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import SquaredError
-from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.layers.moving_layers import Concatenate, Reshape

@@ -13,9 +13,10 @@ from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.quantizers import is_fused
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.layers.convolution import Convolution
 from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import SquaredError
-from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.moving_layers import Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
 from hls.graph.layers.quantizer import Quantizer

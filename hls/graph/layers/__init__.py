@@ -1,6 +1,7 @@
 """Every layer of this package; importing this registers them all.
 
-kernel_layers    dense layers and convolutions
+kernel_layers    layers of weights, dense
+convolution      and over images
 quantizer        rounding to a format
 rectifier        the rectifier without rounding
 arithmetic_layers   sums and differences
@@ -13,9 +14,10 @@ score_layers, error_scores              scores
 """
 
 from hls.graph.layers.arithmetic_layers import Add, Subtract
+from hls.graph.layers.convolution import Convolution
 from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import AbsoluteError, SquaredError
-from hls.graph.layers.kernel_layers import Convolution, Dense
+from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.layers.moving_layers import Concatenate, Reshape, UpSampling, ZeroPadding
 from hls.graph.layers.pooling_layers import AveragePooling, MaxPooling
