@@ -252,6 +252,49 @@ def test_two_tensors_for_a_role() -> None:
     assert found["squared_norm"].any()
 
 
+def test_a_layer_called_like_a_role() -> None:
+    x = keras.Input((5,), name="calo")
+    code = q("fixed<8,4>", "output")(dense(3, "down")(q("fixed<8,4>", "calo_q")(x)))
+    model = keras.Model(x, q("fixed<7,3>", "last")(dense(3, "fc")(code)))
+    message = (
+        "^score 'squared_norm': 'output' must be one tensor, got role 'output', which is 'last', "
+        "and layer 'output': rename the layer, or name it in roles$"
+    )
+    with pytest.raises(InputError, match=message):
+        build_score_graph(model, squared_norm("output"))
+    # What is called after the score asks for roles alone, and so does who says which.
+    assert scored(model, "squared_latent_norm")["squared_latent_norm"].any()
+    found = scored(model, squared_norm("output"), roles={"output": "output"})
+    np.testing.assert_array_equal(
+        found["squared_norm"], (tensor(model, "output") ** 2).sum(axis=-1)
+    )
+
+
+def test_the_format_that_an_input_states() -> None:
+    x = HardwareInput((5,), "fixed<8,4>", name="calo")
+    model = keras.Model(x.output, q("fixed<8,4>", "z")(dense(3, "fc")(x.output)))
+    build_score_graph(model, squared_norm(), input_formats="fixed<8,4>")
+    message = (
+        "^layer 'calo': input_formats must be what the HardwareInput states, fixed<8,4>, got "
+        "fixed<9,4>; drop it from input_formats$"
+    )
+    with pytest.raises(InputError, match=message):
+        build_score_graph(model, squared_norm(), input_formats="fixed<9,4>")
+
+
+def test_a_score_that_stands_still() -> None:
+    score = squared_norm(output_format=FixedPointFormat(8, 2, signed=False))
+    message = (
+        "^score 'squared_norm' must be below its largest value 3.98438 for more than 0.9 of "
+        "background, got a threshold of 3.98438, above which no event could be: give it, or the "
+        "layers before it, more integer bits$"
+    )
+    with pytest.raises(InputError, match=message):
+        build_trigger_graph(encoder(), score, X, 0.1)
+    # One that is set later may be any.
+    build_trigger_graph(encoder(), score, X, 0.1, threshold_input=True)
+
+
 def test_background_off_the_grid() -> None:
     message = "^input 'calo' must hold multiples of 0.0625 from -8 to 7.9375 .* got 0.01 in event 3"
     events = X.copy()

@@ -55,7 +55,7 @@ class Assembly:
         taken: Sequence[str] = (),
     ) -> None:
         self.model = model
-        self.roles = Roles()
+        self.roles = Roles(roles_first=isinstance(model, ScoringModel))
         self.inputs: tuple[str, ...] = ()
         #: What the encoder, or the one network, gives.
         self.ends: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Assembly:
         }
         given = _formats_by_port(formats, ports)
         for end, port in zip(ends, ports, strict=True):
-            form = given.get(port) or _format_of_input(end, behind[port])
+            form = _format_of_input(end, behind[port], given.get(port))
             self.add(GraphInput(form, tuple(end.output.shape[1:]), name=port))
         if scaler is not None:
             form = self._nodes[ports[0]].layer.form  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ class Assembly:
         named = [name for name in self.roles.of_layer.get(mean or "", ()) if name in code]
         if len(code) == 1 or named:
             return (named or code)[0]
-        return self.roles.find("latent_mean", "decoder")
+        return self.roles.find_role("latent_mean", "decoder")
 
     def _add_decoder(self, decoder: keras.Model, code: str) -> None:
         """On the code, and on the condition if it takes one."""
@@ -149,7 +149,7 @@ class Assembly:
             )
         sources = dict(zip(ends, [code], strict=False))
         for end in ends[1:]:
-            sources[end] = self.roles.find("condition", "decoder")
+            sources[end] = self.roles.find_role("condition", "decoder")
         network = read_network(decoder, sources, self._taken | set(self._nodes))
         # A quantizer that finds values in its format already does nothing.
         idle = {
@@ -235,14 +235,22 @@ def _formats_by_port(formats: InputFormats, ports: Sequence[str]) -> dict[str, F
     }
 
 
-def _format_of_input(end: Any, behind: Quantizer | None) -> FixedPointFormat:
-    """Which numbers an input takes.
+def _format_of_input(
+    end: Any, behind: Quantizer | None, given: FixedPointFormat | None
+) -> FixedPointFormat:
+    """Which numbers an input takes: what the user has given, the layer states or is behind it.
 
     Raises:
-        Refusal: nothing says so; otherwise Keras would see bits that the firmware does not have.
+        Refusal: nothing says so, as Keras would see bits that the firmware does not have; or
+            `given` is another one than the layer states.
     """
-    if isinstance(end, HardwareInput):
-        return end.input_format
+    stated = end.input_format if isinstance(end, HardwareInput) else None
+    if given is not None and stated is not None and given != stated:
+        rule = f"input_formats must be what the HardwareInput states, {stated}"
+        raise Refusal(end.name, rule, given, "drop it from input_formats")
+    known = stated if given is None else given
+    if known is not None:
+        return known
     if behind is None:
         raise Refusal(
             end.name,

@@ -14,6 +14,7 @@ from hls.graph.node import Node
 from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.scaling import L1Scaler
+from keras_ae.errors import InputError
 from keras_ae.metrics import check_rate, threshold_at_fpr
 
 
@@ -104,7 +105,22 @@ def set_threshold(
     values = background if isinstance(background, tuple | list) else (background,)
     scores = graph.outputs(*values)[graph.output_names[0]].ravel()
     check_rate(len(scores), target_fpr, "background")
-    return with_decision(graph, threshold_at_fpr(scores, target_fpr), threshold_input)
+    threshold = threshold_at_fpr(scores, target_fpr)
+    if not threshold_input:
+        _check_reachable(graph, threshold, target_fpr)
+    return with_decision(graph, threshold, threshold_input)
+
+
+def _check_reachable(graph: LayerGraph, threshold: float, target_fpr: float) -> None:
+    """Raise InputError where no event of any kind could be above the threshold."""
+    name = graph.output_names[0]
+    largest = float(graph.grids[name].high.max())
+    if threshold >= largest > 0:
+        raise InputError(
+            f"score '{name}' must be below its largest value {largest:g} for more than "
+            f"{1 - target_fpr:g} of background, got a threshold of {threshold:g}, above which no "
+            "event could be: give it, or the layers before it, more integer bits"
+        )
 
 
 def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False) -> TriggerGraph:

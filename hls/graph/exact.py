@@ -45,7 +45,7 @@ def find_grids(nodes: Sequence[Node]) -> dict[str, Grid]:
                 node.name,
                 "sums must stay within 2^53 units of their last bit",
                 f"{grid.units:.3g}",
-                "use narrower formats",
+                "use narrower formats, or a quantizer between it and the layers before",
             )
         grids[node.name] = grid
     return grids

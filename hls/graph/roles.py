@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from keras_ae.errors import InputError
 from keras_ae.settings.tensor_scores import ROLES
@@ -17,9 +18,11 @@ class Roles:
     """Nodes of a graph by what they are to the trigger; one for each role, and for each layer.
 
     `of_role` and `of_layer` hold all nodes that come into question: of several, none is taken
-    before the user says which.
+    before the user says which. With `roles_first` a role hides a layer of its name: so they do in
+    the models of this package, whose layers are called after the roles.
     """
 
+    roles_first: bool = False
     of_role: dict[str, list[str]] = field(default_factory=dict)
     of_layer: dict[str, list[str]] = field(default_factory=dict)
 
@@ -58,14 +61,30 @@ class Roles:
                 self.of_role[role] = free
 
     def find(self, name: str, subject: str) -> str:
-        """The node of a role or, where the networks have no such role, of a layer.
+        """The node of a role or of a layer.
 
         Raises:
-            InputError: none, or two; named after `subject`.
+            InputError: none, or two, such as a role's and another of a layer that is called like
+                the role; named after `subject`.
         """
-        nodes = self.of_role.get(name) or self.of_layer.get(name)
-        if nodes:
-            return self._one(f"{subject}: '{name}'", nodes)
+        of_role, of_layer = self.of_role.get(name, []), self.of_layer.get(name, [])
+        hidden = [] if self.roles_first or set(of_role) & set(of_layer) else of_layer
+        if of_role and hidden:
+            raise InputError(
+                f"{subject}: '{name}' must be one tensor, got role '{name}', which is "
+                f"'{of_role[0]}', and layer '{name}': rename the layer, or name it in roles"
+            )
+        if of_role or of_layer:
+            return self._one(f"{subject}: '{name}'", of_role or of_layer)
+        return self._missing(name, subject)
+
+    def find_role(self, role: str, subject: str) -> str:
+        """The node of a role, whatever layers are called; raises as `find` does."""
+        nodes = self.of_role.get(role)
+        return self._one(f"{subject}: '{role}'", nodes) if nodes else self._missing(role, subject)
+
+    def _missing(self, name: str, subject: str) -> NoReturn:
+        """Raise InputError for a name that nothing has."""
         if name in ROLES:
             raise InputError(
                 f"{subject}: role '{name}' must be a tensor of the network, got none: name its "

@@ -95,7 +95,7 @@ def add_score(parts: Assembly, score: TensorScore, table_error: float) -> str:
         InputError: tensors that are not there, or that do not fit together.
     """
     subject = f"score '{score.port}'"
-    tensors = [_tensor(parts, name, subject, table_error) for name in score.of]
+    tensors = [_tensor(parts, score, name, table_error) for name in score.of]
     if score.kind == "value":
         shape = parts.grid(tensors[0]).shape
         if shape != (1,):
@@ -134,10 +134,14 @@ def _layer_of(score: TensorScore, formats: tuple[FixedPointFormat, ...]) -> Scor
     )
 
 
-def _tensor(parts: Assembly, name: str, subject: str, table_error: float) -> str:
-    """The node of a role or layer; a reconstruction of probabilities is a table of its logits."""
-    node = parts.roles.find(name, subject)
-    model = parts.model
+def _tensor(parts: Assembly, score: TensorScore, name: str, table_error: float) -> str:
+    """The node of a role or layer; a reconstruction of probabilities is a table of its logits.
+
+    A score that has a name of its own is one of roles.
+    """
+    subject = f"score '{score.port}'"
+    find = parts.roles.find_role if score in NAMED_SCORES.values() else parts.roles.find
+    node, model = find(name, subject), parts.model
     if (
         name == "reconstruction"
         and isinstance(model, Autoencoder)
