@@ -17,7 +17,7 @@ from keras_ae.precision import FixedPoint, Float
 from keras_ae.quantization import quantize_model
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.learning import TrainingSettings
-from keras_ae.settings.yaml_files import validate_settings
+from keras_ae.yaml_files import validate_settings
 
 DENSE = ArchitectureSpec(input_dim=5, hidden_dims=(7, 4), latent_dim=2, batch_norm=True)
 IMAGES = {

@@ -30,7 +30,7 @@ SINGLE_IMPORTERS = {
         for name in ("curves", "fidelity", "figure", "images", "latent", "pareto", "ranges")
     },
     "pandas": {"keras_ae.data.top_tagging"},
-    "yaml": {"keras_ae.settings.yaml_files"},
+    "yaml": {"keras_ae.yaml_files"},
     "click": {"hls.cli", "keras_ae.generator.commands", "hls.scan.commands"},
     "optuna": {"hls.scan.study"},
     "distributed": {"hls.scan.workers"},
@@ -41,7 +41,8 @@ SINGLE_IMPORTERS = {
 #: package, also where only types are checked.
 LAYERS = [
     {"errors", "lazy", "loading", "run_files", "scores"},
-    {"files", "arrays", "mapping", "fixed_point"},
+    {"files", "arrays", "mapping", "fixed_point", "section", "yaml_files"},
+    {"front_end"},
     {"likelihoods", "corruptions", "schedules", "weights"},
     {"metrics", "divergences", "compression", "clustering"},
     {"data"},

@@ -31,8 +31,8 @@ from keras_ae.runs import Run, create_run, open_run
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.firmware import FirmwareSettings
-from keras_ae.settings.yaml_files import validate_settings
 from keras_ae.training import distill
+from keras_ae.yaml_files import validate_settings
 
 STUDENT = {
     "architecture": {"input_dim": N_FEATURES, "hidden_dims": [6]},

@@ -17,7 +17,7 @@ from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import OBJECTIVES, Objective
-from keras_ae.settings.yaml_files import validate_settings
+from keras_ae.yaml_files import validate_settings
 
 
 def build_autoencoder(

@@ -9,5 +9,4 @@ learning       how models learn: training, student, quantization
 firmware       what the firmware is made for
 targets        what one can ask each of hls4ml's backends for: parts, strategies
 scan           which keys of an experiment vary
-yaml_files     YAML files, and the mistakes in them by dotted path
 """

@@ -11,11 +11,11 @@ from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import AnySource, L1Data
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.section import Section
 from keras_ae.settings.experiment import Experiment, TriggerTarget
 from keras_ae.settings.firmware import FirmwareSettings
-from keras_ae.settings.learning import Section
 from keras_ae.settings.tensor_scores import NAMED_SCORES, ROLES, TensorScore
-from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_settings
+from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
 class NetworkSettings(Section):

@@ -17,11 +17,11 @@ from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
 from keras_ae.data.sources import Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
+from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture, ConvolutionalSpec
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from keras_ae.settings.learning import (
     QuantizationSettings,
-    Section,
     StudentSettings,
     TrainingSettings,
 )
@@ -31,7 +31,7 @@ from keras_ae.settings.objectives import (
     Objective,
     parse_objective,
 )
-from keras_ae.settings.yaml_files import dump_mapping, load_mapping, validate_settings
+from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
 class ScalingSettings(Section):

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, cast
 from pydantic import Field, model_validator
 
 from keras_ae.errors import InputError
-from keras_ae.settings.learning import Section
+from keras_ae.section import Section
 from keras_ae.settings.targets import TARGETS, BackendName, Strategy, Target
 
 #: Scores that there is firmware for, see `hls.graph.build`.

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from keras_ae.errors import InputError
+from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture
 
 Optimizer = Literal["adam", "sgd"]
-
-
-class Section(BaseModel):
-    """Of an experiment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TrainingSettings(Section):

@@ -125,6 +125,12 @@ class Objective(_Settings):
     scores: ClassVar[tuple[str, ...]] = SCORES
 
     @classmethod
+    def class_for(cls, content: Any) -> type[Objective]:
+        """The settings class of the kind that a YAML file names, this one where it is none."""
+        kind = content.get("kind") if isinstance(content, dict) else None
+        return OBJECTIVES.get(str(kind), cls)
+
+    @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         # Not a subclass that inherits its kind.

@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.section import Section
 from keras_ae.settings.experiment import Experiment, load_experiment
-from keras_ae.settings.learning import Section
-from keras_ae.settings.yaml_files import load_mapping, sections_in, validate_settings
+from keras_ae.yaml_files import load_mapping, sections_in, validate_settings
 
 #: Trials that differ in these would not be compared on the same events.
 _KEPT = ("name", "seed", "data")

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.settings.learning import Section
+from keras_ae.section import Section
 
 #: What a tensor is to a trigger, whatever the layer is called that gives it.
 ROLES = ("input", "condition", "latent_mean", "latent_log_var", "reconstruction", "output")

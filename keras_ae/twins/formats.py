@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, LayerFormats, check_format
-from keras_ae.settings.yaml_files import validate_settings
+from keras_ae.yaml_files import validate_settings
 
 #: Of numbers that have a format each.
 TwinKind = Literal["input", "weight", "bias", "activation", "output"]

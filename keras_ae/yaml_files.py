@@ -9,7 +9,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from keras_ae.errors import InputError
-from keras_ae.settings.objectives import OBJECTIVES, Objective
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,10 +27,12 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice, of which YAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # What `<<` merges in may stand again, in its place.
+        nodes = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in nodes]
         for index, key in enumerate(keys):
             if key in keys[:index]:
-                mark = node.value[index][0].start_mark
+                mark = nodes[index].start_mark
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=mark)
         return super().construct_mapping(node, deep)
 
@@ -115,11 +116,9 @@ def _follow(
         if section and part in section.model_fields:
             sections = sections_in(section.model_fields[part].annotation)
             section = sections[0] if len(sections) == 1 else None
-            if section is Objective:
-                # Its settings are found by its kind.
-                objective = content.get(part)
-                kind = objective.get("kind") if isinstance(objective, dict) else None
-                section = OBJECTIVES.get(str(kind), Objective)
+            if section is not None and hasattr(section, "class_for"):
+                # Which class it is follows from what it says.
+                section = section.class_for(content.get(part))
             candidates = [c for c in sections if "kind" in c.model_fields]
     # An unknown key stands behind the section that it is unknown to.
     if section is None and len(keys) == 1:

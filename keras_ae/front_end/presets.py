@@ -1,0 +1,40 @@
+"""Front ends by name: each a YAML file of the package, or of the user."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from keras_ae.errors import InputError
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.yaml_files import load_mapping, validate_settings
+
+_FOLDER = Path(str(files("keras_ae") / "front_end" / "presets"))
+
+
+def preset_names() -> tuple[str, ...]:
+    """Of the front ends that come with the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load_front_end(given: str | Path | dict[str, Any] | FrontEnd) -> FrontEnd:
+    """A front end by the name of a preset, from a YAML file, or from what such a file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: neither a preset nor a path, or a mistake in the file.
+    """
+    if isinstance(given, FrontEnd):
+        return given
+    if isinstance(given, dict):
+        return validate_settings(FrontEnd, given, "front_end")
+    path = Path(given)
+    if str(given) in preset_names():
+        path = _FOLDER / f"{given}.yaml"
+    elif path.suffix not in (".yaml", ".yml"):
+        raise InputError(
+            f"front_end must be one of {', '.join(preset_names())}, a YAML file or a mapping, got "
+            f"{str(given)!r}"
+        )
+    return validate_settings(FrontEnd, load_mapping(path, "front end"), str(path))
