@@ -110,9 +110,10 @@ class ObjectCollection(Section):
             check_name("field", name)
         rule = self.empty_rule
         named = {"empty": None if rule is None else rule.field, "order": self.order}
-        for key, name in named.items():
-            if name is not None and name not in self.fields:
-                raise InputError(f"{key} must name one of {', '.join(self.fields)}, got {name!r}")
+        for key, field_name in named.items():
+            if field_name is not None and field_name not in self.fields:
+                choices = ", ".join(self.fields)
+                raise InputError(f"{key} must name one of {choices}, got {field_name!r}")
         if self.word_bits is not None:
             self._check_word(self.word_bits)
         return self

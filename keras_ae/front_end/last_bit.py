@@ -72,8 +72,9 @@ class LastBit:
 
 def _value_of(node: ast.AST) -> float:
     """Of an expression of numbers, and of nothing else that Python knows."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return float(node.value)
+    number = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        return float(number)
     if isinstance(node, ast.Name) and node.id == "pi":
         return math.pi
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
