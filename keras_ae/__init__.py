@@ -9,6 +9,9 @@ above it in this list.
     arrays         checks of arrays
     mapping        functions over arrays that are too large for one call
     fixed_point    formats, written fixed<W,I>
+    section        a section of a YAML file
+    yaml_files     YAML files, and the mistakes in them by dotted path
+    front_end      what the trigger's wires carry, and what of it a network sees
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled

@@ -6,6 +6,7 @@ top_tagging  the public top-tagging reference set
 digits       scikit-learn's digits, and MNIST from the user's file
 array_file   events of any network, as arrays in one file
 sources      the section `data` of an experiment
+chunk        events as a source gives them, some at a time
 dataset      background in three parts and signals, from any source
 scaling      physical units -> hardware integers -> network inputs
 """

@@ -1,6 +1,7 @@
-"""What a trigger's wires carry, and what of it a network sees.
+"""What a trigger's wires carry.
 
-`FrontEnd` states the wires: fields with unit, last bit and format, in collections of objects. It
-makes hardware values of physical ones, exactly. An `InputView` chooses and scales what a network
-sees of them; fitted on background it is an `InputMap`.
+last_bit   the value of a last bit, as an expression
+fields     a number on the wires, and collections of objects that have such numbers
+front_end  all of an event: columns, their choice by name, hardware values of physical ones
+presets    front ends by name, or of a YAML file
 """
