@@ -44,8 +44,9 @@ from hls.graph.shift_add import signed_digits
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.write import write_rtl_project
 from hls.synthesis import yosys
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.fitting.pruning import Pruning
+from keras_ae.front_end.presets import load_front_end
+from keras_ae.front_end.scaled_inputs import ScaledInput, ScaledInputs
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
@@ -54,6 +55,8 @@ from keras_ae.settings.learning import PruningSettings
 
 CSV = Path(__file__).with_suffix(".csv")
 N_DESIGNS = 120
+FRONT_END = load_front_end("adc2021")
+N_FEATURES = FRONT_END.n_values
 FAMILY = "xcup"
 _N_FOLDS, _N_MATRICES = 10, 400
 #: LUT of designs that are taken for small, and for big.
@@ -198,11 +201,17 @@ def build_graph(design: Design) -> TriggerGraph:
     x = factors + 0.3 * rng.normal(size=(_N_EVENTS, design.input_dim))
     scaler = units = None
     if design.scaled:
-        # As `L1Scaler.fit` gives: offsets of pT alone.
+        # As they are fitted: offsets of pT alone, which also says whether a slot is empty.
         offset = rng.integers(0, 40, N_FEATURES) * (np.arange(N_FEATURES) % 3 == 0)
         shift = rng.integers(3, 7, N_FEATURES)
-        scaler = L1Scaler(tuple(offset.tolist()), tuple(shift.tolist()))
-        units = HardwareUnits().format
+        scaler = ScaledInputs(
+            N_FEATURES,
+            tuple(
+                ScaledInput(column, float(moved), int(by), column if moved else None)
+                for column, (moved, by) in enumerate(zip(offset, shift, strict=True))
+            ),
+        )
+        units = FRONT_END.port_format
         hardware = units.quantize(x * 2.0**shift + offset)
         x = (hardware - offset) * 2.0**-shift
     else:

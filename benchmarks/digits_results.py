@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, load_dataset
-from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import DigitsData
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Autoencoder, build_autoencoder
@@ -52,7 +51,7 @@ def main() -> None:
         source = DigitsData(
             kind="digits", anomaly=digit, train_fraction=0.79, validation_fraction=0.01
         )
-        data = load_dataset(source, HardwareUnits(), SEED)
+        data = load_dataset(source, None, SEED)
         rows["PCA"].append(auc(trained("pca", data), data))
         rows["plain"].append(auc(trained("plain", data), data))
         rows["denoising"].append(auc(trained("denoising", data, **noise), data))

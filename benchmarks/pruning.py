@@ -26,8 +26,7 @@ from da4ml.cmvm.types import QInterval
 from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.layers.kernel_layers import KernelLayer
 from hls.graph.trigger_graph import TriggerGraph
-from hls.stages.events import hardware_values
-from keras_ae.data.scaling import L1Scaler
+from hls.stages.events import hardware_values, port_format_of, scaler_of
 from keras_ae.evaluation import evaluate, evaluated_models
 from keras_ae.files import read_json
 from keras_ae.run_contents import load_data
@@ -45,9 +44,8 @@ FPR = "0.01"
 
 def trigger_graph(run: Run, model: keras.Model) -> TriggerGraph:
     """As the stage `convert` builds it."""
-    trigger, units = run.experiment.trigger, run.experiment.scaling.units
-    scaler = L1Scaler.load(run.scaler_path)
-    graph = build_score_graph(model, trigger.score, scaler, units.format)
+    trigger, form = run.experiment.trigger, port_format_of(run.experiment)
+    graph = build_score_graph(model, trigger.score, scaler_of(run), form)
     background = hardware_values(run, load_data(run).validation, graph.interface)
     return set_threshold(graph, background, trigger.fpr)
 

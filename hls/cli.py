@@ -279,7 +279,7 @@ def _fail(verdict: str) -> NoReturn:
 
 
 def _create_run(config: Path, run_dir: Path | None) -> Run:
-    from keras_ae.data.dataset import load_dataset
+    from keras_ae.run_contents import load_events
     from keras_ae.runs import create_run
     from keras_ae.settings.experiment import dump_experiment, load_experiment
 
@@ -287,7 +287,7 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     folder = run_dir or Path("runs") / experiment.name
     # A fault leaves no half-made run behind, and a run that is there as it was.
     if not folder.exists():
-        load_dataset(experiment.data, experiment.scaling.units, experiment.seed)
+        load_events(experiment)
     written = folder / "experiment.yaml"
     known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
     if experiment.firmware is not None and not known:

@@ -47,7 +47,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         score: name of one of the model's scores.
         target_fpr: the share of background that may be flagged, at most.
         scaler: a scikit-learn transformer, of which `fit` fits a copy, or anything fitted with a
-            `transform`, like an `L1Scaler`; None if X are network inputs.
+            `transform`, like `ScaledInputs`; None if X are network inputs.
         epochs: of the training; 0 leaves model and scaler as they are, fitted before, and sets the
             threshold alone.
         batch_size: of the training.

@@ -83,13 +83,20 @@ def evaluated_models(run: Run) -> dict[str, ScoringModel]:
     }
 
 
+def seen_by(method: str) -> str:
+    """Of which precision the inputs of a method of `evaluated_models` are."""
+    if method in IN_FIXED_POINT:
+        return "quantized"
+    return "student" if method == "student" else "float"
+
+
 def score_samples(
     run: Run, data: Dataset, inputs: Mapping[str, Inputs], models: Mapping[str, ScoringModel]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
     scores: dict[str, dict[str, np.ndarray]] = {}
     for name, model in models.items():
-        samples = inputs["quantized" if name in IN_FIXED_POINT else "float"]
+        samples = inputs[seen_by(name)]
         for sample, x in samples.items():
             for score, values in sample_scores(model, x).items():
                 scores.setdefault(f"{name}/{score}", {})[sample] = values
@@ -159,7 +166,7 @@ def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inpu
     if data.test.labels is not None and not data.signals and len(data.test.labels):
         labels = data.test.labels[:_N_SHOWN]
     figures = {"latent_map": plots.latent_map(np.concatenate([*codes.values()]), labels)}
-    shape = run.experiment.data.event_shape
+    shape = run.experiment.wires.event_shape
     if len(shape) == 3:
         pairs = {
             name: (

@@ -10,12 +10,14 @@ import keras
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample, load_dataset
-from keras_ae.data.scaling import L1Scaler
-from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
+from keras_ae.front_end.float_inputs import FloatInputs
+from keras_ae.front_end.input_view import load_inputs
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.runs import Run
+from keras_ae.settings.adoption import RunSettings
 from keras_ae.settings.experiment import Experiment
 
 
@@ -47,38 +49,53 @@ def load_keras_model(path: Path, compiled: bool = True) -> keras.Model:
         ) from error
 
 
+def load_events(settings: RunSettings) -> Dataset:
+    """The events that settings name, as the trigger's wires carry them."""
+    front_end = settings.front_end or settings.data.default_front_end()
+    return load_dataset(settings.data, front_end, settings.seed, settings.counts)
+
+
 def load_data(run: Run) -> Dataset:
-    """The experiment's events, as their source gives them; trigger events as integers."""
-    settings = run.settings
-    return load_dataset(settings.data, settings.units, settings.seed)
+    """The run's events, as the trigger's wires carry them."""
+    return load_events(run.settings)
+
+
+def fitted_inputs(run: Run, precision: str) -> ScaledInputs | FloatInputs:
+    """What the `float`, `student` or `quantized` model of a run makes of hardware values.
+
+    With a student, that is quantized.
+    """
+    of_student = precision != "float" and run.experiment.student is not None
+    return load_inputs(run.inputs_path("student" if of_student else "float"))
 
 
 def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
-    """What the `float` or `quantized` model of a run sees of a sample; a pair with a condition.
+    """What the `float`, `student` or `quantized` model of a run sees of a sample.
 
-    The quantized model is trained and scored on inputs in its own format: they are what the
-    firmware reconstructs and compares with. A float student sees what the float model does.
+    A pair with a condition. The quantized model is trained and scored on inputs in its own format:
+    they are what the firmware reconstructs and compares with.
     """
-    x = sample.x
-    if isinstance(run.experiment.data, L1Data):
-        x = L1Scaler.load(run.scaler_path).transform(x)
-    spec, form = run.experiment.architecture, run.experiment.precision.input
+    experiment = run.experiment
+    x = fitted_inputs(run, precision).transform(sample.x)
+    of_teacher = precision == "float"
+    spec = experiment.architecture if of_teacher else experiment.deployed_architecture
     arrays = [x.reshape(-1, *spec.input_shape)]
     if spec.condition_dim:
         arrays.append(sample.condition)
     if precision == "quantized":
-        arrays = [form.quantize(array) for array in arrays]
+        arrays = [experiment.precision.input.quantize(array) for array in arrays]
     arrays = [array.astype(np.float32) for array in arrays]
     return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
 
 
 def tested_inputs(run: Run, data: Dataset) -> dict[str, dict[str, Any]]:
     """Network inputs of the test background and of the signals, by precision and sample."""
+    student = [] if run.experiment.student is None else ["student"]
     return {
         precision: {
             name: network_inputs(run, precision, sample) for name, sample in data.tested.items()
         }
-        for precision in ("float", "quantized")
+        for precision in ("float", *student, "quantized")
     }
 
 

@@ -12,7 +12,7 @@ class RunFiles:
 
     experiment.yaml     what was asked for, with every default
     run.json            format, version, finished stages with the digest of their inputs
-    scaler.json         hardware integers -> network inputs
+    inputs_*.json       hardware values -> network inputs, of the float model and of a student
     float.keras, student.keras (with a student), quantized.keras, history_*.json
     metrics.json, plots/
     trigger.npz, trigger.json, firmware/
@@ -30,9 +30,9 @@ class RunFiles:
     def record_path(self) -> Path:
         return self.folder / "run.json"
 
-    @property
-    def scaler_path(self) -> Path:
-        return self.folder / "scaler.json"
+    def inputs_path(self, precision: str) -> Path:
+        """`precision`: float, or student with a student."""
+        return self.folder / f"inputs_{precision}.json"
 
     def model_path(self, precision: str) -> Path:
         """`precision`: float, student or quantized."""

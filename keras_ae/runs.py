@@ -28,7 +28,7 @@ from keras_ae.settings.experiment import Experiment
 from keras_ae.stages import PROVED, STAGES, stages_up_to
 
 #: Raised when the meaning of a run directory's files changes.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

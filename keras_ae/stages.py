@@ -57,22 +57,29 @@ STAGES = {
         Stage(
             "adopt",
             None,
-            ("network", "seed", "data", "units"),
-            lambda run: (run.model_path("quantized"), run.model_path("float"), run.scaler_path),
+            ("network", "seed", "data", "front_end", "inputs"),
+            lambda run: (
+                run.model_path("quantized"),
+                run.model_path("float"),
+                run.inputs_path("float"),
+            ),
             section="network",
         ),
         Stage(
             "train",
             "adopt",
-            ("seed", "data", "scaling", "architecture", "objective", "training"),
-            lambda run: (run.scaler_path, *_trained("float")(run)),
+            (
+                *("seed", "data", "front_end", "inputs", "condition"),
+                *("architecture", "objective", "training"),
+            ),
+            lambda run: (run.inputs_path("float"), *_trained("float")(run)),
             section="objective",
         ),
         Stage(
             "distill",
             "train",
             ("student", "trigger.score"),
-            _trained("student"),
+            lambda run: (run.inputs_path("student"), *_trained("student")(run)),
             section="student",
         ),
         Stage(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample
-from keras_ae.data.scaling import L1Scaler
-from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
 from keras_ae.files import whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
+from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
 from keras_ae.metrics import check_rate
 from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
@@ -37,8 +36,7 @@ def train(run: Run, progress: bool = True) -> bool:
             experiment.trigger.fpr,
             "the validation part of data.background",
         )
-        if isinstance(experiment.data, L1Data):
-            L1Scaler.fit(data.train.x, experiment.scaling.quantiles).save(run.scaler_path)
+        _fit_inputs(run, "float", experiment.inputs, data)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
         )
@@ -58,6 +56,7 @@ def distill(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         student = build_deployed_model(experiment, Float(), settings.training.mixed_precision)
         data = load_data(run)
+        _fit_inputs(run, "student", experiment.deployed_inputs, data)
         student.adapt(_teacher_scores(run, data.train))
         _fit_stage(run, "student", student, data, settings.training, progress)
 
@@ -73,6 +72,13 @@ def quantize(run: Run, progress: bool = True) -> bool:
         _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
     return run.stage("quantize", work)
+
+
+def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Dataset) -> None:
+    """What a network sees of the wires, fitted on the background that it is trained on."""
+    wires = run.experiment.wires
+    x = data.train.x.reshape(len(data.train), wires.n_values)
+    save_inputs(view.fit(wires, x), run.inputs_path(precision))
 
 
 def _fit_stage(

@@ -94,13 +94,12 @@ def run_copy(finished_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def events() -> np.ndarray:
     """Background hardware integers (3000, 57) of the shipped sample."""
+    from trigger_objects import hardware_of
+
     from keras_ae.data.l1 import read_l1_events
-    from keras_ae.data.scaling import HardwareUnits
     from keras_ae.data.sources import resolve_path
 
-    return HardwareUnits().to_integers(
-        read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects
-    )
+    return hardware_of(read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects)
 
 
 class Interruption(Exception):

@@ -12,16 +12,17 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from trigger_objects import FRONT_END, fitted_scaler
 
 from hls import cli
 from hls.stages.adopted import check_adoption, with_model
 from hls.stages.firmware import score_graph
 from keras_ae.data.array_file import read_array_file
 from keras_ae.data.dataset import load_dataset
-from keras_ae.data.scaling import HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.input_view import save_inputs
 from keras_ae.precision import QActivation, QDense, fixed_point
 from keras_ae.runs import Run, open_run
 from keras_ae.settings.adoption import Adoption, load_adoption
@@ -139,16 +140,16 @@ def test_trigger_objects_through_a_scaler(
         "signals": {"A -> 4l": "package:l1/a_4l.h5"},
     }
     source = L1Data(**samples, max_events=2000)
-    data = load_dataset(source, HardwareUnits(), 1)
-    L1Scaler.fit(data.train.x, ScalingQuantiles()).save(tmp_path / "scaler.json")
+    data = load_dataset(source, FRONT_END, 1)
+    save_inputs(fitted_scaler(data.train.x), tmp_path / "inputs.json")
     quantized(2, 57).save(tmp_path / "theirs.keras")
     given["data"] = {"kind": "l1", **samples, "max_events": 2000}
     given["trigger"]["target_fpr"] = 0.1
-    given["network"] = {"scaler": str(tmp_path / "scaler.json")}
+    given["network"] = {"inputs": str(tmp_path / "inputs.json")}
     code, text = adopt(given)
     assert code == 0 and "mismatching bits: 0" in text and "A -> 4l" in text
-    # The run has a scaler of its own.
-    (tmp_path / "scaler.json").unlink()
+    # The run has a copy of its own.
+    (tmp_path / "inputs.json").unlink()
     with pytest.raises(SystemExit) as ended:
         cli.main(["check", str(tmp_path / "run")])
     assert not ended.value.code
@@ -166,7 +167,8 @@ def test_trigger_objects_through_a_scaler(
             "score: missing key of",
         ),
         ({"trigger": {"score": "model_output", "target_fpr": 0.1}}, "must be one number an event"),
-        ({"network": {"scaler": "s.json"}}, "network.scaler must be null for data other than"),
+        ({"network": {"inputs": "s.json"}}, "front_end must state formats where inputs of the"),
+        ({"inputs": {"use": "*"}}, "inputs.scale must be none or a mapping from columns to"),
         ({"data": {"kind": "arrays", "path": "none.npz"}}, "events not found: none.npz"),
         ({"data": {"kind": "array", "path": "x"}}, "data.kind must be one of"),
         ({"network": {"float_model": "none.keras"}}, "float model not found: none.keras"),
@@ -319,7 +321,7 @@ def test_events_of_another_shape(
         {"seed": 2},
         {"data": {"max_events": 3000}},
         {"data": {"train_fraction": 0.4}},
-        {"units": {"n_bits": 12}},
+        {"front_end": {"features": 6, "format": "fixed<8,4>"}},
     ],
 )
 def test_what_decides_the_threshold_is_noticed(

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from test_firmware import UNITS, convert, make_graph
+from trigger_objects import N_FEATURES, hardware_of
 
 from hls.cpp.backends import BACKENDS
 from hls.cpp.constants import check_copies
@@ -18,7 +19,6 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits
 from keras_ae.data.sources import resolve_path
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
@@ -33,7 +33,7 @@ SCORES = ("squared_latent_norm", "reconstruction_error", "kl_divergence")
 def events() -> np.ndarray:
     """Background hardware integers (6000, 57)."""
     path = resolve_path("package:l1/background.h5")
-    return HardwareUnits().to_integers(read_l1_events(path, 6000).objects)
+    return hardware_of(read_l1_events(path, 6000).objects)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFix
     [
         ("run.json", "convert"),
         ("experiment.yaml", "convert"),
-        ("scaler.json", "evaluate"),
+        ("inputs_float.json", "evaluate"),
         ("float.keras", "evaluate"),
         ("quantized.keras", "convert"),
         ("trigger.npz", "validate"),

@@ -42,7 +42,12 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
     [
         ("training.epoch", 3, "unknown key training.epoch; choices: epochs, batch_size"),
         ("surplus", 3, "unknown key surplus; choices: name, seed, data"),
-        ("scaling.units.lsb", 1, r"unknown key scaling.units.lsb; choices: pt_lsb_gev"),
+        ("inputs.quantiles.pt", 1, r"unknown key inputs.quantiles.pt; choices: pt_offset"),
+        ("inputs.use", "jets.pt", r"use must name some of met.pt, .*, got 'jets.pt'"),
+        ("inputs.use", "*.pt", r"architecture.input_dim must be 19, .* of 57, got 57"),
+        ("inputs", {"kind": "float"}, "inputs.kind must be 'scaled' for firmware, got 'float'"),
+        ("front_end", "adc", "front_end must be one of adc2021, .*, got 'adc'"),
+        ("condition", {"shifts": {"met": 0, "tau": 1}}, "condition.shifts must be of .* 'tau'"),
         ("training.epochs", "ten", "training.epochs: input should be a valid integer, got 'ten'"),
         ("training.epochs", 0, "training.epochs: .* greater than or equal to 1, got 0"),
         ("architecture.latent_dim", 0, "architecture.latent_dim: .* or equal to 1, got 0"),
@@ -104,7 +109,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         (
             "architecture.condition_dim",
             2,
-            "architecture.condition_dim must be 0 or 3 for",
+            "architecture.condition_dim must be 0 or 3, what there is of a condition, got 2",
         ),
         ("architecture.kind", "magic", "architecture.kind must be one of 'dense', 'convolutional'"),
         ("data.kind", "magic", "data.kind must be one of 'l1', 'jets', 'digits', 'mnist', got"),

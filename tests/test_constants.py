@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from trigger_objects import N_FEATURES, PORT_FORMAT, scaler_by
 
 from hls.cpp.constants import altered_constants, check_copies, read_rows
 from hls.cpp.convert import convert_trigger_graph
@@ -16,14 +17,13 @@ from hls.cpp.ports import check_port_types
 from hls.graph.build import build_trigger_graph
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.firmware import FirmwareSettings
 
-UNITS = HardwareUnits().format
+UNITS = PORT_FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def graph() -> TriggerGraph:
             kernel, bias = layer.get_weights()
             layer.set_weights([kernel, bias + np.arange(1, len(bias) + 1) / 8])
     pt = np.arange(N_FEATURES) % 3 == 0
-    scaler = L1Scaler(tuple((40 * pt).tolist()), tuple((2 + pt).tolist()))
+    scaler = scaler_by(tuple((40 * pt).tolist()), tuple((2 + pt).tolist()))
     events = stress_events(UNITS, (N_FEATURES,), 200, seed=1)
     return build_trigger_graph(model, ["kl_divergence"], (events,), 0.1, scaler, UNITS)
 

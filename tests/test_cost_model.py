@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from trigger_objects import N_FEATURES, PORT_FORMAT, scaler_by
 
 from hls.cost.features import traced_grids
 from hls.cost.model import DEPTH_LINE, LUT_PER_UNIT, estimate_cost, latency_cycles
@@ -22,7 +23,6 @@ from hls.proof.stress import stress_events
 from hls.rtl.write import plan_rtl, write_rtl_project
 from hls.synthesis.yosys import count_cells
 from keras_ae.data.l1 import N_OBJECTS
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint
@@ -172,8 +172,8 @@ def test_every_score(likelihood: str) -> None:
 
 
 def test_scaled_integers() -> None:
-    units = HardwareUnits().format
-    scaler = L1Scaler((0, 12, 0) * N_OBJECTS, (4, 5, 6) * N_OBJECTS)
+    units = PORT_FORMAT
+    scaler = scaler_by((0, 12, 0) * N_OBJECTS, (4, 5, 6) * N_OBJECTS)
     model = autoencoder([2], N_FEATURES)
     graph = build_score_graph(model, ["squared_latent_norm"], scaler, units)
     assert 0.6 < estimate_cost(graph, 4).lut / plan_rtl(graph, 4).estimated_lut < 1.8

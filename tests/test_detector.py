@@ -12,8 +12,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from trigger_objects import fitted_scaler
 
-from keras_ae.data.scaling import L1Scaler, ScalingQuantiles
 from keras_ae.detector import AnomalyDetector
 from keras_ae.errors import InputError
 from keras_ae.metrics import roc_auc
@@ -131,7 +131,7 @@ def test_a_fitted_scaler_stays_with_the_trained_model() -> None:
 
 def test_threshold_alone_for_a_trained_model(events: np.ndarray) -> None:
     spec = ArchitectureSpec(input_dim=57)
-    scaler = L1Scaler.fit(events, ScalingQuantiles())
+    scaler = fitted_scaler(events)
     detector = AnomalyDetector(
         build_autoencoder("variational", spec), "kl_divergence", 0.01, scaler, epochs=0
     )

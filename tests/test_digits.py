@@ -10,7 +10,6 @@ import pytest
 
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.digits import load_digits, load_mnist
-from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import DigitsData, MnistData, data_fingerprint
 from keras_ae.errors import InputError
 
@@ -50,7 +49,7 @@ def test_mnist_layouts(tmp_path: Path, layout: str) -> None:
     np.testing.assert_allclose(images[..., 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(labels, np.concatenate([LABELS["train"], LABELS["t10k"]]))
     source = MnistData(kind="mnist", path=str(path))
-    data = load_dataset(source, HardwareUnits(), 1)
+    data = load_dataset(source, None, 1)
     assert len(data.train) + len(data.validation) + len(data.test) == 40
     before = data_fingerprint(source)
     assert len(before) == (1 if layout == "npz" else 4)
@@ -83,7 +82,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_one_digit_is_the_anomaly() -> None:
-    data = load_dataset(DigitsData(kind="digits", anomaly=3), HardwareUnits(), seed=1)
+    data = load_dataset(DigitsData(kind="digits", anomaly=3), None, seed=1)
     _, labels = load_digits()
     parts = (data.train, data.validation, data.test)
     assert sum(map(len, parts)) == (labels != 3).sum()

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from trigger_objects import N_FEATURES, PORT_FORMAT, fitted_scaler, hardware_of
 
 from hls.cpp.constants import check_copies
 from hls.cpp.convert import convert_trigger_graph
@@ -21,9 +22,9 @@ from hls.graph.trigger_output import TriggerOutput
 from hls.proof.comparison import HardwareValues, compare_outputs
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError, ProofError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.input_view import ScalingQuantiles
 from keras_ae.mapping import map_batches
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.networks import build_decoder, build_encoder
@@ -31,7 +32,7 @@ from keras_ae.precision import FixedPoint, Float, quantizer_format
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.firmware import FirmwareSettings
 
-UNITS = HardwareUnits().format
+UNITS = PORT_FORMAT
 # With an offset, so that empty slots need their mask.
 QUANTILES = ScalingQuantiles(pt_offset=0.1)
 SCORES = {"variational": "squared_latent_norm", "plain": "reconstruction_error"}
@@ -63,7 +64,7 @@ def make_graph(
     scores: Sequence[str] | None = None,
     threshold_input: bool = False,
 ) -> TriggerGraph:
-    scaler = L1Scaler.fit(events, QUANTILES)
+    scaler = fitted_scaler(events, QUANTILES)
     model = model or make_model(kind)
     model.compile(optimizer="adam")
     model.fit(scaler.transform(events), epochs=2, verbose=0)
@@ -82,7 +83,7 @@ def module_events() -> np.ndarray:
     from keras_ae.data.sources import resolve_path
 
     path = resolve_path("package:l1/background.h5")
-    return HardwareUnits().to_integers(read_l1_events(path).objects)
+    return hardware_of(read_l1_events(path).objects)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +216,7 @@ def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_p
     validation = validate_project(graph, tmp_path / "firmware", samples)
     assert (validation.events, validation.mismatching_bits) == (25_000, 0)
     code = map_batches(
-        model.encoder, L1Scaler.fit(module_events, QUANTILES).transform(module_events[:1000])
+        model.encoder, fitted_scaler(module_events, QUANTILES).transform(module_events[:1000])
     )
     assert code.min() == 0 < code.max()
 
@@ -236,7 +237,7 @@ def test_graph_equals_the_autoencoder_itself(module_events: np.ndarray) -> None:
     events = module_events[:3000]
     model = make_model("variational")
     graph = make_graph("variational", events, model, ALL_SCORES)
-    x = FixedPoint().input.quantize(L1Scaler.fit(events, QUANTILES).transform(events))
+    x = FixedPoint().input.quantize(fitted_scaler(events, QUANTILES).transform(events))
     found = graph.evaluate(events).scores
     expected = model.scores(x)
     log_var = map_batches(model.encoder, x.astype(np.float32))[1]
@@ -450,7 +451,7 @@ def test_other_strategies_are_exact(
 
 class TestRefusals:
     def build(self, model: Autoencoder, score: str, events: np.ndarray) -> TriggerGraph:
-        scaler = L1Scaler.fit(events, QUANTILES)
+        scaler = fitted_scaler(events, QUANTILES)
         return build_trigger_graph(model, [score], (events,), 0.1, scaler, UNITS)
 
     def test_no_compiler(

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from trigger_objects import N_FEATURES, PORT_FORMAT, scaler_by
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.overrides import fractional_bits
@@ -17,7 +18,6 @@ from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.models import build_autoencoder
@@ -102,9 +102,9 @@ def test_numbers_beyond_a_format_that_ends_below_their_last_bit(tmp_path: Path) 
     precision = FixedPoint(input="fixed<4,-3>")
     spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(2,), latent_dim=2)
     model = build_autoencoder("plain", spec, precision)
-    units = HardwareUnits().format
+    units = PORT_FORMAT
     events = stress_events(units, (N_FEATURES,), 200, seed=1)
-    scaler = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
+    scaler = scaler_by((0,) * N_FEATURES, (0,) * N_FEATURES)
     graph = build_trigger_graph(model, ["squared_error"], (events,), 0.1, scaler, units)
     convert_trigger_graph(graph, tmp_path / "firmware", FirmwareSettings(), [events[:20]])
     validation = validate_project(graph, tmp_path / "firmware", {"stress": (events,)})

@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import pytest
 from conftest import made_once
+from trigger_objects import FRONT_END, N_FEATURES, PORT_FORMAT, fitted_scaler
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, read_interface
 from hls.proof.stress import stress_events
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
@@ -32,7 +32,7 @@ N_EVENTS = 50
 def small_graph(scores: list[str], threshold_input: bool = False) -> tuple:
     """A trigger graph of a narrow autoencoder of trigger objects, and values of its inputs."""
     keras.utils.set_random_seed(1)
-    units = HardwareUnits().format
+    units = PORT_FORMAT
     events = stress_events(units, (N_FEATURES,), 200, seed=1)
     spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(4,), latent_dim=2)
     graph = build_trigger_graph(
@@ -40,7 +40,7 @@ def small_graph(scores: list[str], threshold_input: bool = False) -> tuple:
         scores,
         (events,),
         0.1,
-        L1Scaler.fit(events, ScalingQuantiles()),
+        fitted_scaler(events),
         units,
         threshold_input,
     )
@@ -54,7 +54,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make_it(folder: Path) -> None:
         graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
         written = folder / "written"
-        origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, units=HardwareUnits())
+        origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, front_end=FRONT_END)
         convert_trigger_graph(graph, written, FirmwareSettings(), inputs, origin)
         there = folder / "a folder"
         shutil.move(written, there)

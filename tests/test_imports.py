@@ -87,7 +87,14 @@ GRAPH_LAYERS = [
 LAYERS_LAYERS = [
     {"logic_layer", "moving_layers", "quantizer", "rescaling"},
     {"arithmetic_layers", "pooling_layers", "rectifier"},
-    {"decision", "kernel_layers", "lookup_table", "scale_objects", "score_layers"},
+    {
+        "decision",
+        "kernel_layers",
+        "lookup_table",
+        "measured_inputs",
+        "scale_inputs",
+        "score_layers",
+    },
     {"convolution", "error_scores"},
 ]
 

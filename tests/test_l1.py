@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from trigger_objects import FRONT_END
 
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.l1 import JET, LEPTONS, MET, L1Events, read_l1_events, write_l1_events
-from keras_ae.data.scaling import HardwareUnits
 from keras_ae.data.sources import L1Data, resolve_path
 from keras_ae.errors import InputError
 
@@ -123,7 +123,7 @@ def test_a_part_without_events(tmp_path: Path) -> None:
     write_l1_events(tmp_path / "x.h5", events)
     settings = L1Data(background=str(tmp_path / "x.h5"), signals={}, train_fraction=1e-5)
     with pytest.raises(InputError, match="each be at least one of 10 independent background ev"):
-        load_dataset(settings, HardwareUnits(), seed=1)
+        load_dataset(settings, FRONT_END, seed=1)
 
 
 def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     parents = np.arange(n_events) // 5
     write_l1_events(tmp_path / "b.h5", L1Events(objects, parents, np.zeros(n_events), ("qcd",)))
     settings = L1Data(background=str(tmp_path / "b.h5"), signals={})
-    data = load_dataset(settings, HardwareUnits(), seed=1)
+    data = load_dataset(settings, FRONT_END, seed=1)
     numbers = [part.x[:, 0] - 1 for part in (data.train, data.validation, data.test)]
     np.testing.assert_array_equal(np.sort(np.concatenate(numbers)), np.arange(n_events))
     groups = [set(part // 5) for part in numbers]

@@ -28,7 +28,7 @@ from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.layers.moving_layers import Concatenate, Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
 from hls.graph.layers.quantizer import Quantizer
-from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.scale_inputs import ScaleInputs
 from hls.graph.layers.score_layers import SquaredNorm
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
@@ -152,11 +152,11 @@ def test_inputs_that_do_not_fit(layer: Layer, inputs: tuple[str, ...], message: 
             "threshold must be a value of its port, -4 to 3.875, got 9",
         ),
         (
-            lambda: ScaleObjects((0,) * 3, (0,) * 3, input_formats=(FORM,)),
+            lambda: ScaleInputs((0,) * 3, (0,) * 3, input_formats=(FORM,)),
             "input_formats must be of integers, of which the last bit is 1, got fixed<6,3>",
         ),
         (
-            lambda: ScaleObjects((0,) * 3, (0,) * 6, input_formats=("fixed<8,8>",)),
+            lambda: ScaleInputs((0,) * 3, (0,) * 6, input_formats=("fixed<8,8>",)),
             r"offset and shift must be as many, 3 for each object, got \(3, 6\)",
         ),
     ],

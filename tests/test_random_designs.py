@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from trigger_objects import N_FEATURES, PORT_FORMAT, scaler_by
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.cpp.linter import check_model
@@ -29,8 +30,8 @@ from hls.proof.comparison import HardwareValues
 from hls.proof.keras_rounding import beyond_rounding
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler
 from keras_ae.fixed_point import KINDS, FixedPointFormat
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.precision import FixedPoint, weight_formats
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
@@ -170,7 +171,7 @@ class Request:
     """What a design asks firmware for, as `build_trigger_graph` and the linter take it."""
 
     model: Autoencoder
-    scaler: L1Scaler | None
+    scaler: ScaledInputs | None
     units: FixedPointFormat | None
 
     @classmethod
@@ -182,8 +183,8 @@ class Request:
         # As `L1Scaler.fit` gives: offsets of pT alone.
         offset = rng.integers(0, 40, N_FEATURES) * (np.arange(N_FEATURES) % 3 == 0)
         shift = rng.integers(0, 9, N_FEATURES)
-        scaler = L1Scaler(tuple(offset.tolist()), tuple(shift.tolist()))
-        return cls(model, scaler, HardwareUnits().format)
+        scaler = scaler_by(tuple(offset.tolist()), tuple(shift.tolist()))
+        return cls(model, scaler, PORT_FORMAT)
 
 
 def graph_of(design: Design, request: Request) -> tuple[TriggerGraph, HardwareValues]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from trigger_objects import FRONT_END, scaler_by
 
 from hls.graph.build import build_trigger_graph
 from hls.graph.facts import Origin
@@ -18,7 +19,6 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.rtl.verilator import find_verilator
 from hls.rtl.write import write_rtl_project
-from keras_ae.data.scaling import HardwareUnits, L1Scaler
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 from keras_ae.settings.architecture import ArchitectureSpec
@@ -112,12 +112,12 @@ def test_order_and_decision_for_programs(project: Path, tmp_path: Path) -> None:
     # Of trigger events, as in data files.
     spec = ArchitectureSpec(input_dim=57, hidden_dims=(), latent_dim=1)
     model = build_autoencoder("plain", spec, PRECISION)
-    units, scaler = HardwareUnits(), L1Scaler((0,) * 57, (5,) * 57)
+    scaler = scaler_by((0,) * 57, (5,) * 57)
     events = np.zeros((100, 57), int)
     graph = build_trigger_graph(
-        model, ["squared_latent_norm"], (events,), 0.1, scaler=scaler, input_formats=units.format
+        model, ["squared_latent_norm"], (events,), 0.1, scaler, FRONT_END.port_format
     )
-    origin = Origin("a model", 0.1, None, units)
+    origin = Origin("a model", 0.1, None, FRONT_END)
     write_rtl_project(graph, tmp_path / "rtl", FirmwareSettings(), [events], origin)
     described = json.loads((tmp_path / "rtl" / "interface.json").read_text())
     (objects,) = described["inputs"]

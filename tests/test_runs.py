@@ -92,7 +92,7 @@ def test_later_stages_do_not_outlive_a_change_before_them(run: Run) -> None:
         run.stage(stage, lambda: None)
         assert run.is_finished(stage)
     write_text(run.validation_path, "{}")
-    other = changed(run, scaling={"quantiles": {"pt_spread": 0.75}})
+    other = changed(run, inputs={"quantiles": {"pt_spread": 0.75}})
     with pytest.raises(InputError, match="must have finished the stage 'quantize' first"):
         other.stage("convert", lambda: None)
     other.stage("train", lambda: None)

@@ -22,10 +22,11 @@ from test_search import write_scan
 from hls import cli
 from hls.scan import measure as measuring
 from hls.scan.trial import run_trial
-from keras_ae.data.dataset import halves, load_dataset
+from keras_ae.data.dataset import halves
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
+from keras_ae.run_contents import load_events
 from keras_ae.runs import create_run
 from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.scan import Objectives, Scan, load_scan
@@ -304,7 +305,7 @@ def test_what_is_refused_and_what_fails(
 
 def test_the_test_has_no_event_of_the_search(tiny: Scan) -> None:
     base = tiny.base
-    data = load_dataset(base.data, base.scaling.units, base.seed)
+    data = load_events(base)
     for_search, for_test = measuring.samples(data, base.seed)
     assert set(for_search) == set(for_test) == {"background", *data.signals}
     assert for_search["background"] is data.validation and for_test["background"] is data.test

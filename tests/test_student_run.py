@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import made_once, run_chain
 from test_fidelity import read_page
+from trigger_objects import N_FEATURES, PORT_FORMAT, fitted_scaler
 
 from hls import cli
 from hls.cpp.convert import convert_trigger_graph
@@ -20,7 +21,6 @@ from hls.graph.interface import read_interface
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
-from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
 from keras_ae.metrics import roc_auc
@@ -265,8 +265,8 @@ class TestFirmware:
     def test_every_bit(
         self, events: np.ndarray, tmp_path: Path, io_type: str, threshold: str
     ) -> None:
-        units, precision = HardwareUnits().format, FixedPoint(latent="fixed<9,3>")
-        scaler = L1Scaler.fit(events, ScalingQuantiles())
+        units, precision = PORT_FORMAT, FixedPoint(latent="fixed<9,3>")
+        scaler = fitted_scaler(events)
         spec = ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(6, 4), latent_dim=1)
         student = self.student(spec, precision, 2.0)
         graph = build_trigger_graph(
@@ -338,6 +338,6 @@ class TestFirmware:
                 ["kl_divergence"],
                 (events,),
                 0.1,
-                L1Scaler.fit(events, ScalingQuantiles()),
-                HardwareUnits().format,
+                fitted_scaler(events),
+                PORT_FORMAT,
             )

@@ -8,9 +8,9 @@ import keras
 
 from hls.cost.model import CostEstimate, estimate_cost
 from hls.graph.build import build_score_graph
-from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 
 
@@ -34,7 +34,7 @@ class CostMonitor(keras.callbacks.Callback):
         model: ScoringModel,
         scores: tuple[str, ...],
         levels: int,
-        scaler: L1Scaler | None = None,
+        scaler: ScaledInputs | None = None,
         units: FixedPointFormat | None = None,
     ) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def write_handover(
         score=graph.score_names[0],
         ports="\n".join(_port_row(side, port) for side, port in sides),
         notes="".join(_notes(settings, graph)),
-        order="\n".join(order_of_values(graph, origin.units if origin else None)),
+        order="\n".join(order_of_values(graph, origin.front_end if origin else None)),
         n_events=str(n_events),
         backend=settings.backend,
         commands="\n\nor\n\n".join(f"    {shlex.join(tool.command)}" for tool in tools),

@@ -10,7 +10,7 @@ from hls.graph.build import build_score_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
 from hls.graph.score_nodes import Scores
-from keras_ae.data.scaling import L1Scaler
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.settings.firmware import FirmwareSettings
 
 
@@ -18,7 +18,7 @@ def check_model(
     model: Networks,
     scores: Scores,
     settings: FirmwareSettings,
-    scaler: L1Scaler | None = None,
+    scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
     roles: Mapping[str, str] | None = None,
 ) -> list[Refusal]:
@@ -39,7 +39,7 @@ def checked_graph(
     model: Networks,
     scores: Scores,
     settings: FirmwareSettings,
-    scaler: L1Scaler | None = None,
+    scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
     roles: Mapping[str, str] | None = None,
 ) -> tuple[list[Refusal], LayerGraph | None]:

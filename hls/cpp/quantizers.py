@@ -15,7 +15,7 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.settings.firmware import FirmwareSettings
 
 #: Of `nnet_trigger.h`, those that round once; scores would round every sum.
-_ROUND_ONCE = ("scale_objects", "look_up", "upsample", "above_threshold")
+_ROUND_ONCE = ("scale_inputs", "look_up", "upsample", "above_threshold")
 
 
 def cpp_form(node: Node, graph: LayerGraph, settings: FirmwareSettings) -> CppForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -12,14 +13,16 @@ from hls.graph.keras_layers import HardwareInput
 from hls.graph.keras_network import check_keras, check_network, read_network
 from hls.graph.layer import GraphInput, Layer
 from hls.graph.layer_graph import LayerGraph, not_unique
+from hls.graph.layers.measured_inputs import AbsoluteValues, RelativeAngles
+from hls.graph.layers.moving_layers import Reshape
 from hls.graph.layers.quantizer import Quantizer
-from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.scale_inputs import ScaleInputs
 from hls.graph.node import Node
 from hls.graph.refusal import Refusal
 from hls.graph.roles import CODE_ROLES, Roles
-from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import Autoencoder, ScoringModel, Student
 from keras_ae.settings.tensor_scores import NAMED_SCORES
 
@@ -30,7 +33,8 @@ InputFormats: TypeAlias = FixedPointFormat | str | Mapping[str, FixedPointFormat
 
 #: What the graph calls its own nodes; a layer of such a name gets that of its network before it.
 _OWN_NAMES = frozenset(
-    {"scale", "probability", "threshold", "trigger", *NAMED_SCORES}
+    {"flat", "relative_angles", "absolute_values", "scaled", "rounded", "scale"}
+    | {"probability", "threshold", "trigger", *NAMED_SCORES}
     | {f"{name}_table" for name in NAMED_SCORES}
 )
 
@@ -40,7 +44,7 @@ class Assembly:
 
     Args:
         model: see `Networks`.
-        scaler: of trigger objects; None where the network takes the hardware values.
+        scaler: what the network sees of hardware values; None where it takes them as they are.
         input_formats: where they do not follow from the quantizers behind the inputs.
         roles: names of layers by role, where they do not follow from the ends of the networks.
         taken: names that nodes will have that are added later.
@@ -49,7 +53,7 @@ class Assembly:
     def __init__(
         self,
         model: Networks,
-        scaler: L1Scaler | None = None,
+        scaler: ScaledInputs | None = None,
         input_formats: InputFormats = None,
         roles: Mapping[str, str] | None = None,
         taken: Sequence[str] = (),
@@ -100,7 +104,7 @@ class Assembly:
     # Encoder -----------------------------------------------------------------------------------
 
     def _add_encoder(
-        self, encoder: keras.Model, scaler: L1Scaler | None, formats: InputFormats
+        self, encoder: keras.Model, scaler: ScaledInputs | None, formats: InputFormats
     ) -> tuple[str, ...]:
         """Inputs, their scaling, and the network; the names of its outputs."""
         ends = _input_layers(encoder)
@@ -116,12 +120,13 @@ class Assembly:
         given = _formats_by_port(formats, ports)
         for end, port in zip(ends, ports, strict=True):
             form = _format_of_input(end, behind[port], given.get(port))
-            self.add(GraphInput(form, tuple(end.output.shape[1:]), name=port))
-        if scaler is not None:
-            form = self._nodes[ports[0]].layer.form  # type: ignore[attr-defined]
-            layer = ScaleObjects(scaler.offset, scaler.shift, input_formats=(form,), name="scale")
-            self.add(layer, ports[0])
+            shape = tuple(end.output.shape[1:])
+            if port == ports[0] and scaler is not None and math.prod(shape) != scaler.n_values:
+                shape = (scaler.n_values,)
+            self.add(GraphInput(form, shape, name=port))
         self.inputs = ports
+        if scaler is not None:
+            self._add_scaling(scaler, ports[0], tuple(ends[0].output.shape[1:]))
         for node in network.nodes:
             self.add(node.layer, *node.inputs)
         self.roles.add_layers(network.tensors)
@@ -130,6 +135,43 @@ class Assembly:
             source = scaled if port == ports[0] else port
             self.roles.add(role, [source if quantizer is None else quantizer.name])
         return network.outputs
+
+    def _add_scaling(self, scaler: ScaledInputs, port: str, shape: tuple[int, ...]) -> None:
+        """From the port to `scale`, which has the shape of the network's input."""
+        if math.prod(shape) != scaler.n_inputs:
+            raise InputError(
+                f"input of the network must hold {scaler.n_inputs} values, one for each that the "
+                f"front end gives, got shape {shape}"
+            )
+        form = self._nodes[port].layer.form  # type: ignore[attr-defined]
+        last = port
+        if self.grid(port).shape != (scaler.n_values,):
+            last = self.add(Reshape((scaler.n_values,), name="flat"), last)
+        angles = [(part.column, part.angle) for part in scaler.inputs if part.angle is not None]
+        if angles:
+            columns, of_angles = zip(*angles, strict=True)
+            layer = RelativeAngles(
+                columns,
+                tuple(angle.column for angle in of_angles),
+                tuple(angle.factor for angle in of_angles),
+                tuple(angle.turn for angle in of_angles),
+                input_formats=(form,),
+                name="relative_angles",
+            )
+            last = self.add(layer, last)
+        signless = tuple(part.column for part in scaler.inputs if part.absolute)
+        if signless:
+            formats = (self.grid(last).format,)
+            absolute = AbsoluteValues(signless, input_formats=formats, name="absolute_values")
+            last = self.add(absolute, last)
+        flat = shape == (scaler.n_inputs,)
+        # What the network takes is called `scale`.
+        names = iter(_scaling_names(scaler.form is not None, not flat))
+        last = self.add(ScaleInputs.of(scaler, self.grid(last).format, next(names)), last)
+        if scaler.form is not None:
+            last = self.add(Quantizer(scaler.form, name=next(names)), last)
+        if not flat:
+            self.add(Reshape(shape, name=next(names)), last)
 
     # Decoder -----------------------------------------------------------------------------------
 
@@ -204,6 +246,12 @@ def name_codes(roles: Roles, codes: Sequence[str]) -> None:
     """The first is the mean, the second the logarithm of the variance; of more it is not known."""
     for number, role in enumerate(CODE_ROLES):
         roles.add(role, codes[number : number + 1] if len(codes) <= len(CODE_ROLES) else codes)
+
+
+def _scaling_names(is_rounded: bool, is_shaped: bool) -> list[str]:
+    """Of scaling, rounding and shape, as far as they are there: the last one is `scale`."""
+    names = ["scaled", *(["rounded"] if is_rounded else []), *(["shaped"] if is_shaped else [])]
+    return [*names[:-1], "scale"]
 
 
 def _input_layers(network: keras.Model) -> list[Any]:

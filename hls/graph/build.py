@@ -13,8 +13,8 @@ from hls.graph.layers.decision import AboveThreshold
 from hls.graph.node import Node
 from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
-from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import InputError
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, threshold_at_fpr
 
 
@@ -23,7 +23,7 @@ def build_trigger_graph(
     scores: Scores,
     background: tuple[np.ndarray, ...] | np.ndarray,
     target_fpr: float,
-    scaler: L1Scaler | None = None,
+    scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
     threshold_input: bool = False,
     table_error: float = 2.0**-6,
@@ -61,7 +61,7 @@ def build_trigger_graph(
 def build_score_graph(
     model: Networks,
     scores: Scores,
-    scaler: L1Scaler | None = None,
+    scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
     table_error: float = 2.0**-6,
     roles: Mapping[str, str] | None = None,
@@ -80,7 +80,7 @@ def build_score_graph(
 
 
 def build_network_graph(
-    model: Networks, scaler: L1Scaler | None = None, input_formats: InputFormats = None
+    model: Networks, scaler: ScaledInputs | None = None, input_formats: InputFormats = None
 ) -> LayerGraph:
     """What an encoder, or the one network, gives, of hardware values and without scores.
 

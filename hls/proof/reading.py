@@ -11,8 +11,8 @@ import numpy as np
 from hls.graph.assembly import InputFormats
 from hls.graph.build import build_network_graph
 from hls.graph.keras_form import outputs_of
-from keras_ae.data.scaling import L1Scaler
 from keras_ae.errors import ProofError
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 
 #: Of the events, how many may differ where Keras' float32 rounds sums: a rounding behind it may
 #: then fall to the other side.
@@ -22,7 +22,7 @@ _ROUNDED_OTHERWISE = 0.01
 def check_reading(
     model: keras.Model,
     values: tuple[np.ndarray, ...],
-    scaler: L1Scaler | None = None,
+    scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
 ) -> int:
     """Compare the outputs of a network with those of its exact form.
@@ -40,7 +40,9 @@ def check_reading(
     """
     graph = build_network_graph(model, scaler, input_formats)
     expected = graph.outputs(*values)
-    x = values[0] if scaler is None else scaler.transform(values[0])
+    x = values[0]
+    if scaler is not None:
+        x = scaler.transform(x).reshape(len(x), *model.inputs[0].shape[1:])
     found = outputs_of(model, (x, *values[1:]))
     differs = np.zeros(len(values[0]), bool)
     for name, output in zip(graph.output_names, found, strict=True):

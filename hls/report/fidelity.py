@@ -17,7 +17,7 @@ from hls.graph.layers.lookup_table import LookupTable
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
 from keras_ae.data.dataset import Dataset
-from keras_ae.evaluation import IN_FIXED_POINT, evaluated_models
+from keras_ae.evaluation import evaluated_models, seen_by
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.mapping import map_batches
 from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
@@ -131,7 +131,7 @@ def measure_fidelity(
     found = {
         level: {
             sample: sample_scores(models[method], x)
-            for sample, x in inputs["quantized" if method in IN_FIXED_POINT else "float"].items()
+            for sample, x in inputs[seen_by(method)].items()
         }
         for level, method in methods.items()
     }
@@ -150,7 +150,7 @@ def measure_fidelity(
     layers = layer_errors(
         models[methods["float"]],
         models["quantized"],
-        *(first_events(inputs[precision]["background"]) for precision in ("float", "quantized")),
+        *(first_events(inputs[seen_by(m)]["background"]) for m in (methods["float"], "quantized")),
     )
     tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
     other_scores = {score: by_level(score) for score in others}

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from hls.graph.facts import Origin, decision_facts, names_of_objects, order_of_values
+from hls.graph.facts import Origin, decision_facts, order_of_values
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
-from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.rendering import TEMPLATES, render
 from hls.rtl.words import to_hexadecimal
 from keras_ae import __version__
-from keras_ae.data.scaling import HardwareUnits
 from keras_ae.files import write_text
+from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS
 
@@ -46,9 +45,9 @@ def write_rtl_handover(
         bench_inputs: events of the bench, (events, ...) of each input.
         origin: of the graph, for the README.
     """
-    units = origin.units if origin else None
+    front_end = origin.front_end if origin else None
     ports = graph.interface
-    inputs = [_described(port) | _layout(graph, port.name, units) for port in ports.inputs]
+    inputs = [_described(port) | _layout(graph, port.name, front_end) for port in ports.inputs]
     outputs = list(map(_described, ports.outputs))
     described = _interface_file(graph, settings, latency_cycles, inputs, outputs)
     write_text(folder / FILE_NAME, json.dumps(described, indent=2) + "\n")
@@ -58,7 +57,7 @@ def write_rtl_handover(
         "inputs": inputs,
         "outputs": outputs,
         "pins": ["in_valid", "out_valid", *(port["name"] for port in (*inputs, *outputs))],
-        "order": "\n".join(order_of_values(graph, units)),
+        "order": "\n".join(order_of_values(graph, front_end)),
         "n_events": len(bench_inputs[0]),
         **_target(settings),
     }
@@ -127,17 +126,12 @@ def _described(port: Port) -> dict[str, Any]:
     }
 
 
-def _layout(graph: TriggerGraph, name: str, units: HardwareUnits | None) -> dict[str, Any]:
+def _layout(graph: TriggerGraph, name: str, front_end: FrontEnd | None) -> dict[str, Any]:
     """What the values of an input are, in their order."""
     layout: dict[str, Any] = {"shape": list(graph.grids[name].shape)}
-    if any(isinstance(node.layer, ScaleObjects) for node in graph.consumers(name)):
-        layout["values"] = names_of_objects()
-        if units:
-            layout["units"] = {
-                "pt": f"{units.pt_lsb_gev:g} GeV",
-                "eta": f"{units.eta_lsb:g}",
-                "phi": f"{units.phi_lsb:g}",
-            }
+    is_first = name == graph.interface.inputs[0].name
+    if is_first and front_end is not None and front_end.is_hardware:
+        layout["values"] = list(front_end.names)
     return layout
 
 

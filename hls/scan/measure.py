@@ -54,14 +54,15 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         # Before it is traced, which would take hours.
         require_size(graph, settings)
         design = plan_rtl(graph, settings.levels_per_stage)
-        trained = load_model(run, "float" if experiment.student is None else "student")
+        precision = "float" if experiment.student is None else "student"
+        trained = load_model(run, precision)
 
         def in_firmware(sample: Sample) -> np.ndarray:
             values = hardware_values(run, sample, graph.interface)
             return graph.evaluate(*graph.with_threshold(values)).score
 
         def in_float(sample: Sample) -> np.ndarray:
-            scores = sample_scores(trained, network_inputs(run, "float", sample))
+            scores = sample_scores(trained, network_inputs(run, precision, sample))
             return scores[experiment.deciding_score]
 
         for_search, for_test = samples(data, experiment.seed)

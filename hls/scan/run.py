@@ -13,11 +13,11 @@ from hls.scan.study import Study, Trial
 from hls.scan.trial import run_trial
 from hls.scan.workers import Workers
 from keras_ae import __version__
-from keras_ae.data.dataset import load_dataset
 from keras_ae.data.sources import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
+from keras_ae.run_contents import load_events
 from keras_ae.settings.scan import Scan
 
 
@@ -31,7 +31,7 @@ def check_scan(scan: Scan, subject: str) -> None:
     """
     scan.base.require_firmware(subject)
     base, wanted = scan.base, scan.settings.objectives
-    data = load_dataset(base.data, base.scaling.units, base.seed)
+    data = load_events(base)
     if not data.signals:
         raise InputError(f"{subject}: data must hold a signal for {wanted.maximize}, got none")
     if wanted.signal is not None and wanted.signal not in data.signals:

@@ -27,13 +27,13 @@ from hls.report.adopted_fidelity import (
 )
 from hls.report.fidelity import Fidelity, first_events
 from keras_ae import plots
-from keras_ae.data.dataset import Dataset, Sample, load_dataset
-from keras_ae.data.scaling import L1Scaler
-from keras_ae.data.sources import ArrayData, L1Data
+from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file, write_json
+from keras_ae.front_end.input_view import load_inputs, save_inputs
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, separation
-from keras_ae.run_contents import load_data, load_keras_model, load_model
+from keras_ae.run_contents import load_data, load_events, load_keras_model, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
 
@@ -45,7 +45,7 @@ def with_model(settings: Adoption, path: Path) -> Adoption:
         FileNotFoundError: there is no such file, or none of those that the settings name.
     """
     network = settings.network
-    files = {"model": str(path), "float_model": network.float_model, "scaler": network.scaler}
+    files = {"model": str(path), "float_model": network.float_model, "inputs": network.inputs}
     contents = {}
     for name, file in files.items():
         if file is not None:
@@ -65,7 +65,7 @@ def check_adoption(settings: Adoption) -> None:
     model = load_keras_model(Path(settings.network.model), compiled=False)
     refusals, graph = check(settings, model)
     require_none(refusals, "hls.check_model")
-    data = load_dataset(settings.data, settings.units, settings.seed)
+    data = load_events(settings)
     check_rate(len(data.validation), settings.trigger.fpr, "background")
     interface = cast(LayerGraph, graph).interface
     for sample in (data.train, *data.tested.values()):
@@ -90,8 +90,9 @@ def adopt(run: Run) -> bool:
         if settings.network.float_model is not None:
             with whole_file(run.model_path("float")) as temporary:
                 shutil.copyfile(settings.network.float_model, temporary)
-        if settings.network.scaler is not None:
-            _scaler(settings).save(run.scaler_path)  # type: ignore[union-attr]
+        scaler = _scaler(settings)
+        if scaler is not None:
+            save_inputs(scaler, run.inputs_path("float"))
 
     return run.stage("adopt", work)
 
@@ -121,28 +122,41 @@ def score_graph(settings: Adoption, model: Any) -> LayerGraph:
 
 
 def _input_formats(settings: Adoption) -> Any:
-    """Of trigger objects in the trigger's units, where they are scaled; else as asked for."""
-    if settings.network.scaler is not None:
-        return settings.units.format
+    """Of the wires, where their values are scaled; else as asked for."""
+    if _scaler(settings) is not None and settings.wires is not None:
+        return settings.wires.port_format
     return settings.network.input_formats or None
 
 
-def _scaler(settings: Adoption) -> L1Scaler | None:
-    path = settings.network.scaler
-    return None if path is None else L1Scaler.load(Path(path))
+def _scaler(settings: Adoption) -> ScaledInputs | None:
+    """What the network sees of the wires; None where it takes them as they are."""
+    wires, path = settings.wires, settings.network.inputs
+    if wires is None:
+        return None
+    if settings.inputs is not None:
+        return settings.inputs.fit(wires, np.zeros((0, wires.n_values)))
+    if path is None:
+        return None
+    found = load_inputs(Path(path))
+    if not isinstance(found, ScaledInputs) or found.n_values != wires.n_values:
+        raise InputError(
+            f"network.inputs must be scaled inputs of {wires.n_values} values, those of the front "
+            f"end, got {path} of {found.n_values}"
+        )
+    return found
 
 
 def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tuple[np.ndarray, ...]:
     """What the ports of an adopted network are given of a sample, the threshold left out.
 
-    Trigger objects and arrays are hardware values as they are; images are rounded to the format of
-    their port. Flat events take the shape of the port, others only axes of length one.
+    Hardware values and arrays are as they are; what has no format is rounded to that of the port.
+    Flat events take the shape of the port, others only axes of length one.
     """
     ports = [port for port in interface.inputs if port.name != "threshold"]
     given = [sample.x, sample.condition]
     if len(ports) > len(given):
         raise InputError(f"data must have values of all inputs, 2 at most, got {len(ports)} inputs")
-    as_they_are = isinstance(settings.data, L1Data | ArrayData)
+    as_they_are = settings.wires is None or settings.wires.is_hardware
     values = []
     for port, part in zip(ports, given, strict=False):
         shape = port.shape or (port.n_values,)
@@ -237,10 +251,11 @@ def settings_in(run: Run) -> Adoption:
         InputError: a run of another kind.
     """
     settings = _adoption(run)
-    if settings.network.scaler is None:
+    if settings.network.inputs is None:
         return settings
     # What the user's own file has become since does not count.
-    network = settings.network.model_copy(update={"scaler": str(run.scaler_path)})
+    path = str(run.inputs_path("float"))
+    network = settings.network.model_copy(update={"inputs": path})
     return settings.model_copy(update={"network": network})
 
 

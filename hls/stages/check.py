@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import numpy as np
+
 from hls.cost.model import CostEstimate, estimate_cost
 from hls.cpp.linter import checked_graph
 from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
 from hls.stages.adopted import check as check_adopted
 from hls.stages.adopted import settings_in
-from hls.stages.events import scaler_of, units_of
-from keras_ae.data.scaling import N_FEATURES, L1Scaler
-from keras_ae.data.sources import L1Data
+from hls.stages.events import port_format_of, scaler_of
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_fixed_point_model
+from keras_ae.front_end.input_view import ScaledView
+from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 from keras_ae.run_contents import load_model
 from keras_ae.runs import Run
@@ -55,8 +59,8 @@ def _checked_graph(
         return _of_adopted(run)
     settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
-    scores, units = experiment.firmware_scores, units_of(experiment)
-    return checked_graph(model, scores, settings, scaler, units)
+    scores, form = experiment.firmware_scores, port_format_of(experiment)
+    return checked_graph(model, scores, settings, scaler, form)
 
 
 def _of_adopted(run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
@@ -70,11 +74,12 @@ def _of_adopted(run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:
 
 def _model_and_scaler(
     experiment: Experiment, run: Run | None
-) -> tuple[ScoringModel, L1Scaler | None]:
+) -> tuple[ScoringModel, ScaledInputs | None]:
     """A quantized model, untrained as long as `run` has none."""
     if run and run.is_quantized:
         return load_model(run, "quantized"), scaler_of(run)
+    wires, view = experiment.wires, cast(ScaledView, experiment.deployed_inputs)
     # Any will do: behind it stands the network's input format.
-    some = L1Scaler((0,) * N_FEATURES, (0,) * N_FEATURES)
-    scaler = some if isinstance(experiment.data, L1Data) else None
+    unscaled = view.model_copy(update={"scale": "none"})
+    scaler = unscaled.fit(wires, np.zeros((0, wires.n_values))) if wires.is_hardware else None
     return build_fixed_point_model(experiment), scaler

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from hls.graph.facts import Origin
-from hls.graph.interface import Interface
+from hls.graph.interface import Interface, Port
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.comparison import HardwareValues
 from hls.proof.stress import stress_events
 from hls.stages.adopted import port_values
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.scaling import L1Scaler
-from keras_ae.data.sources import L1Data
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.run_contents import network_inputs
+from keras_ae.front_end.scaled_inputs import ScaledInputs
+from keras_ae.run_contents import fitted_inputs, network_inputs
 from keras_ae.runs import Run
-from keras_ae.settings.adoption import Adoption, RunSettings
+from keras_ae.settings.adoption import Adoption
+from keras_ae.settings.experiment import Experiment
 
 N_STRESS_EVENTS = 20_000
 N_BENCH_EVENTS = 1_000
@@ -31,8 +32,8 @@ _PART = 100_000
 def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareValues:
     """What the trigger sees of a sample: hardware values (events, ...), and condition if any.
 
-    Trigger events are integers, which the firmware scales; images and conditions are in the format
-    of the network's input.
+    Events are as the wires carry them, which the firmware scales; a condition, and what stands on
+    wires without a format of their own, is in the format of the network's input.
 
     Args:
         run: of which the trigger is.
@@ -43,7 +44,14 @@ def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareV
         return port_values(run.settings, sample, interface)
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    return (sample.x, *parts[1:]) if isinstance(run.settings.data, L1Data) else parts
+    if not run.settings.wires.is_hardware:
+        return parts
+    return (sample.x.reshape(len(sample), *_shape(interface.inputs[0])), *parts[1:])
+
+
+def _shape(port: Port) -> tuple[int, ...]:
+    """Of one event."""
+    return port.shape or (port.n_values,)
 
 
 def compared_samples(
@@ -65,7 +73,7 @@ def compared_samples(
         n_done += len(sample)
         yield name, graph.with_threshold(hardware_values(run, sample, graph.interface))
     for path in event_files:
-        integers = run.settings.units.to_integers(read_l1_events(path).objects)
+        integers = _of_event_file(run, path)
         n_done += len(integers)
         for first in range(0, len(integers), _PART):
             values = integers[first : first + _PART]
@@ -74,6 +82,12 @@ def compared_samples(
     for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
         seed = run.settings.seed + 1000 * part
         yield "stress", stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
+
+
+def _of_event_file(run: Run, path: Path) -> np.ndarray:
+    """Hardware values of trigger events in the ADC2021 layout."""
+    objects = read_l1_events(path).objects
+    return run.experiment.wires.to_hardware(objects[:, :, :3].reshape(len(objects), -1))
 
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:
@@ -102,20 +116,24 @@ def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
 def origin_of(run: Run) -> Origin:
     """Where the project of a run comes from."""
     settings = run.settings
-    units = settings.units if isinstance(settings.data, L1Data) else None
     return Origin(
         f"{settings.name}: {settings.deployed}",
         settings.trigger.fpr,
         settings.trigger.input_rate_khz,
-        units,
+        settings.front_end or settings.data.default_front_end(),
     )
 
 
-def scaler_of(run: Run) -> L1Scaler | None:
-    """Of trigger events; other data is in the format of the network's input."""
-    return L1Scaler.load(run.scaler_path) if isinstance(run.settings.data, L1Data) else None
+def scaler_of(run: Run) -> ScaledInputs | None:
+    """What firmware makes network inputs of; None where these stand on the wires."""
+    if not run.experiment.wires.is_hardware:
+        return None
+    # What is no such is refused by the settings of an experiment with firmware.
+    found = cast(ScaledInputs, fitted_inputs(run, "quantized"))
+    return None if found.is_identity else found
 
 
-def units_of(settings: RunSettings) -> FixedPointFormat | None:
-    is_l1 = isinstance(settings.data, L1Data)
-    return settings.units.format if is_l1 else None
+def port_format_of(experiment: Experiment) -> FixedPointFormat | None:
+    """Of the port that carries the events; None where it is that of the network's input."""
+    wires = experiment.wires
+    return wires.port_format if wires.is_hardware else None

@@ -26,14 +26,13 @@ from hls.stages.events import (
     first_events,
     hardware_values,
     origin_of,
+    port_format_of,
     scaler_of,
-    units_of,
 )
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.files import read_json, whole_file, write_json, write_text
 from keras_ae.run_contents import load_data, load_model
@@ -101,7 +100,7 @@ def score_graph(run: Run) -> LayerGraph:
         model,
         given.firmware_scores,
         scaler_of(run),
-        units_of(given),
+        port_format_of(given),
         settings.table_error,
     )
 
@@ -155,8 +154,8 @@ def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     """Raise InputError unless they hold what the firmware of a run takes."""
     settings = run.settings
     if event_files and (
-        not isinstance(settings.data, L1Data)
-        or isinstance(settings, Adoption)
+        isinstance(settings, Adoption)
+        or settings.data.kind != "l1"
         or settings.architecture.condition_dim
     ):
         raise InputError(

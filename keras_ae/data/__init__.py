@@ -8,5 +8,4 @@ array_file   events of any network, as arrays in one file
 sources      the section `data` of an experiment
 chunk        events as a source gives them, some at a time
 dataset      background in three parts and signals, from any source
-scaling      physical units -> hardware integers -> network inputs
 """

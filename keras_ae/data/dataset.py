@@ -11,8 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from keras_ae.data.array_file import BACKGROUND, read_array_file
 from keras_ae.data.digits import load_digits, load_mnist
 from keras_ae.data.jets import JetImages, read_jet_images
-from keras_ae.data.l1 import ELECTRON, JET, LEPTONS, MUON, N_OBJECTS, read_l1_events
-from keras_ae.data.scaling import FEATURES, HardwareUnits
+from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.sources import (
     ArrayData,
     DigitsData,
@@ -24,6 +23,9 @@ from keras_ae.data.sources import (
 )
 from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.input_view import Counts
+from keras_ae.front_end.presets import load_front_end
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,23 @@ class Dataset:
         return {"background": self.test, **self.signals}
 
 
-def load_dataset(source: Events, units: HardwareUnits, seed: int) -> Dataset:
+def load_dataset(
+    source: Events, front_end: FrontEnd | None, seed: int, counts: Counts | None = None
+) -> Dataset:
     """Read and split a source; events of one parent stay together.
 
-    L1 events are hardware integers (events, 57) int32 in `units`, images are float32.
+    Args:
+        source: of the events.
+        front_end: what the wires carry: events are its hardware values. Without one they are as
+            the source has them, and so they are where it states no formats.
+        seed: of the split.
+        counts: the condition, where the source has none of its own.
 
     Raises:
         FileNotFoundError: a file is missing.
         InputError: a file that is not in its layout, or too few events to split.
     """
-    background, signals = _read(source, units)
+    background, signals = _read(source, front_end, counts)
     rest, test = _split(background, source.test_fraction, seed)
     train, validation = _split(rest, source.validation_fraction / (1 - source.test_fraction), seed)
     return Dataset(train, validation, test, signals)
@@ -98,7 +107,9 @@ def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
     return sample.take(first), sample.take(second)
 
 
-def _read(source: Events, units: HardwareUnits) -> tuple[Sample, dict[str, Sample]]:
+def _read(
+    source: Events, front_end: FrontEnd | None, counts: Counts | None
+) -> tuple[Sample, dict[str, Sample]]:
     """All background, and the signals."""
     if isinstance(source, DigitsData):
         return _read_digits(source)
@@ -110,27 +121,27 @@ def _read(source: Events, units: HardwareUnits) -> tuple[Sample, dict[str, Sampl
             if isinstance(source, JetData):
                 samples[name] = _read_jets(source, path, signal=name != "background")
             else:
-                samples[name] = _read_l1(source, path, units)
+                wires = front_end or load_front_end("adc2021")
+                samples[name] = _read_l1(source, path, wires, counts)
         except (InputError, FileNotFoundError) as error:
             key = name if name == "background" else f"signals.{name}"
             raise type(error)(f"data.{key}: {error}") from error
     return samples.pop("background"), samples
 
 
-def _read_l1(source: L1Data, path: str, units: HardwareUnits) -> Sample:
+def _read_l1(source: L1Data, path: str, front_end: FrontEnd, counts: Counts | None) -> Sample:
     events = read_l1_events(resolve_path(path), source.max_events)
-    integers = units.to_integers(events.objects)
-    filled = integers.reshape(-1, N_OBJECTS, len(FEATURES))[:, :, 0] > 0
-    counts = {kind: filled[:, kind.slots].sum(axis=1) for kind in (ELECTRON, MUON, JET)}
+    values = events.objects[:, :, :3].reshape(len(events), -1)
+    hardware = front_end.to_hardware(values)
+    n_filled = {name: front_end.n_filled(hardware, name) for name in ("electron", "muon", "jet")}
     return Sample(
-        integers,
-        # By powers of two, so that they are exact in fixed point.
-        np.stack([counts[ELECTRON] / 4, counts[MUON] / 4, counts[JET] / 8], axis=1),
+        hardware,
+        np.zeros((len(events), 0)) if counts is None else counts.of(front_end, hardware),
         events.parents,
         events.process,
         {
-            "n_objects": sum(counts.values()),
-            "n_leptons": sum(counts[kind] for kind in LEPTONS),
+            "n_objects": np.sum(list(n_filled.values()), axis=0),
+            "n_leptons": n_filled["electron"] + n_filled["muon"],
         },
     )
 

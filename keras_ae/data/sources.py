@@ -19,8 +19,10 @@ from pydantic import (
 )
 
 from keras_ae.data.jets import N_PIXELS
-from keras_ae.data.scaling import N_FEATURES
 from keras_ae.errors import InputError
+from keras_ae.front_end.front_end import FrontEnd, ImageWires
+from keras_ae.front_end.input_view import Counts
+from keras_ae.front_end.presets import load_front_end
 
 #: Samples that are not signals.
 RESERVED_NAMES = ("background", "stress", "train", "validation", "test")
@@ -37,10 +39,14 @@ class _Source(BaseModel):
     train_fraction: float = Field(0.5, gt=0, lt=1)
     validation_fraction: float = Field(0.2, gt=0, lt=1)
 
-    #: Of one event, as the source gives it.
-    event_shape: ClassVar[tuple[int, ...]]
-    #: Features of the condition that the source offers to conditional models.
-    condition_dim: ClassVar[int]
+    #: Features of a condition that the source has of its own.
+    condition_dim: ClassVar[int] = 0
+    #: What a conditional model is given where it has none.
+    counts: ClassVar[Counts | None] = None
+
+    def default_front_end(self) -> FrontEnd | None:
+        """What the wires carry where nothing else is said; None where that must be said."""
+        return None
 
     @model_validator(mode="after")
     def _check_fractions(self) -> Self:
@@ -97,8 +103,11 @@ class L1Data(_Files):
 
     kind: Literal["l1"] = "l1"
 
-    event_shape: ClassVar[tuple[int, ...]] = (N_FEATURES,)
-    condition_dim: ClassVar[int] = 3
+    #: By powers of two, so that they are exact in fixed point.
+    counts: ClassVar[Counts | None] = Counts(shifts={"electron": 2, "muon": 2, "jet": 3})
+
+    def default_front_end(self) -> FrontEnd | None:
+        return load_front_end("adc2021")
 
 
 class JetData(_Files):
@@ -113,8 +122,10 @@ class JetData(_Files):
     layout: Literal["images", "top_tagging"] = "images"
     power: float = Field(0.5, gt=0, le=1)
 
-    event_shape: ClassVar[tuple[int, ...]] = (N_PIXELS, N_PIXELS, 1)
     condition_dim: ClassVar[int] = 1
+
+    def default_front_end(self) -> FrontEnd | None:
+        return FrontEnd(image=ImageWires(shape=(N_PIXELS, N_PIXELS, 1)))
 
 
 class DigitsData(_Source):
@@ -126,8 +137,12 @@ class DigitsData(_Source):
     kind: Literal["digits"]
     anomaly: Annotated[int, Field(ge=0, le=9)] | None = None
 
-    event_shape: ClassVar[tuple[int, ...]] = (8, 8, 1)
+    #: Of an image, in pixels.
+    size: ClassVar[int] = 8
     condition_dim: ClassVar[int] = 10
+
+    def default_front_end(self) -> FrontEnd | None:
+        return FrontEnd(image=ImageWires(shape=(self.size, self.size, 1)))
 
 
 class MnistData(DigitsData):
@@ -136,7 +151,7 @@ class MnistData(DigitsData):
     kind: Literal["mnist"]  # type: ignore[assignment]
     path: str
 
-    event_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
+    size: ClassVar[int] = 28
 
     @property
     def paths(self) -> tuple[str, ...]:

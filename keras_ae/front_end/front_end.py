@@ -242,6 +242,13 @@ class FrontEnd(Section):
                 filled[:, column.index] = hardware[:, column.guard] > 0
         return filled
 
+    def n_filled(self, hardware: np.ndarray, collection: str) -> np.ndarray:
+        """How many slots of a collection hold something, (events,)."""
+        guards = {c.guard for c in self.columns if c.collection == collection}
+        if guards == {None}:
+            return np.full(len(hardware), self.collections[collection].slots)
+        return np.asarray((hardware[:, sorted(g for g in guards if g is not None)] > 0).sum(axis=1))
+
     @property
     def dtype(self) -> type[np.int32] | type[np.float64]:
         """Of hardware values: int32 holds them, or else float64."""

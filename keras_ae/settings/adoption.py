@@ -7,12 +7,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from keras_ae.data.scaling import HardwareUnits
-from keras_ae.data.sources import AnySource, L1Data
+from keras_ae.data.sources import AnySource
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.input_view import Counts, ScaledView
 from keras_ae.section import Section
-from keras_ae.settings.experiment import Experiment, TriggerTarget
+from keras_ae.settings.experiment import Experiment, FrontEndOrName, TriggerTarget
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.tensor_scores import NAMED_SCORES, ROLES, TensorScore
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
@@ -24,8 +25,8 @@ class NetworkSettings(Section):
     `model` is its file, and `contents` are SHA-256 of this and the other files, so that a changed
     one is seen; `keras-ae adopt` fills in both.
     `roles` are names of layers by role, where the ends of the network do not say; `input_formats`
-    are of inputs without a quantizer behind them, by name. `scaler` is a file of `L1Scaler.save`,
-    through which trigger objects reach the network; without, it takes the trigger's integers.
+    are of inputs without a quantizer behind them, by name. `inputs` is the file of a run,
+    `inputs_float.json`, that says what the network sees of the wires.
     `float_model` is the file of a Keras model in float, with layers of the same names, that the
     report compares with.
     """
@@ -34,7 +35,7 @@ class NetworkSettings(Section):
     contents: dict[str, str] = Field(default={})
     roles: dict[str, str] = Field(default={})
     input_formats: dict[str, FixedPointFormat] = Field(default={})
-    scaler: str | None = None
+    inputs: str | None = None
     float_model: str | None = None
 
     @model_validator(mode="after")
@@ -68,12 +69,18 @@ class AdoptedTriggerSettings(TriggerTarget):
 
 
 class Adoption(Section):
-    """All that decides a run of a network that comes trained."""
+    """All that decides a run of a network that comes trained.
+
+    `front_end` is what the wires carry, see `Experiment`. `inputs` are what the network sees of it,
+    with a scale that is given or none, as it was trained so; without, and without
+    `network.inputs`, it takes the hardware values as they are.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     seed: int = Field(1, ge=0, lt=2**32)
     data: AnySource
-    units: HardwareUnits = HardwareUnits()
+    front_end: FrontEndOrName = None
+    inputs: ScaledView | None = None
     network: NetworkSettings = NetworkSettings()
     trigger: AdoptedTriggerSettings
     firmware: FirmwareSettings = Field(default_factory=FirmwareSettings)
@@ -90,6 +97,16 @@ class Adoption(Section):
     @property
     def precision(self) -> None:
         return None
+
+    @property
+    def wires(self) -> FrontEnd | None:
+        """What the trigger's wires carry, where that is said."""
+        return self.front_end or self.data.default_front_end()
+
+    @property
+    def counts(self) -> Counts | None:
+        """Of a network that comes trained nothing but its data say what the condition is."""
+        return self.data.counts
 
     @property
     def deciding_score(self) -> str:
@@ -112,16 +129,26 @@ class Adoption(Section):
         return self.firmware
 
     @model_validator(mode="after")
-    def _check_scaler(self) -> Self:
-        if self.network.scaler is not None and self.network.input_formats:
+    def _check_inputs(self) -> Self:
+        if self.inputs is not None and self.inputs.is_fitted:
             raise InputError(
-                "network.input_formats must be empty with a scaler, of which the inputs are in "
-                f"units, got {', '.join(self.network.input_formats)}"
+                "inputs.scale must be none or a mapping from columns to offset and shift, as the "
+                "network was trained with it, got 'fitted'"
             )
-        if self.network.scaler is not None and not isinstance(self.data, L1Data):
+        if self.inputs is not None and self.network.inputs is not None:
             raise InputError(
-                "network.scaler must be null for data other than trigger events, got "
-                f"{self.network.scaler!r}"
+                f"network.inputs must be null beside inputs, got {self.network.inputs!r}"
+            )
+        is_scaled = self.inputs is not None or self.network.inputs is not None
+        has_wires = self.wires is not None and self.wires.is_hardware
+        if is_scaled and not has_wires:
+            raise InputError(
+                "front_end must state formats where inputs of the network are scaled, got none"
+            )
+        if is_scaled and self.network.input_formats:
+            raise InputError(
+                "network.input_formats must be empty where inputs are scaled, which are in the "
+                f"format of the front end, got {', '.join(self.network.input_formats)}"
             )
         return self
 

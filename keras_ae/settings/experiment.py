@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -13,10 +12,12 @@ from pydantic import (
     model_validator,
 )
 
-from keras_ae.data.scaling import HardwareUnits, ScalingQuantiles
-from keras_ae.data.sources import Source
+from keras_ae.data.sources import Events, Source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.input_view import Counts, FloatView, InputView, ScaledView
+from keras_ae.front_end.presets import load_front_end
 from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture, ConvolutionalSpec
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
@@ -34,11 +35,15 @@ from keras_ae.settings.objectives import (
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
-class ScalingSettings(Section):
-    """How network inputs are made of the trigger's integers, see `L1Scaler.fit`."""
+def _as_front_end(given: Any) -> Any:
+    """A front end by its name or file, or as it stands in YAML."""
+    if isinstance(given, dict):
+        return validate_settings(FrontEnd, given, "front_end")
+    return given if given is None else load_front_end(given)
 
-    units: HardwareUnits = HardwareUnits()
-    quantiles: ScalingQuantiles = ScalingQuantiles()
+
+#: A front end by the name of a preset, by its file, or as it stands there.
+FrontEndOrName = Annotated[FrontEnd | None, BeforeValidator(_as_front_end)]
 
 
 class TriggerTarget(Section):
@@ -86,13 +91,18 @@ class TriggerSettings(TriggerTarget):
 class Experiment(Section):
     """Everything that decides a run.
 
-    `firmware` is null for an experiment that ends with its evaluation.
+    `front_end` is what the trigger's wires carry, by the name of a preset, a YAML file or as it
+    stands there; without, it is that of the data. `inputs` are what the network sees of it,
+    `condition` what it is told beside. `firmware` is null for an experiment that ends with its
+    evaluation.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     seed: int = Field(1, ge=0, lt=2**32)
     data: Source
-    scaling: ScalingSettings = ScalingSettings()
+    front_end: FrontEndOrName = None
+    inputs: InputView = ScaledView()
+    condition: Counts | None = None
     architecture: Architecture
     objective: Annotated[SerializeAsAny[Objective], BeforeValidator(parse_objective)]
     training: TrainingSettings = TrainingSettings()
@@ -103,9 +113,30 @@ class Experiment(Section):
     firmware: FirmwareSettings | None = Field(default_factory=FirmwareSettings)
 
     @property
-    def units(self) -> HardwareUnits:
-        """Of trigger objects."""
-        return self.scaling.units
+    def wires(self) -> FrontEnd:
+        """What the trigger's wires carry.
+
+        Raises:
+            InputError: neither the experiment nor its data say so.
+        """
+        return wires_of(self.data, self.front_end)
+
+    @property
+    def counts(self) -> Counts | None:
+        """The condition, where the data have none of their own."""
+        return self.condition or self.data.counts
+
+    @property
+    def deployed_inputs(self) -> ScaledView | FloatView:
+        """What the model that goes into firmware sees of the wires."""
+        if self.student is None or self.student.inputs is None:
+            return self.inputs
+        return self.student.inputs
+
+    @property
+    def deployed_architecture(self) -> Architecture:
+        """Of the model that goes into firmware."""
+        return self.architecture if self.student is None else self.student.architecture
 
     @property
     def deciding_score(self) -> str:
@@ -141,17 +172,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
-        n_features = math.prod(self.data.event_shape)
-        if self.architecture.input_dim != n_features:
-            raise InputError(
-                f"architecture.input_dim must be {n_features}, the features of an event of "
-                f"data.kind '{self.data.kind}', got {self.architecture.input_dim}"
-            )
-        if self.architecture.condition_dim not in (0, self.data.condition_dim):
-            raise InputError(
-                f"architecture.condition_dim must be 0 or {self.data.condition_dim} for data.kind "
-                f"'{self.data.kind}', got {self.architecture.condition_dim}"
-            )
+        self._check_front_end()
         self.objective.check_architecture(self.architecture)
         if self.quantization.mixed_precision:
             raise InputError(
@@ -180,6 +201,40 @@ class Experiment(Section):
             self._check_deployable(self.firmware)
         return self
 
+    def _check_front_end(self) -> None:
+        """Raise InputError where wires, what the networks see of them, and their sizes differ."""
+        wires, spec = self.wires, self.architecture
+        views = {"": (self.inputs, spec)}
+        if self.student is not None:
+            views["student."] = (self.deployed_inputs, self.student.architecture)
+        for prefix, (view, architecture) in views.items():
+            n_inputs = len(view.columns(wires))
+            if architecture.input_dim != n_inputs:
+                raise InputError(
+                    f"{prefix}architecture.input_dim must be {n_inputs}, the numbers of an event "
+                    f"that the network sees of {wires.n_values}, got {architecture.input_dim}"
+                )
+        if self.condition is not None:
+            if self.data.condition_dim:
+                raise InputError(
+                    f"condition must be null for data.kind '{self.data.kind}', which has its own, "
+                    f"got {', '.join(self.condition.shifts)}"
+                )
+            self.condition.check(wires)
+        own = self.data.condition_dim
+        condition_dim = own if self.counts is None else len(self.counts.shifts)
+        if spec.condition_dim not in (0, condition_dim):
+            raise InputError(
+                f"architecture.condition_dim must be 0 or {condition_dim}, what there is of a "
+                f"condition, got {spec.condition_dim}"
+            )
+        if self.firmware is not None and not self.deployed_inputs.in_firmware:
+            where = "inputs" if self.student is None else "student.inputs"
+            raise InputError(
+                f"{where}.kind must be 'scaled' for firmware, got 'float': give the student, or "
+                "the model, scaled inputs, or set 'firmware: null'"
+            )
+
     def _check_not_by_gradient(self, settings: QuantizationSettings) -> None:
         """Raise InputError where fine-tuning is asked for what only gradients do."""
         pruning, penalty = settings.pruning, settings.resource_penalty
@@ -197,7 +252,10 @@ class Experiment(Section):
     def _check_student(self, student: StudentSettings) -> None:
         """Raise InputError where the student cannot learn from the teacher."""
         own, teachers = student.architecture, self.architecture
-        for name in ("input_shape", "condition_dim"):
+        same = (
+            ("condition_dim",) if student.inputs is not None else ("input_shape", "condition_dim")
+        )
+        for name in same:
             if getattr(own, name) != getattr(teachers, name):
                 raise InputError(
                     f"student.architecture must have the {name} of architecture, "
@@ -242,6 +300,21 @@ class Experiment(Section):
                     f"{name} must be {' or '.join(map(repr, choices))} for firmware, got "
                     f"{value!r}: choose another or set 'firmware: null'"
                 )
+
+
+def wires_of(source: Events, front_end: FrontEnd | None) -> FrontEnd:
+    """The front end that is given, or that of the data.
+
+    Raises:
+        InputError: neither is there.
+    """
+    found = front_end or source.default_front_end()
+    if found is None:
+        raise InputError(
+            f"front_end must be given for data.kind '{source.kind}', got none: say what the wires "
+            "carry, such as {features: 20, format: 'fixed<16,6>'}"
+        )
+    return found
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from keras_ae.errors import InputError
+from keras_ae.front_end.input_view import InputView
 from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture
 
@@ -68,9 +69,11 @@ class StudentSettings(Section):
     """A small network that learns the score of the run's autoencoder, see `models.Student`.
 
     It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
-    whose one latent dimension is the score.
+    whose one latent dimension is the score. `inputs` are what it sees of the wires; without, what
+    its teacher sees.
     """
 
+    inputs: InputView | None = None
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
     training: TrainingSettings = TrainingSettings()
 

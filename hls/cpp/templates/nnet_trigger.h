@@ -29,19 +29,54 @@ struct trigger_config {
 
 // Scaling ------------------------------------------------------------------------------------------
 
-// (x - offset) * scale; zero in an empty slot where there is an offset.
-template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
-void scale_objects(data_T data[CONFIG_T::n_in], const offset_T offset[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_in],
-                   res_T res[CONFIG_T::n_in]) {
+// (x - offset) * factor of a column; zero unless the guard is above zero, where there is one.
+template <class data_T, class column_T, class offset_T, class factor_T, class guard_T, class res_T, typename CONFIG_T>
+void scale_inputs(data_T data[CONFIG_T::n_in], const column_T columns[CONFIG_T::n_out],
+                  const offset_T offsets[CONFIG_T::n_out], const factor_T factors[CONFIG_T::n_out],
+                  const guard_T guards[CONFIG_T::n_out], res_T res[CONFIG_T::n_out]) {
     #pragma HLS INLINE
 Scale:
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+    for (unsigned i = 0; i < CONFIG_T::n_out; i++) {
         #pragma HLS UNROLL
-        bool filled = data[i - i % CONFIG_T::slot_size] > 0;
-        if (filled || offset[i] == 0)
-            res[i] = (data[i] - offset[i]) * scale[i];
+        int guard = guards[i].to_int();
+        if (guard < 0 || data[guard < 0 ? 0 : guard] > 0)
+            res[i] = (data[columns[i].to_int()] - offsets[i]) * factors[i];
         else
             res[i] = 0;
+    }
+}
+
+// Relative to a multiple of another column, turned around once where that is half a turn away or more.
+template <class difference_T, class data_T, class reference_T, class factor_T, class turn_T, class res_T, typename CONFIG_T>
+void relative_angles(data_T data[CONFIG_T::n_in], const reference_T references[CONFIG_T::n_in],
+                     const factor_T factors[CONFIG_T::n_in], const turn_T turns[CONFIG_T::n_in],
+                     res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Relate:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        difference_T difference = data[i] - data[references[i].to_int()] * factors[i];
+        difference_T twice = difference + difference;
+        if (turns[i] != 0 && twice >= turns[i])
+            res[i] = difference - turns[i];
+        else if (turns[i] != 0 && twice < -turns[i])
+            res[i] = difference + turns[i];
+        else
+            res[i] = difference;
+    }
+}
+
+// Without the sign, where chosen.
+template <class data_T, class chosen_T, class res_T, typename CONFIG_T>
+void absolute_values(data_T data[CONFIG_T::n_in], const chosen_T chosen[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS INLINE
+Absolute:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        if (chosen[i] != 0 && data[i] < 0)
+            res[i] = -data[i];
+        else
+            res[i] = data[i];
     }
 }
 

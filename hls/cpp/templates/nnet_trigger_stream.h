@@ -32,23 +32,65 @@ typename data_T::value_type next_number(hls::stream<data_T> &data, data_T &packe
 }
 
 // A packet is an event.
-template <class data_T, class offset_T, class scale_T, class res_T, typename CONFIG_T>
-void scale_objects(hls::stream<data_T> &data, const offset_T offset[CONFIG_T::n_in], const scale_T scale[CONFIG_T::n_in],
-                   hls::stream<res_T> &res) {
-    typedef typename data_T::value_type object_T;
+template <class data_T, class column_T, class offset_T, class factor_T, class guard_T, class res_T, typename CONFIG_T>
+void scale_inputs(hls::stream<data_T> &data, const column_T columns[CONFIG_T::n_out],
+                  const offset_T offsets[CONFIG_T::n_out], const factor_T factors[CONFIG_T::n_out],
+                  const guard_T guards[CONFIG_T::n_out], hls::stream<res_T> &res) {
+    typedef typename data_T::value_type value_T;
     typedef typename res_T::value_type scaled_T;
     data_T packet = data.read();
-    object_T objects[CONFIG_T::n_in];
-    scaled_T scaled[CONFIG_T::n_in];
-    #pragma HLS ARRAY_PARTITION variable=objects complete
+    value_T values[CONFIG_T::n_in];
+    scaled_T scaled[CONFIG_T::n_out];
+    #pragma HLS ARRAY_PARTITION variable=values complete
     #pragma HLS ARRAY_PARTITION variable=scaled complete
 Unpack:
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
         #pragma HLS UNROLL
-        objects[i] = packet[i];
+        values[i] = packet[i];
     }
-    scale_objects<object_T, offset_T, scale_T, scaled_T, CONFIG_T>(objects, offset, scale, scaled);
+    scale_inputs<value_T, column_T, offset_T, factor_T, guard_T, scaled_T, CONFIG_T>(values, columns, offsets, factors,
+                                                                                   guards, scaled);
     write_packet(scaled, res);
+}
+
+// A packet is an event.
+template <class difference_T, class data_T, class reference_T, class factor_T, class turn_T, class res_T, typename CONFIG_T>
+void relative_angles(hls::stream<data_T> &data, const reference_T references[CONFIG_T::n_in],
+                     const factor_T factors[CONFIG_T::n_in], const turn_T turns[CONFIG_T::n_in],
+                     hls::stream<res_T> &res) {
+    typedef typename data_T::value_type value_T;
+    typedef typename res_T::value_type angle_T;
+    data_T packet = data.read();
+    value_T values[CONFIG_T::n_in];
+    angle_T angles[CONFIG_T::n_in];
+    #pragma HLS ARRAY_PARTITION variable=values complete
+    #pragma HLS ARRAY_PARTITION variable=angles complete
+Unpack:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        values[i] = packet[i];
+    }
+    relative_angles<difference_T, value_T, reference_T, factor_T, turn_T, angle_T, CONFIG_T>(values, references, factors,
+                                                                                          turns, angles);
+    write_packet(angles, res);
+}
+
+template <class data_T, class chosen_T, class res_T, typename CONFIG_T>
+void absolute_values(hls::stream<data_T> &data, const chosen_T chosen[CONFIG_T::n_in], hls::stream<res_T> &res) {
+    typedef typename data_T::value_type value_T;
+    typedef typename res_T::value_type absolute_T;
+    data_T packet = data.read();
+    value_T values[CONFIG_T::n_in];
+    absolute_T absolutes[CONFIG_T::n_in];
+    #pragma HLS ARRAY_PARTITION variable=values complete
+    #pragma HLS ARRAY_PARTITION variable=absolutes complete
+Unpack:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        values[i] = packet[i];
+    }
+    absolute_values<value_T, chosen_T, absolute_T, CONFIG_T>(values, chosen, absolutes);
+    write_packet(absolutes, res);
 }
 
 template <class rounded_T, class data_T, class res_T, typename CONFIG_T>

@@ -9,7 +9,8 @@ rescaling        a factor and an offset for each channel
 moving_layers    reshaping, joining, repeating, padding
 pooling_layers   maxima and means
 logic_layer      what the trigger's own layers share
-scale_objects, lookup_table, decision   scaling, tables, the trigger bit
+measured_inputs, scale_inputs           the front end: angles, absolute values, scaling
+lookup_table, decision                  tables, the trigger bit
 score_layers, error_scores              scores
 """
 
@@ -19,17 +20,19 @@ from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.error_scores import AbsoluteError, SquaredError
 from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.measured_inputs import AbsoluteValues, RelativeAngles
 from hls.graph.layers.moving_layers import Concatenate, Reshape, UpSampling, ZeroPadding
 from hls.graph.layers.pooling_layers import AveragePooling, MaxPooling
 from hls.graph.layers.quantizer import Quantizer
 from hls.graph.layers.rectifier import Rectifier
 from hls.graph.layers.rescaling import Rescaling
-from hls.graph.layers.scale_objects import ScaleObjects
+from hls.graph.layers.scale_inputs import ScaleInputs
 from hls.graph.layers.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
 
 __all__ = [
     "AboveThreshold",
     "AbsoluteError",
+    "AbsoluteValues",
     "Add",
     "AveragePooling",
     "Concatenate",
@@ -41,9 +44,10 @@ __all__ = [
     "NormalizedNorm",
     "Quantizer",
     "Rectifier",
+    "RelativeAngles",
     "Rescaling",
     "Reshape",
-    "ScaleObjects",
+    "ScaleInputs",
     "SquaredError",
     "SquaredNorm",
     "Subtract",

@@ -1,0 +1,295 @@
+"""What of the wires a network sees, as it is asked for; fitted on background."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from keras_ae.errors import InputError
+from keras_ae.files import write_text
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.float_inputs import FloatInputs
+from keras_ae.front_end.front_end import Column, FrontEnd
+from keras_ae.front_end.scaled_inputs import ScaledInput, ScaledInputs, angle_of, as_it_is
+from keras_ae.section import Section
+
+
+def _as_tuple(content: Any) -> Any:
+    """A list of YAML, or one name alone."""
+    if isinstance(content, str):
+        return (content,)
+    return tuple(content) if isinstance(content, list) else content
+
+
+#: Columns by name or pattern, see `FrontEnd.choose`.
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class Scale(Section):
+    """x = (hardware value - offset) / 2^shift."""
+
+    offset: float = 0.0
+    shift: int = Field(0, ge=-32, le=32)
+
+
+class ScalingQuantiles(Section):
+    """Quantiles of the background that the scale is fitted to, over filled slots.
+
+    Of the field that says whether a slot is empty, such as pT, `pt_offset` is subtracted; at 0, the
+    default, that is the threshold of the collection. `pt_spread` of it, and `angle_spread` of the
+    absolute values of other fields, become 1 at most. Of what is never empty the median is
+    subtracted, and `angle_spread` of the distance from it becomes 1 at most.
+    """
+
+    pt_offset: float = Field(0.0, ge=0, le=1)
+    pt_spread: float = Field(0.5, ge=0, le=1)
+    angle_spread: float = Field(0.9, ge=0, le=1)
+
+
+class ScaledView(Section):
+    """Exact in firmware: columns `use`, each less an offset, by a power of two.
+
+    `scale` is fitted on background by `quantiles`, for all slots of a field alike; or `none`; or a
+    mapping from columns to offset and shift, in which the others are as they are. With `format` the
+    scaled values are rounded to it by its modes, before the network's input rounds them to its own.
+    Empty slots are zero where they are `masked`; otherwise they are scaled as zeros. Fields in
+    `absolute` lose their sign. With `relative_to`, an angle such as `met.phi`, all other angles are
+    measured from it.
+    """
+
+    kind: Literal["scaled"] = "scaled"
+    use: Patterns = ("*",)
+    scale: Literal["fitted", "none"] | dict[str, Scale] = "fitted"
+    quantiles: ScalingQuantiles = ScalingQuantiles()
+    format: FixedPointFormat | None = None
+    masked: bool = True
+    absolute: Patterns = ()
+    relative_to: str | None = None
+
+    #: Whether firmware can do the same.
+    in_firmware: ClassVar[bool] = True
+
+    def columns(self, front_end: FrontEnd) -> list[Column]:
+        """Those that the network sees; raises as `FrontEnd.choose` does."""
+        return front_end.choose(self.use, "use")
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it takes background to know the scale."""
+        return self.scale == "fitted"
+
+    def fit(self, front_end: FrontEnd, background: np.ndarray) -> ScaledInputs:
+        """On hardware values (events, n_values), which only `fitted` looks at.
+
+        Raises:
+            InputError: columns that are not there, or no events to fit on.
+        """
+        if not front_end.is_hardware and self == ScaledView():
+            # The wires carry what the network sees.
+            return as_it_is(front_end)
+        unscaled = self._unscaled(front_end)
+        if isinstance(self.scale, dict):
+            scales = self._given(front_end, self.scale)
+        elif self.scale == "fitted":
+            scales = self._fitted(front_end, unscaled, background)
+        else:
+            scales = {}
+        inputs = tuple(
+            self._scaled(front_end.columns[part.column], part, scales) for part in unscaled.inputs
+        )
+        return ScaledInputs(front_end.n_values, inputs, self.format)
+
+    def _unscaled(self, front_end: FrontEnd) -> ScaledInputs:
+        """With angles and absolute values alone."""
+        without_sign = front_end.choose(self.absolute, "absolute")
+        for column in without_sign:
+            if column.guard == column.index:
+                raise InputError(
+                    f"absolute must not name {column.group}, which says whether a slot is empty, "
+                    f"got {', '.join(self.absolute)}"
+                )
+        signless = {column.index for column in without_sign}
+        reference = self._reference(front_end)
+        parts = []
+        for column in self.columns(front_end):
+            is_angle = column.field.turn is not None and column is not reference
+            parts.append(
+                ScaledInput(
+                    column.index,
+                    absolute=column.index in signless,
+                    angle=angle_of(column, reference) if reference and is_angle else None,
+                )
+            )
+        return ScaledInputs(front_end.n_values, tuple(parts))
+
+    def _reference(self, front_end: FrontEnd) -> Column | None:
+        if self.relative_to is None:
+            return None
+        found = front_end.choose([self.relative_to], "relative_to")
+        if len(found) != 1 or found[0].field.turn is None:
+            raise InputError(
+                "relative_to must name one number of a field with turn, got "
+                f"{self.relative_to!r}, {len(found)} of them"
+            )
+        return found[0]
+
+    def _given(self, front_end: FrontEnd, scales: dict[str, Scale]) -> dict[int, Scale]:
+        """By column; of two patterns the later counts."""
+        return {
+            column.index: scale
+            for pattern, scale in scales.items()
+            for column in front_end.choose([pattern], "scale")
+        }
+
+    def _fitted(
+        self, front_end: FrontEnd, unscaled: ScaledInputs, background: np.ndarray
+    ) -> dict[int, Scale]:
+        """By column, the same for all slots of a field."""
+        if len(background) == 0:
+            raise InputError("background must hold at least one event, got 0")
+        values = unscaled.measured(background)
+        filled = front_end.is_filled(background)
+        by_group: dict[str, list[int]] = {}
+        for place, part in enumerate(unscaled.inputs):
+            by_group.setdefault(front_end.columns[part.column].group, []).append(place)
+        scales = {}
+        for places in by_group.values():
+            columns = [unscaled.inputs[place].column for place in places]
+            found = values[:, places][filled[:, columns]]
+            scale = self._fit_group(front_end.columns[columns[0]], found)
+            scales.update(dict.fromkeys(columns, scale))
+        return scales
+
+    def _fit_group(self, column: Column, values: np.ndarray) -> Scale:
+        """Of all values (n,) of a field in filled slots."""
+        if len(values) == 0:
+            return Scale()
+        quantiles, form = self.quantiles, column.field.format
+        step = 1.0 if form is None else form.step
+        is_guard = column.guard == column.index
+        offset, quantile = 0.0, quantiles.angle_spread
+        if is_guard:
+            offset, quantile = np.quantile(values, quantiles.pt_offset), quantiles.pt_spread
+        elif column.guard is None and column.field.turn is None:
+            offset = np.median(values)
+        offset = float(np.round(offset / step) * step)
+        spread = float(np.quantile(np.abs(values - offset), quantile))
+        return Scale(offset=offset, shift=math.ceil(math.log2(max(spread, step))))
+
+    def _scaled(self, column: Column, part: ScaledInput, scales: dict[int, Scale]) -> ScaledInput:
+        scale = scales.get(column.index, Scale())
+        # What is zero stays so without a mask.
+        moves = scale.offset != 0 or part.angle is not None
+        guard = column.guard if self.masked and moves else None
+        return ScaledInput(part.column, scale.offset, scale.shift, guard, part.absolute, part.angle)
+
+
+class FloatView(Section):
+    """For a teacher, which never meets firmware: columns `use` in physical units, transformed.
+
+    Columns in `log` become sign(x) log(1 + |x|). Then, with `standardize`, each column has mean 0
+    and deviation 1 on background, and with `clip` none is beyond plus or minus that.
+    """
+
+    kind: Literal["float"]
+    use: Patterns = ("*",)
+    log: Patterns = ()
+    standardize: bool = True
+    clip: float | None = Field(None, gt=0)
+
+    in_firmware: ClassVar[bool] = False
+    is_fitted: ClassVar[bool] = True
+
+    def columns(self, front_end: FrontEnd) -> list[Column]:
+        """Those that the network sees; raises as `FrontEnd.choose` does."""
+        return front_end.choose(self.use, "use")
+
+    def fit(self, front_end: FrontEnd, background: np.ndarray) -> FloatInputs:
+        """On hardware values (events, n_values).
+
+        Raises:
+            InputError: columns that are not there, or no events.
+        """
+        if len(background) == 0:
+            raise InputError("background must hold at least one event, got 0")
+        columns = self.columns(front_end)
+        logs = {column.index for column in front_end.choose(self.log, "log")}
+        inputs = FloatInputs(
+            front_end.n_values,
+            tuple(column.index for column in columns),
+            tuple(column.field.last_bit.value for column in columns),
+            tuple(column.index in logs for column in columns),
+        )
+        if self.standardize:
+            inputs = inputs.standardized_on(background)
+        return inputs.clipped_at(self.clip)
+
+
+def _kind(content: Any) -> str:
+    if isinstance(content, dict):
+        return str(content.get("kind", "scaled"))
+    return str(getattr(content, "kind", "scaled"))
+
+
+#: Either; in YAML `kind` is `scaled` where it is not named.
+InputView = Annotated[
+    Annotated[ScaledView, Tag("scaled")] | Annotated[FloatView, Tag("float")], Discriminator(_kind)
+]
+
+
+class Counts(Section):
+    """Condition of a conditional model: how many slots of each collection are filled.
+
+    `shifts` by collection: the count is divided by 2^shift, so that it is exact in fixed point.
+    """
+
+    shifts: dict[str, int] = Field(min_length=1)
+
+    def of(self, front_end: FrontEnd, hardware: np.ndarray) -> np.ndarray:
+        """(events, n) of hardware values (events, n_values), a column for each collection.
+
+        Raises:
+            InputError: a collection that is not there, or whose slots are never empty.
+        """
+        self.check(front_end)
+        counts = (
+            front_end.n_filled(hardware, name) / 2.0**shift for name, shift in self.shifts.items()
+        )
+        return np.stack(list(counts), axis=1)
+
+    def check(self, front_end: FrontEnd) -> None:
+        """Raise InputError for a collection that is not there, or whose slots are never empty."""
+        counted = [name for name, kind in front_end.collections.items() if kind.empty]
+        for name in self.shifts:
+            if name not in counted:
+                raise InputError(
+                    "condition.shifts must be of collections that may have empty slots, "
+                    f"{', '.join(counted) or 'of which there are none'}, got {name!r}"
+                )
+
+
+def save_inputs(inputs: ScaledInputs | FloatInputs, path: Path) -> None:
+    """Write what makes network inputs of hardware values, as JSON."""
+    write_text(path, json.dumps(inputs.as_dict()))
+
+
+def load_inputs(path: Path) -> ScaledInputs | FloatInputs:
+    """Read what `save_inputs` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"network inputs not found: {path}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kind = FloatInputs if content["kind"] == "float" else ScaledInputs
+        return kind.from_dict(content)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} must hold network inputs as a run saves them: {error}") from error
