@@ -8,6 +8,7 @@ from hls.graph.layers.scale_objects import ScaleObjects
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.data.l1 import OBJECT_CLASSES
 from keras_ae.data.scaling import FEATURES, HardwareUnits
+from keras_ae.front_end.front_end import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,15 @@ class Origin:
     """Where a project comes from: what its trigger graph does not say.
 
     `model` is named in words; `target_fpr` is the fraction of background that may pass, at
-    `input_rate_khz` if that is known; `units` are those of trigger objects, None for other data.
+    `input_rate_khz` if that is known; `units` are those of trigger objects, None for other data;
+    `front_end` is what the wires carry.
     """
 
     model: str
     target_fpr: float
     input_rate_khz: float | None = None
     units: HardwareUnits | None = None
+    front_end: FrontEnd | None = None
 
 
 def decision_facts(
