@@ -19,8 +19,11 @@ from hls.graph.build import build_trigger_graph
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, read_interface
 from hls.proof.stress import stress_events
+from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.scaling import N_FEATURES, HardwareUnits, L1Scaler, ScalingQuantiles
+from keras_ae.data.sources import resolve_path
 from keras_ae.errors import InputError
+from keras_ae.front_end.presets import load_front_end
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
@@ -54,7 +57,8 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make_it(folder: Path) -> None:
         graph, inputs = small_graph(["squared_latent_norm", "reconstruction_error"])
         written = folder / "written"
-        origin = Origin("narrow: variational autoencoder 57-4-2", 0.1, units=HardwareUnits())
+        model = "narrow: variational autoencoder 57-4-2"
+        origin = Origin(model, 0.1, None, HardwareUnits(), load_front_end("adc2021"))
         convert_trigger_graph(graph, written, FirmwareSettings(), inputs, origin)
         there = folder / "a folder"
         shutil.move(written, there)
@@ -71,9 +75,9 @@ def copy(moved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(moved, tmp_path / "copy"))
 
 
-def make(folder: Path) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *targets: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make"],
+        ["make", *targets],
         cwd=folder,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
@@ -107,6 +111,25 @@ def test_readme(moved: Path) -> None:
     (threshold,) = (line for line in lines if line.startswith("| threshold |"))
     assert threshold.endswith(", above which is a fraction of at most 0.1 of background |")
     assert not any("$" in line for line in lines)
+
+
+def test_physical_events_become_the_values_of_the_port(copy: Path) -> None:
+    """Of the shipped sample: what the project's own program prints, its port takes."""
+    result = make(copy, "build/example_inputs")
+    assert result.returncode == 0, result.stderr
+    objects = read_l1_events(resolve_path("package:l1/background.h5"), 300).objects
+    rows = objects[:, :, :3].reshape(len(objects), -1).tolist()
+    result = subprocess.run(
+        [copy / "build" / "example_inputs"],
+        input="".join(" ".join(map(repr, row)) + "\n" for row in rows),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = np.array([line.split() for line in result.stdout.splitlines()], float)
+    np.testing.assert_array_equal(found, HardwareUnits().to_integers(objects))
+    read_interface(copy).check([found])
+    assert "`make build/example_inputs` builds it." in (copy / "README.md").read_text("utf-8")
 
 
 def test_readme_of_other_inputs(tmp_path: Path) -> None:
