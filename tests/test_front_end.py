@@ -99,6 +99,33 @@ def test_features_of_a_table() -> None:
     assert found.dtype == np.float64
 
 
+def test_numbers_beyond_float64() -> None:
+    """What a division makes infinite saturates, and is a multiple of every range that wraps."""
+    formats = ["fixed<8,4>", "fixed<8,4,RND>", "fixed<8,4,TRN,WRAP>", "ufixed<8,8,RND,WRAP>"]
+    fields = {f"x{i}": {"format": form, "last_bit": 0.1} for i, form in enumerate(formats)}
+    front_end = load_front_end({"features": fields})
+    values = np.array([[1.7e308] * 4, [-1.7e308] * 4, [1e300] * 4])
+    high = [7.9375, 7.9375, 0, 0]
+    np.testing.assert_array_equal(front_end.to_hardware(values), [high, [-8, -8, 0, 0], high])
+
+
+def test_formats_of_fields_that_state_none() -> None:
+    form = FixedPointFormat(6, 4)
+    for content, n_values in (
+        ({"features": ["a", "b"], "last_bit": 0.5}, 2),
+        ({"image": {"shape": [1, 2, 1]}}, 2),
+        ({"objects": {"jet": {"slots": 2, "empty": "pt == 0", "fields": {"pt": {}}}}}, 2),
+    ):
+        front_end = load_front_end(content)
+        assert not front_end.is_hardware
+        stated = front_end.with_formats(form)
+        assert [column.field.format for column in stated.columns] == [form] * n_values
+        assert stated.names == front_end.names
+        assert stated.columns[0].field.last_bit == front_end.columns[0].field.last_bit
+        assert stated.columns[0].guard == front_end.columns[0].guard
+    assert load_front_end(TWO).with_formats(form) == load_front_end(TWO)
+
+
 def test_adc2021_has_the_bits_that_it_always_had() -> None:
     objects = read_l1_events(resolve_path("package:l1/background.h5"), 5000).objects[:, :, :3]
     expected = np.rint(objects / [0.5, 0.0435, 2 * np.pi / 144]).clip(-4096, 4095)
@@ -191,6 +218,10 @@ def test_widths_of_the_global_trigger() -> None:
         ({"features": 2, "image": {"shape": [1, 2, 3]}}, "front_end: .* got features and image"),
         ({"features": ["a", "a"]}, "front_end: features must have different names, got 'a' twice"),
         ({"features": ["a b"]}, "front_end: .*name of a field must be letters, .* got 'a b'"),
+        (
+            {"features": {"a": {"format": "fixed<54,54>"}}},
+            "front_end: features.a: format of a field must have at most 53 bits, got fixed<54,54>",
+        ),
         ({"features": {"a": {"last_bit": "x"}}}, "front_end: features.a.last_bit must be a number"),
         (
             {"objects": {"jet": {"fields": {"pt": {}}, "empty": "eta == 0"}}},

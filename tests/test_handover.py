@@ -13,13 +13,15 @@ import keras
 import numpy as np
 import pytest
 from conftest import made_once
-from trigger_objects import FRONT_END, N_FEATURES, PORT_FORMAT, fitted_scaler
+from trigger_objects import FRONT_END, N_FEATURES, PORT_FORMAT, fitted_scaler, hardware_of
 
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.build import build_trigger_graph
 from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, read_interface
 from hls.proof.stress import stress_events
+from keras_ae.data.l1 import read_l1_events
+from keras_ae.data.sources import resolve_path
 from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
@@ -71,9 +73,9 @@ def copy(moved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(moved, tmp_path / "copy"))
 
 
-def make(folder: Path) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *targets: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make"],
+        ["make", *targets],
         cwd=folder,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
@@ -107,6 +109,25 @@ def test_readme(moved: Path) -> None:
     (threshold,) = (line for line in lines if line.startswith("| threshold |"))
     assert threshold.endswith(", above which is a fraction of at most 0.1 of background |")
     assert not any("$" in line for line in lines)
+
+
+def test_physical_events_become_the_values_of_the_port(copy: Path) -> None:
+    """Of the shipped sample: what the project's own program prints, its port takes."""
+    result = make(copy, "build/example_inputs")
+    assert result.returncode == 0, result.stderr
+    objects = read_l1_events(resolve_path("package:l1/background.h5"), 300).objects
+    rows = objects[:, :, :3].reshape(len(objects), -1).tolist()
+    result = subprocess.run(
+        [copy / "build" / "example_inputs"],
+        input="".join(" ".join(map(repr, row)) + "\n" for row in rows),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = np.array([line.split() for line in result.stdout.splitlines()], float)
+    np.testing.assert_array_equal(found, hardware_of(objects))
+    read_interface(copy).check([found])
+    assert "`make build/example_inputs` builds it." in (copy / "README.md").read_text("utf-8")
 
 
 def test_readme_of_other_inputs(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ GRAPH_LAYERS = [
     {"layer_graph"},
     {"trigger_graph"},
     {"assembly", "facts"},
-    {"score_nodes"},
+    {"score_nodes", "front_end_facts"},
     {"build"},
 ]
 #: And of its room of layers.

@@ -120,7 +120,7 @@ def test_inputs_of_different_lengths() -> None:
 
 def test_images_have_their_shape(tmp_path: Path) -> None:
     interface = Interface((Port.of("image", FixedPointFormat(8, 4), (2, 3, 1)),), ())
-    interface.write(tmp_path)
+    interface.write(tmp_path, {})
     assert read_interface(tmp_path) == interface
     assert interface.rows(np.zeros((4, 2, 3, 1))).shape == (4, 6)
     message = (
@@ -134,7 +134,7 @@ def test_images_have_their_shape(tmp_path: Path) -> None:
 
 def test_a_shape_that_is_not_the_ports(tmp_path: Path) -> None:
     interface = Interface((Port.of("image", FixedPointFormat(8, 4), (2, 3, 1)),), ())
-    interface.write(tmp_path)
+    interface.write(tmp_path, {})
     path = tmp_path / "interface.json"
     path.write_text(path.read_text().replace('"n_values": 6', '"n_values": 7'))
     with pytest.raises(ProofError, match="must hold the ports"):

@@ -9,6 +9,9 @@ convert           trigger graph -> HLS project
 finish            from what hls4ml writes to a project that is exact, movable, native to its tool
 headers           C++ that layers bring themselves
 hls_handover      README, Makefile and exact comparison in the project
+inputs_header     inputs.h: from physical units to hardware values
+event_structures  structures of its events
+cpp_names         names of a front end as names of C++
 ports, constants  what its C++ declares and holds, read again
 csim              C-simulation
 """

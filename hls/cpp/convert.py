@@ -29,6 +29,7 @@ from hls.cpp.ports import BENCH_INPUTS, BENCH_OUTPUTS
 from hls.cpp.quantizers import cpp_form
 from hls.cpp.rules import check_graph
 from hls.graph.facts import Origin
+from hls.graph.front_end_facts import project_facts
 from hls.graph.interface import PROJECT_NAME, project_folder
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
@@ -70,7 +71,8 @@ def convert_trigger_graph(
     check_not_empty(**{"bench_inputs": bench_inputs[0]})
     with whole_folder(folder) as temporary:
         reuse_factors = _write_project(graph, temporary, settings, headers)
-        graph.interface.write(temporary)
+        front_end = origin.front_end if origin else None
+        graph.interface.write(temporary, project_facts(graph, front_end))
         expected = np.hstack(list(graph.outputs(*bench_inputs).values()))
         _write_bench_data(temporary / "tb_data", graph.interface.rows(*bench_inputs), expected)
         write_handover(temporary, graph, settings, reuse_factors, len(bench_inputs[0]), origin)

@@ -9,7 +9,9 @@ from pathlib import Path
 from string import Template
 
 from hls.cpp.backends import BACKENDS
-from hls.graph.facts import Origin, decision_facts, order_of_values, table_row
+from hls.cpp.inputs_header import write_inputs_header
+from hls.graph.facts import Origin, decision_facts, table_row
+from hls.graph.front_end_facts import order_of_values
 from hls.graph.interface import Port
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae import __version__
@@ -21,6 +23,11 @@ _TEMPLATES = Path(__file__).parent / "templates" / "handover"
 _ONE_BIT = "\nA port of one bit is two bits wide in this C++, the last of which is always zero."
 _STRUCTURES = "\nThe inputs are members of one structure, the outputs of another."
 _STREAMS = "\nEach port is a stream: an event is one packet of all values, an image one a pixel."
+_INPUTS = """
+
+`inputs.h` makes these values of physical ones: structures, and `to_hardware`, which gives the bits
+that the Python package gives. `example_inputs.cpp` reads events as text and prints their values;
+`make build/example_inputs` builds it."""
 _THRESHOLD = "\nThe threshold is sent with every event."
 
 
@@ -34,13 +41,15 @@ def write_handover(
 ) -> None:
     """Add `README.md`, `Makefile` and `compare_results.cpp` to the project in `folder`.
 
+    Of a front end `inputs.h` and its example, too.
+
     Args:
         folder: of the project, written by hls4ml.
         graph: trigger graph that it was made of.
         settings: what the firmware is made for.
         reuse_factors: of the layers with multipliers, by name.
         n_events: of the test bench, in `tb_data`.
-        origin: of the graph, for the README.
+        origin: of the graph, for the README; the front end is its.
     """
     shutil.copyfile(_TEMPLATES / "compare_results.cpp", folder / "compare_results.cpp")
     makefile = (_TEMPLATES / "Makefile").read_text(encoding="utf-8")
@@ -49,6 +58,9 @@ def write_handover(
     interface = graph.interface
     sides = [("in", port) for port in interface.inputs]
     sides += [("out", port) for port in interface.outputs]
+    front_end = origin.front_end if origin else None
+    # What states no format has that of the network's input.
+    write_inputs_header(folder, front_end, interface.inputs[0].form)
     has_text = any((folder / "firmware" / "weights").glob("*.txt"))
     tools = BACKENDS[settings.backend].tools
     text = Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
@@ -59,7 +71,8 @@ def write_handover(
         score=graph.score_names[0],
         ports="\n".join(_port_row(side, port) for side, port in sides),
         notes="".join(_notes(settings, graph)),
-        order="\n".join(order_of_values(graph, origin.front_end if origin else None)),
+        order="\n".join(order_of_values(graph, front_end)),
+        inputs=_INPUTS if front_end else "",
         n_events=str(n_events),
         backend=settings.backend,
         commands="\n\nor\n\n".join(f"    {shlex.join(tool.command)}" for tool in tools),

@@ -21,4 +21,5 @@ assembly             inputs and networks as nodes
 score_nodes          scores that are asked for, as nodes on them
 build                makes a trigger graph of networks, scores and threshold
 facts                what a graph is, in words
+front_end_facts      what the values of its input are, in words and for interface files
 """

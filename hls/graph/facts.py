@@ -49,17 +49,3 @@ def decision_facts(
 def table_row(*cells: str) -> str:
     """Of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
-
-
-def order_of_values(graph: TriggerGraph, front_end: FrontEnd | None) -> list[str]:
-    """Lines that say which value of an input is what."""
-    if front_end is not None and front_end.is_hardware:
-        return [", ".join(front_end.names)]
-    lines = []
-    for port in graph.interface.inputs:
-        if port.shape is not None and len(port.shape) == 3:  # height, width, channels
-            shape = " x ".join(map(str, port.shape))
-            lines.append(
-                f"An image of {shape} (height, width, channels): row by row, pixel by pixel."
-            )
-    return lines or ["As in the model's input."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,11 +162,11 @@ class Interface:
             [array.reshape(len(array), port.n_values).astype(np.float64) for array, port in arrays]
         )
 
-    def write(self, folder: Path) -> None:
-        """Write `interface.json` into a project."""
+    def write(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Write `interface.json` into a project: the ports, and what else is to be said."""
         content = {
             side: [port.as_dict() for port in getattr(self, side)] for side in ("inputs", "outputs")
-        }
+        } | dict(facts)
         write_text(folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
 
 

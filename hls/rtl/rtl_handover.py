@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from hls.graph.facts import Origin, decision_facts, order_of_values
+from hls.graph.facts import Origin, decision_facts
+from hls.graph.front_end_facts import order_of_values, project_facts
 from hls.graph.interface import FILE_NAME, PROJECT_NAME, Port
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.rendering import TEMPLATES, render
 from hls.rtl.words import to_hexadecimal
 from keras_ae import __version__
 from keras_ae.files import write_text
-from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.targets import TARGETS
 
@@ -47,9 +47,12 @@ def write_rtl_handover(
     """
     front_end = origin.front_end if origin else None
     ports = graph.interface
-    inputs = [_described(port) | _layout(graph, port.name, front_end) for port in ports.inputs]
+    inputs = [
+        _described(port) | {"shape": list(graph.grids[port.name].shape)} for port in ports.inputs
+    ]
     outputs = list(map(_described, ports.outputs))
-    described = _interface_file(graph, settings, latency_cycles, inputs, outputs)
+    described = _interface_file(settings, latency_cycles, inputs, outputs)
+    described |= project_facts(graph, front_end)
     write_text(folder / FILE_NAME, json.dumps(described, indent=2) + "\n")
     values = {
         "facts": decision_facts(graph, origin, "bench/events.txt"),
@@ -71,7 +74,6 @@ def write_rtl_handover(
 
 
 def _interface_file(
-    graph: TriggerGraph,
     settings: FirmwareSettings,
     latency_cycles: int,
     inputs: list[dict[str, Any]],
@@ -90,8 +92,6 @@ def _interface_file(
         "latency": f"what rising edge n takes has its result taken by edge n + {latency_cycles}",
         "initiation_interval": 1,
         "packing": "value i of a port in its bits i * value_bits and up, in two's complement",
-        "decision": f"{outputs[0]['name']} > threshold",
-        "threshold": "input" if graph.decision.from_input else graph.threshold,
         "inputs": inputs,
         "outputs": outputs,
     }
@@ -124,15 +124,6 @@ def _described(port: Port) -> dict[str, Any]:
         "signed": form.signed,
         "step": form.step,
     }
-
-
-def _layout(graph: TriggerGraph, name: str, front_end: FrontEnd | None) -> dict[str, Any]:
-    """What the values of an input are, in their order."""
-    layout: dict[str, Any] = {"shape": list(graph.grids[name].shape)}
-    is_first = name == graph.interface.inputs[0].name
-    if is_first and front_end is not None and front_end.is_hardware:
-        layout["values"] = list(front_end.names)
-    return layout
 
 
 def _bench_lines(graph: TriggerGraph, inputs: Sequence[np.ndarray]) -> str:

@@ -17,6 +17,8 @@ from keras_ae.section import Section
 
 #: Of collections and fields: also what firmware calls them.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: Of a field: float64 holds its values, and so do C++'s double and numpy.
+MAX_FIELD_WIDTH = 53
 _EMPTY = re.compile(r"\s*([A-Za-z]\w*)\s*==\s*(\S+)\s*")
 
 
@@ -45,6 +47,10 @@ class WireField(Section):
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:
+        if self.format is not None and self.format.width > MAX_FIELD_WIDTH:
+            raise InputError(
+                f"format of a field must have at most {MAX_FIELD_WIDTH} bits, got {self.format}"
+            )
         if self.low_bit is not None and (self.format is None or self.format.fractional):
             raise InputError(
                 f"format of a field with low_bit must be of integers, got {self.format}"
@@ -52,9 +58,20 @@ class WireField(Section):
         return self
 
     def to_hardware(self, values: np.ndarray) -> np.ndarray:
-        """Physical values in float64 as hardware values, those in a format of none as they are."""
-        scaled = np.asarray(values, np.float64) / self.last_bit.value
-        return scaled if self.format is None else self.format.quantize(scaled)
+        """Finite physical values as hardware values in float64, unrounded where there is no format.
+
+        What leaves float64 in the division saturates like every large number, and wraps to zero: so
+        large a number is a multiple of every range.
+        """
+        # What inputs.h does in firmware's C++, in the same order.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.asarray(values, np.float64) / self.last_bit.value
+            if self.format is None:
+                return scaled
+            if self.format.overflow == "WRAP":
+                multiple = np.abs(scaled) >= 2.0 ** (self.format.integer + MAX_FIELD_WIDTH)
+                scaled = np.where(multiple, 0.0, scaled)
+            return self.format.quantize(scaled)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,12 @@ def _as_tuple(content: Any) -> Any:
     return tuple(content) if isinstance(content, list) else content
 
 
+def _stated(field: WireField, form: FixedPointFormat) -> WireField:
+    """The field, in a format in any case."""
+    given = {name: getattr(field, name) for name in WireField.model_fields}
+    return field if field.format is not None else WireField(**{**given, "format": form})
+
+
 class ImageWires(Section):
     """Pixels (height, width, channels), each a number of the same kind."""
 
@@ -181,6 +187,23 @@ class FrontEnd(Section):
         signed = any(form.signed for form in stated)
         integer = max(form.integer + (signed and not form.signed) for form in stated)
         return FixedPointFormat(integer + fractional, integer, signed)
+
+    def with_formats(self, form: FixedPointFormat) -> FrontEnd:
+        """The same where fields that state no format have this one."""
+
+        def stated(fields: dict[str, WireField]) -> dict[str, WireField]:
+            return {name: _stated(field, form) for name, field in fields.items()}
+
+        image = self.image
+        return FrontEnd(
+            objects={
+                name: kind.model_copy(update={"fields": stated(kind.fields)})
+                for name, kind in self.objects.items()
+            },
+            features=stated(self.features),
+            image=image and ImageWires(shape=image.shape, pixel=_stated(image.pixel, form)),
+            packed=self.packed,
+        )
 
     def choose(self, patterns: Iterable[str], subject: str) -> list[Column]:
         """Columns that patterns name, in the order of the patterns, each once.

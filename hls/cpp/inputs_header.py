@@ -1,0 +1,128 @@
+"""From physical units to hardware values in C++: `inputs.h` of a front end, and its example.
+
+The header states structures of the front end's objects, and does what `FrontEnd.to_hardware` does,
+in the same order, so that both give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+from hls.cpp.event_structures import EventNames, number_statements, renamed_comments, structures
+from keras_ae import __version__
+from keras_ae.errors import InputError
+from keras_ae.files import write_text
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.fields import WireField
+from keras_ae.front_end.front_end import FrontEnd
+
+HEADER = "inputs.h"
+EXAMPLE = "example_inputs.cpp"
+_TEMPLATES = Path(__file__).parent / "templates" / "handover"
+
+_ROUNDINGS = {"RND_CONV": "half_even", "RND": "half_up", "TRN": "down"}
+_OVERFLOWS = {"SAT": "saturate", "WRAP": "wrap"}
+
+
+def write_inputs_header(
+    folder: Path,
+    front_end: FrontEnd | None,
+    input_format: FixedPointFormat | None = None,
+    words: str = "",
+) -> None:
+    """Add `inputs.h` and `example_inputs.cpp` to the project in `folder`; nothing of no front end.
+
+    Args:
+        folder: of the project, which is there.
+        front_end: what the wires carry.
+        input_format: of the network's input, which fields have that state no format.
+        words: C++ to stand at the end of the header's namespace: how objects are packed.
+
+    Raises:
+        InputError: a field without format, and no `input_format`.
+    """
+    if front_end is None:
+        return
+    write_text(folder / HEADER, render_inputs_header(front_end, input_format, words))
+    example = (_TEMPLATES / EXAMPLE).read_text(encoding="utf-8")
+    write_text(folder / EXAMPLE, example)
+
+
+def render_inputs_header(
+    front_end: FrontEnd, input_format: FixedPointFormat | None = None, words: str = ""
+) -> str:
+    """The text of `inputs.h`, C++11; see `write_inputs_header`.
+
+    Raises:
+        InputError: a field without format, and no `input_format`.
+    """
+    if input_format is not None:
+        front_end = front_end.with_formats(input_format)
+    for column in front_end.columns:
+        if column.field.format is None:
+            raise InputError(
+                f"format of {column.group} must be stated for {HEADER}, or that of the network's "
+                "input be given, got none"
+            )
+    names = EventNames(front_end)
+    text = Template((_TEMPLATES / HEADER).read_text(encoding="utf-8"))
+    return text.substitute(
+        version=__version__,
+        renamed="\n".join(renamed_comments(names)),
+        example=names.first_member,
+        n_values=str(front_end.n_values),
+        structs="\n\n".join(structures(names)),
+        read="\n".join(number_statements(names, "*next++ = {};", "const auto")),
+        write="\n".join(number_statements(names, "{} = *next++;", "auto")),
+        n_collections=str(len(front_end.collections)),
+        tables="\n".join(_tables(front_end)),
+        words=words,
+    )
+
+
+def _tables(front_end: FrontEnd) -> Iterator[str]:
+    """What the conversion is told of each collection and of its fields."""
+    rows = []
+    for number, (name, kind) in enumerate(front_end.collections.items()):
+        yield f"    static const Field fields_{number}[] = {{"
+        for label, field in kind.fields.items():
+            group = f"{name}.{label}" if name else label
+            yield f"        {_field_row(group, field)}"
+        yield "    };"
+        rule = kind.empty_rule
+        guard = -1 if rule is None else list(kind.fields).index(rule.field)
+        empty = _literal(0.0 if rule is None else rule.value)
+        n_fields = len(kind.fields)
+        rows.append(f"{{{kind.slots}, {guard}, {empty}, {n_fields}, fields_{number}}},")
+    yield "    static const Collection all[n_collections] = {"
+    yield from (f"        {row}" for row in rows)
+    yield "    };"
+
+
+def _field_row(group: str, field: WireField) -> str:
+    form = field.format
+    assert form is not None  # of the caller, who asked for formats
+    values = [
+        f'"{group}"',
+        _literal(field.last_bit.value),
+        str(form.width),
+        "true" if form.signed else "false",
+        _literal(2.0**form.fractional),
+        f"Rounding::{_ROUNDINGS[form.rounding]}",
+        f"Overflow::{_OVERFLOWS[form.overflow]}",
+    ]
+    return f"{{{', '.join(values)}}},"
+
+
+def _literal(value: float) -> str:
+    """A number that C++ reads as the same double."""
+    limits = "std::numeric_limits<double>"
+    if math.isnan(value):
+        return f"{limits}::quiet_NaN()"
+    if math.isinf(value):
+        return f"{'-' if value < 0 else ''}{limits}::infinity()"
+    text = f"{value:.17g}"
+    return text if any(mark in text for mark in ".e") else f"{text}.0"
