@@ -4,63 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from keras_ae.data.jets import N_PIXELS
 from keras_ae.data.scaling import N_FEATURES
+from keras_ae.data.source import PACKAGE_PREFIX, SourceSettings, check_signal_names
+from keras_ae.data.source import resolve_path as resolve_path
 from keras_ae.errors import InputError
 
-#: Samples that are not signals.
-RESERVED_NAMES = ("background", "stress", "train", "validation", "test")
 
-_PACKAGE_PREFIX = "package:"
-
-
-class _Source(BaseModel):
-    """Background is split in three: what training and validation leave is for the test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    max_events: Annotated[int, Field(ge=10)] | None = None
-    train_fraction: float = Field(0.5, gt=0, lt=1)
-    validation_fraction: float = Field(0.2, gt=0, lt=1)
+class _Source(SourceSettings):
+    """What every source has."""
 
     #: Of one event, as the source gives it.
     event_shape: ClassVar[tuple[int, ...]]
     #: Features of the condition that the source offers to conditional models.
     condition_dim: ClassVar[int]
-
-    @model_validator(mode="after")
-    def _check_fractions(self) -> Self:
-        # 0.7 + 0.3 leaves a rounding.
-        if self.test_fraction < 1e-9:
-            raise InputError(
-                "train_fraction + validation_fraction must be < 1, got "
-                f"{self.train_fraction + self.validation_fraction:g}"
-            )
-        return self
-
-    @property
-    def test_fraction(self) -> float:
-        """What is left of the background."""
-        return 1 - self.train_fraction - self.validation_fraction
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Files that it reads."""
-        return ()
 
 
 class _Files(_Source):
@@ -76,12 +38,7 @@ class _Files(_Source):
     @field_validator("signals")
     @classmethod
     def _check_names(cls, signals: dict[str, str]) -> dict[str, str]:
-        for name in signals:
-            if not name.isprintable() or not 0 < len(name) <= 16 or name in RESERVED_NAMES:
-                raise InputError(
-                    "signals must have names of 1 to 16 printable characters, other than "
-                    f"{', '.join(RESERVED_NAMES)}, got {name!r}"
-                )
+        check_signal_names(signals)
         return signals
 
     @property
@@ -187,13 +144,6 @@ AnySource = Annotated[
 ]
 
 
-def resolve_path(path: str) -> Path:
-    """Where a file of the configuration is, see `L1Data`."""
-    if path.startswith(_PACKAGE_PREFIX):
-        return Path(str(files("keras_ae") / "data" / "samples" / path[len(_PACKAGE_PREFIX) :]))
-    return Path(path)
-
-
 def require_absolute_paths(source: Events) -> None:
     """For processes that have another working directory.
 
@@ -201,7 +151,7 @@ def require_absolute_paths(source: Events) -> None:
         InputError: a file of the data has a relative path.
     """
     for name in source.paths:
-        if not name.startswith(_PACKAGE_PREFIX) and not Path(name).is_absolute():
+        if not name.startswith(PACKAGE_PREFIX) and not Path(name).is_absolute():
             raise InputError(
                 "data must have absolute paths for workers on other machines, or be of the "
                 f"package, got {name}"
