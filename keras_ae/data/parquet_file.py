@@ -63,11 +63,12 @@ class ParquetEvents:
     def _column(self, name: str, column: Any) -> np.ndarray | Jagged:
         import pyarrow
 
+        column = _stored(column)
         kinds = pyarrow.types
         kind = column.type
         if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
             counts = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-            return Jagged(counts.astype(np.int64), self._numbers(name, column.flatten()))
+            return Jagged(counts.astype(np.int64), self._numbers(name, _stored(column.flatten())))
         return self._numbers(name, column)
 
     def _numbers(self, name: str, column: Any) -> np.ndarray:
@@ -83,3 +84,10 @@ class ParquetEvents:
                 f"{self.path}: '{name}' must hold numbers or lists of numbers, got {column.type}"
             )
         return array
+
+
+def _stored(column: Any) -> Any:
+    """What a type of somebody's own, such as awkward's, is stored as."""
+    while hasattr(column, "storage"):
+        column = column.storage
+    return column
