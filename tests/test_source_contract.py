@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,8 +20,7 @@ from source_files import (
     write_lists,
 )
 
-from keras_ae.data.chunk import Chunk
-from keras_ae.data.source import SOURCES, FileSource, parse_source
+from keras_ae.data.source import SOURCES, parse_source
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.presets import load_front_end
@@ -265,19 +264,3 @@ def test_mistakes(content: Any, message: str) -> None:
 def test_a_name_of_old() -> None:
     source = parse_source({"kind": "l1", "background": "package:l1/background.h5"})
     assert source.kind == "adc2021" and source is parse_source(source)
-
-
-def test_a_new_source_is_one_class() -> None:
-    class Line(FileSource):
-        """Numbers, one a line."""
-
-        kind: Literal["line"] = "line"
-        default_front_end: ClassVar[str | None] = None
-
-        def read_file(self, path: Path, front_end: FrontEnd, n_events: int) -> Iterator[Chunk]:
-            yield Chunk(np.loadtxt(path, ndmin=2))
-
-    try:
-        assert isinstance(parse_source({"kind": "line", "background": "x"}), Line)
-    finally:
-        del SOURCES["line"]

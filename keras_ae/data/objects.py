@@ -49,7 +49,8 @@ class Objects(MarkedSource):
         branches: by collection and field the name of a branch, or a number for all; they go before
             the layout's.
         others: the value of fields that have no branch; without it they are refused.
-        where: by collection, branches and their value, such as `{met: {sumType: 2}}`.
+        where: by collection, branches and their value, such as `{met: {sumType: 2}}`; the layout's
+            hold for collections that neither `where` nor `branches` names.
         cuts: by collection and field, lowest and highest value, in the front end's unit.
         unit_scale: factors that make the front end's unit of the file's, by field or by collection
             and field: `{pt: 0.001}` of MeV.

@@ -166,6 +166,7 @@ class FileSource(EventSource):
         n_events = CHUNK_EVENTS if left is None else min(CHUNK_EVENTS, left)
         try:
             for chunk in self.read_file(path, front_end, n_events):
+                _check_width(path, chunk, front_end)
                 kept = chunk if left is None else first_events(chunk, left - n_found)
                 n_found += len(kept)
                 if len(kept):
@@ -176,6 +177,15 @@ class FileSource(EventSource):
                 raise InputError(f"{path} must hold at least one event, got 0")
         except (InputError, FileNotFoundError) as error:
             raise type(error)(f"{subject}: {error}") from error
+
+
+def _check_width(path: Path, chunk: Chunk, front_end: FrontEnd) -> None:
+    """Raise InputError unless events have a number for each column."""
+    if chunk.values.shape[1:] != (front_end.n_values,):
+        raise InputError(
+            f"{path} must give {front_end.n_values} numbers an event, as many as the front end, "
+            f"got events of shape {chunk.values.shape[1:]}"
+        )
 
 
 def check_signal_names(signals: Mapping[str, str]) -> None:
