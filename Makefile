@@ -54,7 +54,7 @@ sample: $(READY)
 lock: $(READY)
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile pyproject.toml --extra physics --extra tensorboard --extra top-tagging --extra rtl \
-	    --extra scan --extra dask --extra dev --universal --python-version 3.11 --no-header \
+	    --extra scan --extra dask --extra root --extra parquet --extra dev --universal --python-version 3.11 --no-header \
 	    --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
 
 clean:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, load_dataset
-from keras_ae.data.sources import DigitsData
+from keras_ae.data.digit_source import DigitsData
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Autoencoder, build_autoencoder
 from keras_ae.settings.architecture import ArchitectureSpec

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ae import __version__
-from keras_ae.data.sources import data_fingerprint
+from keras_ae.data.fingerprint import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import (
     locked,

@@ -97,7 +97,7 @@ def events() -> np.ndarray:
     from trigger_objects import hardware_of
 
     from keras_ae.data.l1 import read_l1_events
-    from keras_ae.data.sources import resolve_path
+    from keras_ae.data.source import resolve_path
 
     return hardware_of(read_l1_events(resolve_path("package:l1/background.h5"), 3000).objects)
 

@@ -17,9 +17,9 @@ from trigger_objects import FRONT_END, fitted_scaler
 from hls import cli
 from hls.stages.adopted import check_adoption, with_model
 from hls.stages.firmware import score_graph
+from keras_ae.data.adc2021 import Adc2021
 from keras_ae.data.array_file import read_array_file
 from keras_ae.data.dataset import load_dataset
-from keras_ae.data.sources import L1Data
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.input_view import save_inputs
@@ -139,7 +139,7 @@ def test_trigger_objects_through_a_scaler(
         "background": "package:l1/background.h5",
         "signals": {"A -> 4l": "package:l1/a_4l.h5"},
     }
-    source = L1Data(**samples, max_events=2000)
+    source = Adc2021(**samples, max_events=2000)
     data = load_dataset(source, FRONT_END, 1)
     save_inputs(fitted_scaler(data.train.x), tmp_path / "inputs.json")
     quantized(2, 57).save(tmp_path / "theirs.keras")

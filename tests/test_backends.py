@@ -19,7 +19,7 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.sources import resolve_path
+from keras_ae.data.source import resolve_path
 from keras_ae.errors import ProofError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint

@@ -105,7 +105,7 @@ def test_changed_section_repeats_only_what_depends_on_it(
 def test_more_events_can_be_validated_without_an_evaluation(
     run_copy: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from keras_ae.data.sources import resolve_path
+    from keras_ae.data.source import resolve_path
 
     path = resolve_path("package:l1/a_4l.h5")
     before = json.loads((run_copy / "validation.json").read_text())["events"]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from keras_ae.data.dataset import load_dataset
+from keras_ae.data.digit_source import DigitsData, MnistData
 from keras_ae.data.digits import load_digits, load_mnist
-from keras_ae.data.sources import DigitsData, MnistData, data_fingerprint
+from keras_ae.data.fingerprint import data_fingerprint
 from keras_ae.errors import InputError
 
 RNG = np.random.default_rng(1)

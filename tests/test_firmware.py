@@ -80,7 +80,7 @@ def convert(graph: TriggerGraph, folder: Path, inputs: HardwareValues, **setting
 @pytest.fixture(scope="module")
 def module_events() -> np.ndarray:
     from keras_ae.data.l1 import read_l1_events
-    from keras_ae.data.sources import resolve_path
+    from keras_ae.data.source import resolve_path
 
     path = resolve_path("package:l1/background.h5")
     return hardware_of(read_l1_events(path).objects)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.sources import resolve_path
+from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import FrontEnd

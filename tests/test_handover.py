@@ -21,7 +21,7 @@ from hls.graph.facts import Origin
 from hls.graph.interface import PROJECT_NAME, read_interface
 from hls.proof.stress import stress_events
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.sources import resolve_path
+from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint

@@ -30,6 +30,12 @@ SINGLE_IMPORTERS = {
         for name in ("curves", "fidelity", "figure", "images", "latent", "pareto", "ranges")
     },
     "pandas": {"keras_ae.data.top_tagging"},
+    "uproot": {"keras_ae.data.root_file"},
+    "awkward": {
+        "keras_ae.data.root_file",
+        *(f"keras_ae.generator.{name}" for name in ("boosted_jets", "collisions", "detector")),
+    },
+    "pyarrow": {"keras_ae.data.parquet_file"},
     "yaml": {"keras_ae.yaml_files"},
     "click": {"hls.cli", "keras_ae.generator.commands", "hls.scan.commands"},
     "optuna": {"hls.scan.study"},

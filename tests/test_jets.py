@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from hls import cli
 from keras_ae.data import top_tagging
 from keras_ae.data.dataset import load_dataset
+from keras_ae.data.jet_source import JetData
 from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images
-from keras_ae.data.sources import JetData
 from keras_ae.data.top_tagging import read_top_tagging
 from keras_ae.errors import InputError
 

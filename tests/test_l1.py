@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from trigger_objects import FRONT_END
 
+from keras_ae.data.adc2021 import Adc2021
 from keras_ae.data.dataset import load_dataset
 from keras_ae.data.l1 import JET, LEPTONS, MET, L1Events, read_l1_events, write_l1_events
-from keras_ae.data.sources import L1Data, resolve_path
+from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
 
 
@@ -121,7 +122,7 @@ def test_our_own_files_with_faults(tmp_path: Path, fault: str, message: str) -> 
 def test_a_part_without_events(tmp_path: Path) -> None:
     events = L1Events(np.ones((50, 19, 4), "float32"), np.arange(50), np.zeros(50), ("qcd",))
     write_l1_events(tmp_path / "x.h5", events)
-    settings = L1Data(background=str(tmp_path / "x.h5"), signals={}, train_fraction=1e-5)
+    settings = Adc2021(background=str(tmp_path / "x.h5"), signals={}, train_fraction=1e-5)
     with pytest.raises(InputError, match="each be at least one of 10 independent background ev"):
         load_dataset(settings, FRONT_END, seed=1)
 
@@ -132,7 +133,7 @@ def test_split_keeps_parents_together_and_loses_nothing(tmp_path: Path) -> None:
     objects[:, 0, 0] = np.arange(n_events) * 0.5 + 0.5  # the event's number, in MET
     parents = np.arange(n_events) // 5
     write_l1_events(tmp_path / "b.h5", L1Events(objects, parents, np.zeros(n_events), ("qcd",)))
-    settings = L1Data(background=str(tmp_path / "b.h5"), signals={})
+    settings = Adc2021(background=str(tmp_path / "b.h5"), signals={})
     data = load_dataset(settings, FRONT_END, seed=1)
     numbers = [part.x[:, 0] - 1 for part in (data.train, data.validation, data.test)]
     np.testing.assert_array_equal(np.sort(np.concatenate(numbers)), np.arange(n_events))

@@ -141,9 +141,9 @@ def test_experiment_is_read_back(run: Run) -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"format": 1, "version": "0.1.0"}, "format 2, got 1, made by keras-ae 0.1.0"),
-        ({"format": 99, "version": "7.0.0"}, "format 2, got 99, made by keras-ae 7.0.0"),
-        ({"format": None, "version": None}, "format 2, got None, made by keras-ae of an unknown v"),
+        ({"format": 1, "version": "0.1.0"}, "format 3, got 1, made by keras-ae 0.1.0"),
+        ({"format": 99, "version": "7.0.0"}, "format 3, got 99, made by keras-ae 7.0.0"),
+        ({"format": None, "version": None}, "format 3, got None, made by keras-ae of an unknown v"),
     ],
 )
 def test_run_of_another_format(run: Run, record: dict[str, Any], message: str) -> None:

@@ -209,7 +209,11 @@ def test_order_of_stages(
             3,
             "student.architecture must have the condition_dim of architecture, 0, got 3",
         ),
-        ("student.epochs", 3, "unknown key student.epochs; choices: architecture, training"),
+        (
+            "student.epochs",
+            3,
+            "unknown key student.epochs; choices: inputs, architecture, training",
+        ),
         ("trigger.score", "reconstruction", "trigger.score must be one that is never negative"),
         ("trigger.score", "negative_elbo", "its logarithm: .*kl_divergence, got 'negative_elbo'"),
     ],

@@ -22,7 +22,7 @@ def scan(config: Path, scan_dir: Path | None, processes: int | None, dask: str |
     Every trial trains, quantizes, and estimates the RTL. The same command continues a scan that was
     interrupted or killed.
     """
-    from keras_ae.data.sources import require_absolute_paths
+    from keras_ae.data.fingerprint import require_absolute_paths
     from keras_ae.errors import InputError
     from keras_ae.settings.scan import load_scan
 

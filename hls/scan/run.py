@@ -13,7 +13,7 @@ from hls.scan.study import Study, Trial
 from hls.scan.trial import run_trial
 from hls.scan.workers import Workers
 from keras_ae import __version__
-from keras_ae.data.sources import data_fingerprint
+from keras_ae.data.fingerprint import data_fingerprint
 from keras_ae.errors import InputError
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate

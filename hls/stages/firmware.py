@@ -155,7 +155,7 @@ def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     settings = run.settings
     if event_files and (
         isinstance(settings, Adoption)
-        or settings.data.kind != "l1"
+        or settings.data.kind != "adc2021"
         or settings.architecture.condition_dim
     ):
         raise InputError(

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
-from keras_ae.data.array_file import BACKGROUND, read_array_file
-from keras_ae.data.digits import load_digits, load_mnist
-from keras_ae.data.jets import JetImages, read_jet_images
-from keras_ae.data.l1 import read_l1_events
-from keras_ae.data.sources import (
-    ArrayData,
-    DigitsData,
-    Events,
-    JetData,
-    L1Data,
-    MnistData,
-    resolve_path,
-)
-from keras_ae.data.top_tagging import read_top_tagging
+from keras_ae.data.array_source import ArrayData
+from keras_ae.data.chunk import Chunk
+from keras_ae.data.source import BACKGROUND, EventSource
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.input_view import Counts
-from keras_ae.front_end.presets import load_front_end
 
 
 @dataclass(frozen=True)
@@ -34,6 +22,7 @@ class Sample:
 
     `parents`: events of equal parent stay on one side of a split. `labels`: what they are, where
     that is known. `observables`: what one would cut on without a network, by name, (events,).
+    `weights`: of the events, where the data have them.
     """
 
     x: np.ndarray
@@ -41,6 +30,7 @@ class Sample:
     parents: np.ndarray
     labels: np.ndarray | None = None
     observables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -53,6 +43,7 @@ class Sample:
             self.parents[index],
             None if self.labels is None else self.labels[index],
             {name: values[index] for name, values in self.observables.items()},
+            None if self.weights is None else self.weights[index],
         )
 
 
@@ -72,25 +63,38 @@ class Dataset:
 
 
 def load_dataset(
-    source: Events, front_end: FrontEnd | None, seed: int, counts: Counts | None = None
+    source: EventSource, front_end: FrontEnd | None, seed: int, counts: Counts | None = None
 ) -> Dataset:
     """Read and split a source; events of one parent stay together.
 
     Args:
         source: of the events.
-        front_end: what the wires carry: events are its hardware values. Without one they are as
-            the source has them, and so they are where it states no formats.
+        front_end: what the wires carry: events are its hardware values. Without one, arrays are as
+            they come.
         seed: of the split.
         counts: the condition, where the source has none of its own.
 
     Raises:
         FileNotFoundError: a file is missing.
-        InputError: a file that is not in its layout, or too few events to split.
+        InputError: a file that is not in its layout, no front end for data that need one, or too
+            few events to split.
     """
-    background, signals = _read(source, front_end, counts)
+    samples = read_samples(source, front_end, counts)
+    background, signals = samples.pop(BACKGROUND), samples
     rest, test = _split(background, source.test_fraction, seed)
     train, validation = _split(rest, source.validation_fraction / (1 - source.test_fraction), seed)
     return Dataset(train, validation, test, signals)
+
+
+def read_samples(
+    source: EventSource, front_end: FrontEnd | None, counts: Counts | None = None
+) -> dict[str, Sample]:
+    """All events of a source, `background` and signals by name; raises as `load_dataset` does."""
+    if front_end is None:
+        return _as_they_come(source)
+    return {
+        name: _joined(chunks, front_end, counts) for name, chunks in source.read(front_end).items()
+    }
 
 
 def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
@@ -107,81 +111,58 @@ def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
     return sample.take(first), sample.take(second)
 
 
-def _read(
-    source: Events, front_end: FrontEnd | None, counts: Counts | None
-) -> tuple[Sample, dict[str, Sample]]:
-    """All background, and the signals."""
-    if isinstance(source, DigitsData):
-        return _read_digits(source)
-    if isinstance(source, ArrayData):
-        return _read_arrays(source)
-    samples = {}
-    for name, path in {"background": source.background, **source.signals}.items():
-        try:
-            if isinstance(source, JetData):
-                samples[name] = _read_jets(source, path, signal=name != "background")
-            else:
-                wires = front_end or load_front_end("adc2021")
-                samples[name] = _read_l1(source, path, wires, counts)
-        except (InputError, FileNotFoundError) as error:
-            key = name if name == "background" else f"signals.{name}"
-            raise type(error)(f"data.{key}: {error}") from error
-    return samples.pop("background"), samples
-
-
-def _read_l1(source: L1Data, path: str, front_end: FrontEnd, counts: Counts | None) -> Sample:
-    events = read_l1_events(resolve_path(path), source.max_events)
-    values = events.objects[:, :, :3].reshape(len(events), -1)
-    hardware = front_end.to_hardware(values)
-    n_filled = {name: front_end.n_filled(hardware, name) for name in ("electron", "muon", "jet")}
-    return Sample(
-        hardware,
-        np.zeros((len(events), 0)) if counts is None else counts.of(front_end, hardware),
-        events.parents,
-        events.process,
-        {
-            "n_objects": np.sum(list(n_filled.values()), axis=0),
-            "n_leptons": n_filled["electron"] + n_filled["muon"],
-        },
-    )
-
-
-def _read_jets(source: JetData, path: str, signal: bool) -> Sample:
-    if source.layout == "top_tagging":
-        jets: JetImages = read_top_tagging(resolve_path(path), signal, source.max_events)
-    else:
-        jets = read_jet_images(resolve_path(path), source.max_events)
-    return Sample(
-        (jets.images[..., None] ** source.power).astype(np.float32),
-        (jets.pt_gev[:, None] - 600) / 64,
-        jets.parents,
-        None,
-        {"jet_mass": jets.mass_gev},
-    )
-
-
-def _read_digits(source: DigitsData) -> tuple[Sample, dict[str, Sample]]:
-    if isinstance(source, MnistData):
-        images, labels = load_mnist(resolve_path(source.path))
-    else:
-        images, labels = load_digits()
-    images, labels = images[: source.max_events], labels[: source.max_events]
-    sample = Sample(images, np.eye(10)[labels], np.arange(len(images)), labels)
-    if source.anomaly is None:
-        return sample, {}
-    is_signal = labels == source.anomaly
-    return (
-        sample.take(np.flatnonzero(~is_signal)),
-        {f"digit {source.anomaly}": sample.take(np.flatnonzero(is_signal))},
-    )
-
-
-def _read_arrays(source: ArrayData) -> tuple[Sample, dict[str, Sample]]:
-    found = read_array_file(resolve_path(source.path), source.max_events)
-    samples = {
-        name: Sample(x, condition, np.arange(len(x))) for name, (x, condition) in found.items()
+def _as_they_come(source: EventSource) -> dict[str, Sample]:
+    """Arrays of any shape."""
+    if not isinstance(source, ArrayData):
+        raise InputError(
+            f"front_end must be given for data.kind '{source.kind}', got none: say what the wires "
+            "carry, such as {features: 20, format: 'fixed<16,6>'}"
+        )
+    return {
+        name: Sample(x, condition, np.arange(len(x)))
+        for name, (x, condition) in source.arrays().items()
     }
-    return samples.pop(BACKGROUND), samples
+
+
+def _joined(chunks: Iterator[Chunk], front_end: FrontEnd, counts: Counts | None) -> Sample:
+    """All chunks of a sample, as the wires carry their events."""
+    parts = [_in_hardware(chunk, front_end) for chunk in chunks]
+    hardware = np.concatenate([part.values for part in parts])
+    condition = _concatenated(part.condition for part in parts)
+    if condition is None:
+        condition = np.zeros((len(hardware), 0))
+        if counts is not None:
+            condition = counts.of(front_end, hardware)
+    parents = _concatenated(part.parents for part in parts)
+    observables = {
+        name: np.concatenate([part.observables[name] for part in parts])
+        for name in parts[0].observables
+    }
+    counted = [name for name, kind in front_end.objects.items() if kind.empty and kind.slots > 1]
+    if counted and "n_objects" not in observables:
+        observables["n_objects"] = np.sum(
+            [front_end.n_filled(hardware, name) for name in counted], axis=0
+        )
+    return Sample(
+        hardware.reshape(len(hardware), *front_end.event_shape),
+        condition,
+        np.arange(len(hardware)) if parents is None else parents,
+        _concatenated(part.labels for part in parts),
+        observables,
+        _concatenated(part.weights for part in parts),
+    )
+
+
+def _in_hardware(chunk: Chunk, front_end: FrontEnd) -> Chunk:
+    values = chunk.values
+    if not chunk.is_hardware:
+        values = front_end.to_hardware(values)
+    return replace(chunk, values=values.astype(front_end.dtype), is_hardware=True)
+
+
+def _concatenated(parts: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if found else None
 
 
 def _split(sample: Sample, fraction: float, seed: int) -> tuple[Sample, Sample]:

@@ -9,7 +9,7 @@ event, and a group `Processes` with the provenance of each process in its attrib
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,31 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: not HDF5, no `Particles`, another shape, no events, or values that are not
-            finite.
+        InputError: not HDF5, no `Particles`, another shape, no events, values that are not finite,
+            or `Parent` or `Process` that are not one integer >= 0 an event.
     """
+    with _open(path) as file:
+        events = _read_events(path, file, slice(0, max_events))
+    if len(events) == 0:
+        raise InputError(f"{path} must hold at least one event, got 0")
+    check_finite(events.objects, str(path))
+    return events
+
+
+def iterate_l1_events(path: Path, n_events: int) -> Iterator[L1Events]:
+    """The same events, `n_events` at a time; values need not be finite, and there may be none.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: as `read_l1_events`.
+    """
+    with _open(path) as file:
+        for first in range(0, len(file["Particles"]), n_events):
+            yield _read_events(path, file, slice(first, first + n_events))
+
+
+def _open(path: Path) -> h5py.File:
+    """A file whose datasets have the shapes and kinds that they must have."""
     if path.is_dir():
         raise InputError(f"{path} must be an HDF5 file, got a directory")
     if not path.is_file():
@@ -97,50 +119,74 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
         file = h5py.File(path)
     except OSError as error:
         raise InputError(f"{path} must be an HDF5 file: {error}") from error
-    with file:
-        particles = file.get("Particles")
-        if not isinstance(particles, h5py.Dataset):
-            raise InputError(
-                f"{path} must hold the dataset 'Particles', found: {', '.join(file) or 'nothing'}"
-            )
-        if particles.dtype.kind not in "fiu":
-            raise InputError(f"{path}: 'Particles' must hold numbers, got {particles.dtype}")
-        if particles.ndim != 3 or particles.shape[1:] != (N_OBJECTS, 4):
-            raise InputError(
-                f"{path}: 'Particles' must have shape (events, {N_OBJECTS}, 4), "
-                f"got {particles.shape}"
-            )
-        objects = particles[:max_events].astype(np.float32)
-        n_events = len(objects)
-        own = {"Parent", "Process", "Processes"} <= set(file)
-        if own:
-            _check_own(path, file)
-        process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
-        events = L1Events(
-            objects=objects,
-            parents=file["Parent"][:n_events] if own else np.arange(n_events),
-            process=file["Process"][:n_events] if own else np.zeros(n_events, np.uint8),
-            process_names=process_names,
-            provenance={name: dict(file["Processes"][name].attrs) for name in process_names}
-            if own
-            else {},
+    try:
+        _check_particles(path, file)
+        _check_numbers(path, file)
+        if _is_own(file):
+            _check_names(path, file)
+    except InputError:
+        file.close()
+        raise
+    return file
+
+
+def _read_events(path: Path, file: h5py.File, events: slice) -> L1Events:
+    objects = file["Particles"][events].astype(np.float32)
+    first = events.start
+    own = _is_own(file)
+    process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
+    return L1Events(
+        objects=objects,
+        parents=file["Parent"][events] if own else np.arange(first, first + len(objects)),
+        process=file["Process"][events] if own else np.zeros(len(objects), np.uint8),
+        process_names=process_names,
+        provenance={name: dict(file["Processes"][name].attrs) for name in process_names}
+        if own
+        else {},
+    )
+
+
+def _is_own(file: h5py.File) -> bool:
+    """Whether it is of our generator."""
+    return {"Parent", "Process", "Processes"} <= set(file)
+
+
+def _check_particles(path: Path, file: h5py.File) -> None:
+    particles = file.get("Particles")
+    if not isinstance(particles, h5py.Dataset):
+        raise InputError(
+            f"{path} must hold the dataset 'Particles', found: {', '.join(file) or 'nothing'}"
         )
-    if n_events == 0:
-        raise InputError(f"{path} must hold at least one event, got 0")
-    check_finite(objects, str(path))
-    return events
+    if particles.dtype.kind not in "fiu":
+        raise InputError(f"{path}: 'Particles' must hold numbers, got {particles.dtype}")
+    if particles.ndim != 3 or particles.shape[1:] != (N_OBJECTS, 4):
+        raise InputError(
+            f"{path}: 'Particles' must have shape (events, {N_OBJECTS}, 4), got {particles.shape}"
+        )
 
 
-def _check_own(path: Path, file: h5py.File) -> None:
+def _check_numbers(path: Path, file: h5py.File) -> None:
+    """Of parents and processes, also where one of them stands alone."""
     n_events = len(file["Particles"])
-    for name in ("Parent", "Process"):
-        if file[name].shape != (n_events,) or file[name].dtype.kind not in "iu":
+    for name in {"Parent", "Process"} & set(file):
+        stored = file[name]
+        if not isinstance(stored, h5py.Dataset):
+            raise InputError(f"{path}: '{name}' must hold {n_events} integers, got a group")
+        if stored.shape != (n_events,) or stored.dtype.kind not in "iu":
             raise InputError(
                 f"{path}: '{name}' must hold {n_events} integers, one an event, got "
-                f"{file[name].dtype} {file[name].shape}"
+                f"{stored.dtype} {stored.shape}"
             )
+        lowest = stored[:].min(initial=0)
+        if lowest < 0:
+            event = int(np.argmin(stored[:]))
+            raise InputError(f"{path}: '{name}' must be >= 0, got {lowest} in event {event}")
+
+
+def _check_names(path: Path, file: h5py.File) -> None:
     names = list(file["Process"].attrs.get("names", ()))
-    if not names or set(names) - set(file["Processes"]) or file["Process"][:].max() >= len(names):
+    highest = int(file["Process"][:].max(initial=0))
+    if not names or set(names) - set(file["Processes"]) or highest >= len(names):
         raise InputError(
             f"{path}: 'Process' must have the attribute 'names' with a name for each number, each "
             f"a group of 'Processes', got {', '.join(map(str, names)) or 'none'}"

@@ -73,6 +73,17 @@ class WireField(Section):
                 scaled = np.where(multiple, 0.0, scaled)
             return self.format.quantize(scaled)
 
+    def in_turn(self, values: np.ndarray) -> np.ndarray:
+        """Physical angles, moved by full turns to where a format without a sign has them.
+
+        So that they round to 0 up to `turn` - 1. Values of other fields, and those that are there,
+        are as they were in every bit.
+        """
+        if self.turn is None or self.format is None or self.format.signed:
+            return values
+        turns = np.floor((values / self.last_bit.value + 0.5) / self.turn)
+        return np.where(turns == 0, values, values - turns * (self.turn * self.last_bit.value))
+
 
 @dataclass(frozen=True)
 class EmptyRule:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from keras_ae.data.sources import AnySource
+from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import FrontEnd
@@ -78,7 +78,7 @@ class Adoption(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     seed: int = Field(1, ge=0, lt=2**32)
-    data: AnySource
+    data: Annotated[SerializeAsAny[EventSource], BeforeValidator(parse_source)]
     front_end: FrontEndOrName = None
     inputs: ScaledView | None = None
     network: NetworkSettings = NetworkSettings()

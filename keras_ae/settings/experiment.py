@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from keras_ae.data.sources import Events, Source
+from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
 from keras_ae.front_end.front_end import FrontEnd
@@ -99,7 +99,7 @@ class Experiment(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     seed: int = Field(1, ge=0, lt=2**32)
-    data: Source
+    data: Annotated[SerializeAsAny[EventSource], BeforeValidator(parse_source)]
     front_end: FrontEndOrName = None
     inputs: InputView = ScaledView()
     condition: Counts | None = None
@@ -302,7 +302,7 @@ class Experiment(Section):
                 )
 
 
-def wires_of(source: Events, front_end: FrontEnd | None) -> FrontEnd:
+def wires_of(source: EventSource, front_end: FrontEnd | None) -> FrontEnd:
     """The front end that is given, or that of the data.
 
     Raises:

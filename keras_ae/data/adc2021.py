@@ -1,0 +1,105 @@
+"""Trigger events in the ADC2021 layout as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from keras_ae.data.chunk import Chunk
+from keras_ae.data.l1 import (
+    COLUMN_NAMES,
+    JET,
+    LEPTONS,
+    OBJECT_CLASSES,
+    L1Events,
+    iterate_l1_events,
+)
+from keras_ae.data.source import FileSource, check_columns, fill
+from keras_ae.errors import InputError
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.input_view import Counts
+from keras_ae.front_end.presets import load_front_end
+
+_CLASSES = {kind.name: kind for kind in OBJECT_CLASSES}
+_FIELDS = tuple(name.lower() for name in COLUMN_NAMES[:3])
+
+
+class Adc2021(FileSource):
+    """Trigger events in the ADC2021 layout, see `data.l1`: physical pt, eta, phi by slot.
+
+    A front end takes those that it names among met, electron, muon and jet. Parents, and the
+    process as label, where the file has them. Observables: `n_objects`, `n_leptons`, of filled
+    slots.
+    """
+
+    kind: Literal["adc2021"] = "adc2021"
+
+    aliases: ClassVar[tuple[str, ...]] = ("l1",)
+    #: By powers of two, so that they are exact in fixed point.
+    counts: ClassVar[Counts | None] = Counts(shifts={"electron": 2, "muon": 2, "jet": 3})
+
+    def default_front_end(self) -> FrontEnd | None:
+        return load_front_end("adc2021")
+
+    def check(self, front_end: FrontEnd) -> None:
+        """Raise InputError unless the layout has every number of the front end."""
+        check_columns(
+            front_end,
+            {name: kind.n_slots for name, kind in _CLASSES.items()},
+            dict.fromkeys(_CLASSES, _FIELDS),
+        )
+
+    def read_file(self, path: Path, front_end: FrontEnd, n_events: int) -> Iterator[Chunk]:
+        first = 0
+        for events in iterate_l1_events(path, n_events):
+            _check_classes(path, first, events.objects)
+            first += len(events)
+            yield _to_chunk(events, front_end)
+
+
+def _to_chunk(events: L1Events, front_end: FrontEnd) -> Chunk:
+    values = fill(
+        front_end,
+        len(events),
+        lambda column: events.objects[
+            :,
+            _CLASSES[column.collection].first_slot + column.slot,
+            _FIELDS.index(column.field_name),
+        ],
+    )
+    counts = {kind.name: _n_filled(values, front_end, kind.name) for kind in _CLASSES.values()}
+    leptons = np.sum([counts[kind.name] for kind in LEPTONS], axis=0)
+    return Chunk(
+        values,
+        parents=events.parents,
+        labels=events.process,
+        observables={"n_objects": leptons + counts[JET.name], "n_leptons": leptons},
+    )
+
+
+def _n_filled(values: np.ndarray, front_end: FrontEnd, name: str) -> np.ndarray:
+    """(events,) slots of a collection whose pT does not round to zero; 0 without a pT."""
+    count = np.zeros(len(values), int)
+    for column in front_end.columns:
+        if column.collection == name and column.field_name == _FIELDS[0]:
+            # What is not finite is for the front end to refuse.
+            pt = np.nan_to_num(values[:, column.index])
+            count += column.field.to_hardware(pt) > 0
+    return count
+
+
+def _check_classes(path: Path, first: int, objects: np.ndarray) -> None:
+    """Raise InputError where a filled slot is, as the file says, of another class."""
+    wanted = np.repeat(
+        [kind.class_id for kind in OBJECT_CLASSES], [kind.n_slots for kind in OBJECT_CLASSES]
+    )
+    wrong = (objects[:, :, 0] > 0) & (objects[:, :, 3] != wanted) & (objects[:, :, 3] != 0)
+    if wrong.any():
+        event, slot = np.argwhere(wrong)[0]
+        raise InputError(
+            f"{path}: slot {slot} must hold objects of class {wanted[slot]}, got class "
+            f"{objects[event, slot, 3]:g} in event {first + event}"
+        )
