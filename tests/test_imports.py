@@ -81,7 +81,7 @@ GRAPH_LAYERS = [
     {"counting", "keras_options", "quantized_weights", "roles"},
     {"layer"},
     {"layers", "node"},
-    {"exact", "keras_form", "storage"},
+    {"exact", "keras_form", "packed_ports", "storage"},
     {"keras_network"},
     {"layer_graph"},
     {"trigger_graph"},
@@ -91,7 +91,7 @@ GRAPH_LAYERS = [
 ]
 #: And of its room of layers.
 LAYERS_LAYERS = [
-    {"logic_layer", "moving_layers", "quantizer", "rescaling"},
+    {"logic_layer", "moving_layers", "quantizer", "rescaling", "unpacking"},
     {"arithmetic_layers", "pooling_layers", "rectifier"},
     {
         "decision",

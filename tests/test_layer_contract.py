@@ -26,6 +26,7 @@ from hls.graph.layers.decision import AboveThreshold
 from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.quantizer import Quantizer
 from hls.graph.layers.score_layers import ScoreLayer, SquaredNorm, Total
+from hls.graph.layers.unpacking import UnpackWords
 from hls.graph.node import Node
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
@@ -82,7 +83,8 @@ def graph_of(case: tuple[str, int]) -> TriggerGraph:
             last = nodes.add(weights, ports[-1])
         else:
             ports.append(last := nodes.add(GraphInput(form, shape, name=f"in_{place}")))
-        if not isinstance(example.layer, Quantizer):
+        # Of words a port has all bits, which the float32 of a quantizer in Keras has not.
+        if not isinstance(example.layer, Quantizer | UnpackWords):
             last = nodes.add(Quantizer(form, name=f"quantizer_{place}"), last)
         sources.append(last)
     if isinstance(example.layer, AboveThreshold):

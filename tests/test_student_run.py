@@ -202,7 +202,7 @@ def test_order_of_stages(
         (
             "student.architecture.input_dim",
             56,
-            r"student.architecture must have the input_shape of architecture, \(57,\), got \(56,\)",
+            "student.architecture.input_dim must be 57, .* sees of 57, got 56",
         ),
         (
             "student.architecture.condition_dim",

@@ -10,7 +10,7 @@ from da4ml.trace import FixedVariableArray, comb_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.graph.symbolic import looked_up, product, rounded, squared, where_negative
+from hls.graph.symbolic import bits_between, looked_up, product, rounded, squared, where_negative
 from keras_ae.fixed_point import OVERFLOWS, ROUNDINGS, FixedPointFormat
 
 FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())
@@ -47,6 +47,21 @@ def test_rounded(
     x = all_values(form)
     found = computed(lambda v: rounded(v * factor + offset, to), (form, x))
     np.testing.assert_array_equal(found, to.quantize(x * factor + offset))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 10), st.integers(0, 11), st.integers(1, 12), st.booleans(), st.booleans())
+def test_bits_between(width: int, bottom: int, n_bits: int, signed: bool, negated: bool) -> None:
+    form = FixedPointFormat(width, width, signed=False)
+    x = all_values(form)
+    largest = 2**width - 1
+    found = computed(
+        lambda v: bits_between(largest - v if negated else v, bottom, bottom + n_bits, signed),
+        (form, x),
+    )
+    expected = [(int(largest - v if negated else v) >> bottom) % 2**n_bits for v in x]
+    ends = 2 ** (n_bits - 1) if signed else 2**n_bits
+    np.testing.assert_array_equal(found, [v - 2**n_bits * (v >= ends) for v in expected])
 
 
 @SETTINGS

@@ -16,6 +16,7 @@ layer_graph          nodes joined
 trigger_graph        scores and decision: what is stored, converted and proved
 storage              graphs as files
 keras_layers, keras_options, keras_form, keras_network   graphs from Keras, and back
+packed_ports         inputs that are packed words, and what unpacks them
 roles                which tensor of the networks is what to the trigger
 assembly             inputs and networks as nodes
 score_nodes          scores that are asked for, as nodes on them

@@ -157,6 +157,15 @@ def _bits(variable: Any, bottom: int, top: int) -> Any:
     return variable.quantize(0, top, -bottom) * 2.0**-bottom
 
 
+def bits_between(variable: Any, bottom: int, top: int, signed: bool = False) -> Any:
+    """Bits of what is never negative, from 2^bottom below 2^top, as a number: wires.
+
+    With `signed` in two's complement, the highest of them being the sign.
+    """
+    whole = _not_negated(variable)
+    return whole.quantize(int(signed), top - signed, -bottom) * 2.0**-bottom
+
+
 def _packed(parts: list[Any], n_bits: int = 1) -> Any:
     """Numbers of `n_bits` one behind the other: no adder, as none overlap."""
     packed = parts[0]

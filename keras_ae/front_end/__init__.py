@@ -7,4 +7,5 @@ presets    front ends by name, or of a YAML file
 scaled_inputs  hardware values -> network inputs, exactly, as firmware does
 float_inputs   the same by any function, for a network without firmware
 input_view     which of the two, of which columns; fitted on background
+packing    words of bits that carry the objects
 """

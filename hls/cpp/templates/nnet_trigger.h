@@ -1,7 +1,7 @@
 #ifndef NNET_TRIGGER_H_
 #define NNET_TRIGGER_H_
 
-// Scaling, rounding, look-up tables, scores and decision of an anomaly trigger.
+// Packed words, scaling, rounding, look-up tables, scores and decision of an anomaly trigger.
 //
 // All arithmetic is exact: types of differences and products follow from their operands, sums are
 // kept in the type of the result, which holds the largest of them. Each function takes arrays
@@ -25,7 +25,42 @@ struct trigger_config {
     static const unsigned n_channels = 1;
     static const unsigned rows = 2;
     static const unsigned columns = 2;
+    // Of a word, its parts of 32 bits, and its fields.
+    static const unsigned n_parts = 1;
+    static const unsigned n_fields = 1;
 };
+
+// Packed words -------------------------------------------------------------------------------------
+
+// Fields of words that come in parts of 32 bits, the low one first. In 64 bits, `up` is how far a
+// field is from the first bit, `down` how far it then is from the last: shifts by constants.
+template <class data_T, class up_T, class down_T, class signed_T, class res_T, typename CONFIG_T>
+void unpack_words(data_T data[CONFIG_T::n_in], const up_T up[CONFIG_T::n_fields], const down_T down[CONFIG_T::n_fields],
+                  const signed_T is_signed[CONFIG_T::n_fields],
+                  res_T res[CONFIG_T::n_in / CONFIG_T::n_parts * CONFIG_T::n_fields]) {
+    #pragma HLS INLINE
+Words:
+    for (unsigned i = 0; i < CONFIG_T::n_in / CONFIG_T::n_parts; i++) {
+        #pragma HLS UNROLL
+        unsigned long long word = 0;
+    Parts:
+        for (unsigned j = 0; j < CONFIG_T::n_parts; j++) {
+            #pragma HLS UNROLL
+            typename CONFIG_T::index_t part = data[i * CONFIG_T::n_parts + j];
+            word |= (unsigned long long)bits_of(part) << 32 * j;
+        }
+    Fields:
+        for (unsigned k = 0; k < CONFIG_T::n_fields; k++) {
+            #pragma HLS UNROLL
+            unsigned long long shifted = word << up[k].to_uint();
+            // Of a signed number, >> repeats the first bit.
+            if (is_signed[k].to_uint())
+                res[i * CONFIG_T::n_fields + k] = (long long)shifted >> down[k].to_uint();
+            else
+                res[i * CONFIG_T::n_fields + k] = shifted >> down[k].to_uint();
+        }
+    }
+}
 
 // Scaling ------------------------------------------------------------------------------------------
 

@@ -31,6 +31,30 @@ typename data_T::value_type next_number(hls::stream<data_T> &data, data_T &packe
     return packet[place];
 }
 
+// A packet holds parts of a word; the fields of all words are one.
+template <class data_T, class up_T, class down_T, class signed_T, class res_T, typename CONFIG_T>
+void unpack_words(hls::stream<data_T> &data, const up_T up[CONFIG_T::n_fields], const down_T down[CONFIG_T::n_fields],
+                  const signed_T is_signed[CONFIG_T::n_fields], hls::stream<res_T> &res) {
+    typedef typename data_T::value_type part_T;
+    typedef typename res_T::value_type field_T;
+    part_T parts[CONFIG_T::n_in];
+    field_T fields[res_T::size];
+    #pragma HLS ARRAY_PARTITION variable=parts complete
+    #pragma HLS ARRAY_PARTITION variable=fields complete
+Words:
+    for (unsigned i = 0; i < CONFIG_T::n_in / data_T::size; i++) {
+        #pragma HLS PIPELINE
+        data_T packet = data.read();
+    Packet:
+        for (unsigned j = 0; j < data_T::size; j++) {
+            #pragma HLS UNROLL
+            parts[i * data_T::size + j] = packet[j];
+        }
+    }
+    unpack_words<part_T, up_T, down_T, signed_T, field_T, CONFIG_T>(parts, up, down, is_signed, fields);
+    write_packet(fields, res);
+}
+
 // A packet is an event.
 template <class data_T, class column_T, class offset_T, class factor_T, class guard_T, class res_T, typename CONFIG_T>
 void scale_inputs(hls::stream<data_T> &data, const column_T columns[CONFIG_T::n_out],

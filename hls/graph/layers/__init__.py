@@ -5,6 +5,7 @@ convolution      and over images
 quantizer        rounding to a format
 rectifier        the rectifier without rounding
 arithmetic_layers   sums and differences
+unpacking        fields of words of bits
 rescaling        a factor and an offset for each channel
 moving_layers    reshaping, joining, repeating, padding
 pooling_layers   maxima and means
@@ -28,6 +29,7 @@ from hls.graph.layers.rectifier import Rectifier
 from hls.graph.layers.rescaling import Rescaling
 from hls.graph.layers.scale_inputs import ScaleInputs
 from hls.graph.layers.score_layers import GaussianDivergence, NormalizedNorm, SquaredNorm, Total
+from hls.graph.layers.unpacking import UnpackWords
 
 __all__ = [
     "AboveThreshold",
@@ -52,6 +54,7 @@ __all__ = [
     "SquaredNorm",
     "Subtract",
     "Total",
+    "UnpackWords",
     "UpSampling",
     "ZeroPadding",
 ]
