@@ -99,6 +99,26 @@ def test_features_of_a_table() -> None:
     assert found.dtype == np.float64
 
 
+def test_angles_without_a_sign_come_back_to_zero() -> None:
+    fields = {
+        "phi": {"format": "ufixed<8,8>", "last_bit": "2*pi/144", "turn": 144},
+        "fine": {"format": "ufixed<10,8,TRN>", "last_bit": "2*pi/144", "turn": 144},
+        "signed": {"format": "fixed<9,9>", "last_bit": "2*pi/144", "turn": 144},
+    }
+    front_end = load_front_end({"features": fields})
+    phi = np.array([0.0, -0.01, -0.03, -np.pi, np.pi, 2 * np.pi, -7.0, 6.27, 1e300])
+    found = front_end.to_hardware(np.repeat(phi[:, None], 3, axis=1))
+    steps = phi / (2 * np.pi / 144)
+    for column, (values, size) in enumerate(((np.rint(steps), 1), (np.floor(steps * 4), 4))):
+        # In whole numbers of any size.
+        exact = [int(value) % (144 * size) / size for value in values]
+        np.testing.assert_array_equal(found[:, column], exact)
+    np.testing.assert_array_equal(found[:, 2], np.rint(steps).clip(-256, 255))
+    message = r"turn must be <= 128 in ufixed<7,7>, got 144"
+    with pytest.raises(InputError, match=message):
+        load_front_end({"features": {"phi": {"format": "ufixed<7,7>", "turn": 144}}})
+
+
 def test_numbers_beyond_float64() -> None:
     """What a division makes infinite saturates, and is a multiple of every range that wraps."""
     formats = ["fixed<8,4>", "fixed<8,4,RND>", "fixed<8,4,TRN,WRAP>", "ufixed<8,8,RND,WRAP>"]

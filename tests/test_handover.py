@@ -101,7 +101,8 @@ def test_readme(moved: Path) -> None:
         "| clock | 5 ns |",
         "| in | `objects` | `fixed<13,13>` | 1 | 57 |",
         "| out | `trigger` | `ufixed<1,1>` | 1 | 1 |",
-        "| 3 to 14 | `electron` 0 to 3 | `pt`, `eta`, `phi` | `pt == 0` | `pt`, the largest first |",
+        "| 3 to 14 | `electron` 0 to 3 | `pt`, `eta`, `phi` "
+        "| `pt == 0` | `pt`, the largest first |",
         "| `electron.pt` | 3, 6, … 12 | GeV | 0.5 | fixed<13,13> | RND_CONV | SAT |",
         "    vitis_hls -f build_prj.tcl",
     ):

@@ -8,9 +8,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_ae.data.scaling import HardwareUnits
 from source_files import assert_equal, read_all, read_in_chunks
+from trigger_objects import hardware_of
 
+from keras_ae.data.adc2021 import Adc2021
 from keras_ae.data.l1 import L1Events, iterate_l1_events, read_l1_events, write_l1_events
 from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
@@ -19,6 +20,8 @@ from keras_ae.front_end.presets import load_front_end
 FRONT_END = load_front_end("adc2021")
 PACKAGE = {"kind": "adc2021", "background": "package:l1/background.h5", "max_events": 3000}
 
+# Of the condition, where a network has one.
+COUNTS: Any = Adc2021.counts
 
 def adc(path: Path, **more: Any) -> dict[str, Any]:
     return {"kind": "adc2021", "background": str(path), **more}
@@ -34,7 +37,7 @@ def write(path: Path, objects: np.ndarray, **more: np.ndarray) -> Path:
 
 def test_what_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
     events = read_l1_events(resolve_path("package:l1/background.h5"), 3000)
-    integers = HardwareUnits().to_integers(events.objects)
+    integers = hardware_of(events.objects)
     found, _ = read_all(PACKAGE, FRONT_END)
     np.testing.assert_array_equal(FRONT_END.to_hardware(found.values), integers)
     assert found.parents is not None and found.labels is not None
@@ -44,7 +47,7 @@ def test_what_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
     filled = integers[:, ::3] > 0
     electrons, muons, jets = (filled[:, a:b].sum(axis=1) for a, b in ((1, 5), (5, 9), (9, 19)))
     np.testing.assert_array_equal(
-        found.condition, np.stack([electrons / 4, muons / 4, jets / 8], axis=1)
+        COUNTS.of(FRONT_END, integers), np.stack([electrons / 4, muons / 4, jets / 8], axis=1)
     )
     assert list(found.observables) == ["n_objects", "n_leptons"]
     np.testing.assert_array_equal(found.observables["n_leptons"], electrons + muons)
@@ -75,7 +78,7 @@ def test_some_of_the_slots(tmp_path: Path) -> None:
     found, _ = read_all(adc(write(tmp_path / "x.h5", objects)), front_end)
     np.testing.assert_allclose(found.values, [[4, 6, 0.2, 9, 3]], rtol=1e-7)
     # The second jet's pT rounds to zero.
-    assert found.condition is not None and found.condition.tolist() == [[0, 0, 1 / 8]]
+    assert found.observables["n_objects"].tolist() == [1]
 
 
 @pytest.mark.parametrize(

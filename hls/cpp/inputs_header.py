@@ -113,6 +113,7 @@ def _field_row(group: str, field: WireField) -> str:
         _literal(2.0**form.fractional),
         f"Rounding::{_ROUNDINGS[form.rounding]}",
         f"Overflow::{_OVERFLOWS[form.overflow]}",
+        _literal(float(field.turn or 0) if field.goes_round else 0.0),
     ]
     return f"{{{', '.join(values)}}},"
 

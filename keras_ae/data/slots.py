@@ -86,12 +86,9 @@ def _objects(
             )
     event_of = np.repeat(np.arange(n_events), counts)
     values = {}
-    for label, field in choice.kind.fields.items():
-        place = choice.places[label]
+    for label, place in ((name, choice.places[name]) for name in choice.kind.fields):
         if isinstance(place, str):
-            values[label] = field.in_turn(
-                lists[place].values.astype(np.float64) * choice.scales[label]
-            )
+            values[label] = lists[place].values.astype(np.float64) * choice.scales[label]
         else:
             values[label] = np.full(len(event_of), place, np.float64)
     kept = inside(values, choice.cuts)

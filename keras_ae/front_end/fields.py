@@ -36,7 +36,8 @@ class WireField(Section):
     `format` is `fixed<W,I>` or `ufixed<W,I>`, of an integer where W = I, with rounding and overflow
     of values between and beyond; null where the wires carry what the network's input does.
     `last_bit` is what a hardware value of 1 is worth in `unit`. `turn` is how many last bits are a
-    full angle. `low_bit` is the field's lowest bit in the word of its object.
+    full angle, which in a format without a sign comes back to 0. `low_bit` is the lowest bit of the
+    field in the word of its object.
     """
 
     format: FixedPointFormat | None = None
@@ -55,7 +56,19 @@ class WireField(Section):
             raise InputError(
                 f"format of a field with low_bit must be of integers, got {self.format}"
             )
+        if self.goes_round and self.format is not None and self.turn is not None:
+            most = self.format.high + self.format.step
+            if self.turn > most:
+                raise InputError(f"turn must be <= {most:g} in {self.format}, got {self.turn}")
         return self
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether an angle beyond the range comes back at the other end, as one turn more or less.
+
+        So it is where the format has no sign: values are from 0 to below `turn`.
+        """
+        return self.turn is not None and self.format is not None and not self.format.signed
 
     def to_hardware(self, values: np.ndarray) -> np.ndarray:
         """Finite physical values as hardware values in float64, unrounded where there is no format.
@@ -66,23 +79,16 @@ class WireField(Section):
         # What inputs.h does in firmware's C++, in the same order.
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.asarray(values, np.float64) / self.last_bit.value
-            if self.format is None:
+            form = self.format
+            if form is None:
                 return scaled
-            if self.format.overflow == "WRAP":
-                multiple = np.abs(scaled) >= 2.0 ** (self.format.integer + MAX_FIELD_WIDTH)
+            if self.goes_round and self.turn is not None:
+                rounded = form.rounded(scaled)
+                return np.mod(np.where(np.isfinite(rounded), rounded, 0.0), self.turn)
+            if form.overflow == "WRAP":
+                multiple = np.abs(scaled) >= 2.0 ** (form.integer + MAX_FIELD_WIDTH)
                 scaled = np.where(multiple, 0.0, scaled)
-            return self.format.quantize(scaled)
-
-    def in_turn(self, values: np.ndarray) -> np.ndarray:
-        """Physical angles, moved by full turns to where a format without a sign has them.
-
-        So that they round to 0 up to `turn` - 1. Values of other fields, and those that are there,
-        are as they were in every bit.
-        """
-        if self.turn is None or self.format is None or self.format.signed:
-            return values
-        turns = np.floor((values / self.last_bit.value + 0.5) / self.turn)
-        return np.where(turns == 0, values, values - turns * (self.turn * self.last_bit.value))
+            return form.quantize(scaled)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.fields import ObjectCollection, WireField, check_name
 from keras_ae.section import Section
 
+#: Of which hardware values are made at once, so that they stay in the cache.
+_CHUNK_NUMBERS = 2**17
+
 #: The collection of fields that belong to the event itself.
 EVENT = ""
 
@@ -240,37 +243,56 @@ class FrontEnd(Section):
             InputError: another shape, or values of filled slots that are not finite.
         """
         values = self._checked(values)
-        empty = self.is_empty(values)
-        check_finite(np.where(empty, 0.0, values), "events")
+        found = np.empty(values.shape, self.dtype)
+        rows = max(1, _CHUNK_NUMBERS // self.n_values)
+        for first in range(0, len(values), rows):
+            part = values[first : first + rows]
+            known = np.where(self.is_empty(part), 0.0, part)
+            if not np.isfinite(known).all():
+                # Names the event by its number among all.
+                check_finite(np.where(self.is_empty(values), 0.0, values), "events")
+            found[first : first + rows] = self._rounded(known)
+        return found
+
+    def _rounded(self, values: np.ndarray) -> np.ndarray:
+        """Hardware values in float64 of physical ones, which are zero in empty slots."""
         found = np.empty(values.shape, np.float64)
-        for field, index in self._by_field():
-            found[:, index] = field.to_hardware(np.where(empty[:, index], 0.0, values[:, index]))
+        for name, kind in self.collections.items():
+            for label, field in kind.fields.items():
+                columns = self._slots(name, label)
+                found[:, columns] = field.to_hardware(values[:, columns])
         found[~self.is_filled(found)] = 0.0
-        return found.astype(self.dtype)
+        return found
 
     def is_empty(self, values: np.ndarray) -> np.ndarray:
         """Of physical values (events, n_values), those of slots that the data declare empty."""
         empty = np.zeros(values.shape, bool)
-        for column in self.columns:
-            rule = self.collections[column.collection].empty_rule
-            if column.guard is not None and rule is not None:
-                empty[:, column.index] = rule.holds(values[:, column.guard])
+        for name, kind in self.collections.items():
+            rule = kind.empty_rule
+            if rule is not None:
+                held = rule.holds(values[:, self._slots(name, rule.field)])
+                for label in kind.fields:
+                    empty[:, self._slots(name, label)] = held
         return empty
 
     def is_filled(self, hardware: np.ndarray) -> np.ndarray:
         """Of hardware values (events, n_values), those of slots that hold something."""
         filled = np.ones(hardware.shape, bool)
-        for column in self.columns:
-            if column.guard is not None:
-                filled[:, column.index] = hardware[:, column.guard] > 0
+        for name, kind in self.collections.items():
+            rule = kind.empty_rule
+            if rule is not None:
+                held = hardware[:, self._slots(name, rule.field)] > 0
+                for label in kind.fields:
+                    filled[:, self._slots(name, label)] = held
         return filled
 
     def n_filled(self, hardware: np.ndarray, collection: str) -> np.ndarray:
         """How many slots of a collection hold something, (events,)."""
-        guards = {c.guard for c in self.columns if c.collection == collection}
-        if guards == {None}:
+        rule = self.collections[collection].empty_rule
+        if rule is None:
             return np.full(len(hardware), self.collections[collection].slots)
-        return np.asarray((hardware[:, sorted(g for g in guards if g is not None)] > 0).sum(axis=1))
+        held = hardware[:, self._slots(collection, rule.field)] > 0
+        return np.asarray(held.sum(axis=1))
 
     @property
     def dtype(self) -> type[np.int32] | type[np.float64]:
@@ -281,12 +303,20 @@ class FrontEnd(Section):
         fits = form.fractional <= 0 and form.integer <= (32 if form.signed else 31)
         return np.int32 if fits else np.float64
 
-    def _by_field(self) -> list[tuple[WireField, list[int]]]:
-        """Kinds of field, and the columns of each."""
-        found: dict[str, tuple[WireField, list[int]]] = {}
-        for column in self.columns:
-            found.setdefault(column.group, (column.field, []))[1].append(column.index)
-        return list(found.values())
+    def _slots(self, collection: str, field: str) -> slice:
+        """The columns of a field in all slots of a collection."""
+        return self._slices[collection, field]
+
+    @cached_property
+    def _slices(self) -> dict[tuple[str, str], slice]:
+        found: dict[tuple[str, str], slice] = {}
+        first = 0
+        for name, kind in self.collections.items():
+            stride, n_values = len(kind.fields), len(kind.fields) * kind.slots
+            for place, label in enumerate(kind.fields):
+                found[name, label] = slice(first + place, first + n_values, stride)
+            first += n_values
+        return found
 
     def _checked(self, values: Any) -> np.ndarray:
         array = np.asarray(values)

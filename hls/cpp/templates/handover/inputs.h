@@ -11,7 +11,8 @@
 // rounded to the format of its field: these are the operations of the Python package in their order, and
 // the results are equal in every bit. `fixed<W,I>` has W bits, of which I stand before the point,
 // including the sign; `ufixed<W,I>` has no sign. RND_CONV rounds half to even, RND half up, TRN down;
-// beyond the format SAT takes the nearest end, WRAP the value modulo the range.
+// beyond the format SAT takes the nearest end, WRAP the value modulo the range; an angle in a format
+// without a sign comes back to 0 after a full turn.
 //
 // A slot is zero in all its numbers where its rule says that it is empty, and where the field of that
 // rule becomes zero or less. Values of other slots must be finite: to_hardware throws
@@ -74,6 +75,7 @@ struct Field {
     double steps_per_unit; // 2 to the number of bits behind the point
     Rounding rounding;
     Overflow overflow;
+    double turn; // of an angle that comes back to 0, in units of 1; else 0
 };
 
 // `slots` objects of the same fields. The field `guard`, -1 if none, says that one is empty by its value
@@ -119,9 +121,16 @@ inline double rounded(double steps, Rounding rounding) {
 inline std::int64_t to_integer(double value, const Field &field) {
     const double scaled = value / field.last_bit;
     const double steps = rounded(scaled * field.steps_per_unit, field.rounding);
-    const std::int64_t turn = std::int64_t(1) << field.width;
-    const std::int64_t low = field.is_signed ? -(turn / 2) : 0;
-    const std::int64_t high = low + turn - 1;
+    if (field.turn > 0) {
+        if (!std::isfinite(steps))
+            return 0;
+        const double around = field.turn * field.steps_per_unit;
+        const double rest = std::fmod(steps, around);
+        return static_cast<std::int64_t>(rest < 0 ? rest + around : rest);
+    }
+    const std::int64_t range = std::int64_t(1) << field.width;
+    const std::int64_t low = field.is_signed ? -(range / 2) : 0;
+    const std::int64_t high = low + range - 1;
     if (field.overflow == Overflow::saturate) {
         if (steps <= static_cast<double>(low))
             return low;
@@ -129,11 +138,11 @@ inline std::int64_t to_integer(double value, const Field &field) {
             return high;
         return static_cast<std::int64_t>(steps);
     }
-    // What is too large for double is a multiple of every turn.
+    // What is too large for double is a multiple of every range.
     if (!std::isfinite(steps))
         return 0;
-    const std::int64_t rest = static_cast<std::int64_t>(std::fmod(steps, static_cast<double>(turn)));
-    return rest < low ? rest + turn : rest > high ? rest - turn : rest;
+    const std::int64_t rest = static_cast<std::int64_t>(std::fmod(steps, static_cast<double>(range)));
+    return rest < low ? rest + range : rest > high ? rest - range : rest;
 }
 
 inline void check_finite(const double values[n_values]) {
