@@ -34,7 +34,8 @@ class WireField(Section):
     `format` is `fixed<W,I>` or `ufixed<W,I>`, of an integer where W = I, with rounding and overflow
     of values between and beyond; null where the wires carry what the network's input does.
     `last_bit` is what a hardware value of 1 is worth in `unit`. `turn` is how many last bits are a
-    full angle. `low_bit` is the field's lowest bit in the word of its object.
+    full angle. `low_bit` is the field's lowest bit in the word of its object. `always_zero` says
+    that its place is kept and nothing is ever in it.
     """
 
     format: FixedPointFormat | None = None
@@ -42,6 +43,7 @@ class WireField(Section):
     unit: str = ""
     turn: int | None = Field(None, ge=2)
     low_bit: int | None = Field(None, ge=0)
+    always_zero: bool = False
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:

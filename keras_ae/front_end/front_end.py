@@ -216,7 +216,7 @@ class FrontEnd(Section):
         Raises:
             InputError: another shape, or values of filled slots that are not finite.
         """
-        values = self._checked(values)
+        values = self.checked(values)
         empty = self.is_empty(values)
         check_finite(np.where(empty, 0.0, values), "events")
         found = np.empty(values.shape, np.float64)
@@ -258,7 +258,12 @@ class FrontEnd(Section):
             found.setdefault(column.group, (column.field, []))[1].append(column.index)
         return list(found.values())
 
-    def _checked(self, values: Any) -> np.ndarray:
+    def checked(self, values: Any) -> np.ndarray:
+        """Values as an array (events, n_values) of numbers.
+
+        Raises:
+            InputError: another shape, or no numbers.
+        """
         array = np.asarray(values)
         if array.ndim != 2 or array.shape[1] != self.n_values or array.dtype.kind not in "fiub":
             raise InputError(
