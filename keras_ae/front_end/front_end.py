@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from keras_ae.arrays import check_finite
+from keras_ae.arrays import as_numbers, check_finite
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.fields import ObjectCollection, WireField, check_name
@@ -262,10 +262,10 @@ class FrontEnd(Section):
         """Values as an array (events, n_values) of numbers.
 
         Raises:
-            InputError: another shape, or no numbers.
+            InputError: another shape, or no numbers; see `as_numbers`.
         """
-        array = np.asarray(values)
-        if array.ndim != 2 or array.shape[1] != self.n_values or array.dtype.kind not in "fiub":
+        array = as_numbers(values, "events")
+        if array.ndim != 2 or array.shape[1] != self.n_values:
             raise InputError(
                 f"events must be numbers of shape (events, {self.n_values}), got {array.dtype} of "
                 f"{array.shape}"
