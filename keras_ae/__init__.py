@@ -12,6 +12,7 @@ above it in this list.
     section        a section of a YAML file
     yaml_files     YAML files, and the mistakes in them by dotted path
     front_end      what the trigger's wires carry, and what of it a network sees
+    audit          whether events are what a front end says
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     corruptions    how a denoising autoencoder's input is spoiled

@@ -20,15 +20,37 @@ def check_finite(array: np.ndarray, subject: str) -> None:
         )
 
 
-def check_events(array: np.ndarray, shape: tuple[int, ...], subject: str) -> np.ndarray:
-    """`array` as float32 (events, *shape).
+def as_numbers(values: Any, subject: str) -> np.ndarray:
+    """What is like an array (a data frame, a tensor, nested lists) as one of numbers.
 
     Raises:
-        InputError: not numbers, another shape, or values that are not finite.
+        InputError: no numbers, masked values, or rows of different lengths.
     """
-    array = np.asarray(array)
+    if np.ma.is_masked(values):
+        # What is behind a mask would be taken for a value.
+        raise InputError(f"{subject} must have no masked values, got some")
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{subject} must be an array of numbers, got {type(values).__name__} that makes none, "
+            "perhaps of rows of different lengths"
+        ) from error
     if array.dtype.kind not in "fiub":
-        raise InputError(f"{subject} must hold numbers, got {array.dtype}")
+        # Of what numpy does not know, an array of one object.
+        is_unknown = array.dtype.kind == "O" and array.ndim == 0
+        found = type(array.item()).__name__ if is_unknown else array.dtype
+        raise InputError(f"{subject} must hold numbers, got {found}")
+    return array
+
+
+def check_events(values: Any, shape: tuple[int, ...], subject: str) -> np.ndarray:
+    """What is like an array, as float32 (events, *shape).
+
+    Raises:
+        InputError: not numbers, another shape, or values that are not finite; see `as_numbers`.
+    """
+    array = as_numbers(values, subject)
     if array.shape[1:] != shape or array.ndim == 0:
         wanted = ", ".join(map(str, ("events", *shape)))
         raise InputError(f"{subject} must have shape ({wanted}), got {array.shape}")

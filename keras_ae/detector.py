@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from keras_ae.arrays import check_count, check_events, check_not_empty
+from keras_ae.arrays import as_numbers, check_count, check_events, check_not_empty
 from keras_ae.errors import InputError
 from keras_ae.files import read_json, whole_folder, write_text
 from keras_ae.fitting.batches import Batches
@@ -224,16 +224,24 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _validate(self, X: Any, reset: bool) -> np.ndarray:
         """X as an array of numbers, its number and names of features noted or compared."""
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype="numeric",
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_all_finite=False,
-            ensure_min_samples=0,
-        )
+        if np.ma.is_masked(X):
+            # scikit-learn takes what is behind a mask for values.
+            raise InputError("X must have no masked values, got some")
+        try:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype="numeric",
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=False,
+                ensure_min_samples=0,
+            )
+        except (TypeError, ValueError) as error:
+            # In one line.
+            raise InputError(f"X: {' '.join(str(error).split())}") from error
+        X = as_numbers(X, "X")
         if X.ndim < 2:
             raise InputError(f"X must have shape (events, features), got {X.shape}")
         if reset:

@@ -27,7 +27,16 @@ SINGLE_IMPORTERS = {
     "fastjet": {"keras_ae.generator.detector"},
     "matplotlib": {
         f"keras_ae.plots.{name}"
-        for name in ("curves", "fidelity", "figure", "images", "latent", "pareto", "ranges")
+        for name in (
+            "curves",
+            "fidelity",
+            "fields",
+            "figure",
+            "images",
+            "latent",
+            "pareto",
+            "ranges",
+        )
     },
     "pandas": {"keras_ae.data.top_tagging"},
     "uproot": {"keras_ae.data.root_file"},
@@ -49,6 +58,7 @@ LAYERS = [
     {"errors", "lazy", "loading", "run_files", "scores"},
     {"files", "arrays", "mapping", "fixed_point", "section", "yaml_files"},
     {"front_end"},
+    {"audit"},
     {"likelihoods", "corruptions", "schedules", "weights"},
     {"metrics", "divergences", "compression", "clustering"},
     {"data"},

@@ -55,6 +55,27 @@ def test_score_distributions_are_normalized(offset: float) -> None:
     assert area == pytest.approx(1, rel=0.02)
 
 
+def test_field_distributions() -> None:
+    values = {"background": np.repeat([0.5, 1.0, 2.5], [100, 300, 100]), "none": np.zeros(0)}
+    figure = plots.field_distributions(values, "jet.pt", "GeV", step=0.5)
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "jet.pt [GeV]"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["background (500)"]
+    # Bins are around values, and what they hold is a density.
+    edges, heights = axes.patches[0].get_xy().T
+    np.testing.assert_allclose(np.unique(edges), [0.25, 0.75, 1.25, 1.75, 2.25, 2.75])
+    inside = (edges > 0.75 - 1e-9) & (edges < 1.25 + 1e-9)
+    assert heights[inside].max() == pytest.approx(300 / 500 / 0.5)
+    # One value, many steps, and no steps at all.
+    assert plots.field_distributions({"a": np.ones(3)}, "x").axes
+    wide = plots.field_distributions({"a": np.arange(1000), "b": np.arange(500)}, "x", step=1)
+    edges = np.unique(wide.axes[0].patches[0].get_xy()[:, 0])
+    np.testing.assert_allclose(np.diff(edges), 17)
+    message = "^values of field 'jet.pt' must be of one sample at least, got none$"
+    with pytest.raises(InputError, match=message):
+        plots.field_distributions({"background": np.zeros(0)}, "jet.pt")
+
+
 def test_rate_distortion_and_contributions() -> None:
     points = [RatePoint(FixedPointFormat(width, 4), 3 * width, 1 / width) for width in (8, 6, 12)]
     (axes,) = plots.rate_distortion_curve(points).axes

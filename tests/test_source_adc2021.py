@@ -23,6 +23,7 @@ PACKAGE = {"kind": "adc2021", "background": "package:l1/background.h5", "max_eve
 # Of the condition, where a network has one.
 COUNTS: Any = Adc2021.counts
 
+
 def adc(path: Path, **more: Any) -> dict[str, Any]:
     return {"kind": "adc2021", "background": str(path), **more}
 

@@ -37,7 +37,8 @@ class WireField(Section):
     of values between and beyond; null where the wires carry what the network's input does.
     `last_bit` is what a hardware value of 1 is worth in `unit`. `turn` is how many last bits are a
     full angle, which in a format without a sign comes back to 0. `low_bit` is the lowest bit of the
-    field in the word of its object.
+    field in the word of its object. `always_zero` says that its place is kept and nothing is ever
+    in it.
     """
 
     format: FixedPointFormat | None = None
@@ -45,6 +46,7 @@ class WireField(Section):
     unit: str = ""
     turn: int | None = Field(None, ge=2)
     low_bit: int | None = Field(None, ge=0)
+    always_zero: bool = False
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from keras_ae.arrays import check_finite
+from keras_ae.arrays import as_numbers, check_finite
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.fields import ObjectCollection, WireField, check_name
@@ -242,7 +242,7 @@ class FrontEnd(Section):
         Raises:
             InputError: another shape, or values of filled slots that are not finite.
         """
-        values = self._checked(values)
+        values = self.checked(values)
         found = np.empty(values.shape, self.dtype)
         rows = max(1, _CHUNK_NUMBERS // self.n_values)
         for first in range(0, len(values), rows):
@@ -318,9 +318,14 @@ class FrontEnd(Section):
             first += n_values
         return found
 
-    def _checked(self, values: Any) -> np.ndarray:
-        array = np.asarray(values)
-        if array.ndim != 2 or array.shape[1] != self.n_values or array.dtype.kind not in "fiub":
+    def checked(self, values: Any) -> np.ndarray:
+        """Values as an array (events, n_values) of numbers.
+
+        Raises:
+            InputError: another shape, or no numbers; see `as_numbers`.
+        """
+        array = as_numbers(values, "events")
+        if array.ndim != 2 or array.shape[1] != self.n_values:
             raise InputError(
                 f"events must be numbers of shape (events, {self.n_values}), got {array.dtype} of "
                 f"{array.shape}"

@@ -199,8 +199,6 @@ class Autoencoder(Inference):
                 support; a missing condition; weights of events or classes; a term that is not
                 finite.
         """
-        if x is None:
-            raise InputError(f"x must be an array (events, {self.sample_shape}), got None")
         for name in ("sample_weight", "class_weight"):
             if kwargs.get(name) is not None:
                 raise InputError(f"{name} must be None: every event counts the same, got weights")

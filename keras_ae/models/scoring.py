@@ -164,19 +164,30 @@ class ScoringModel(keras.Model):
     def check_inputs(self, inputs: Any, subject: str) -> Any:
         """`inputs` as float32: an array (events, *input_shape), or the pair with a condition.
 
-        What is not an array is left to Keras.
+        What is like an array is made one; what gives batches, such as a dataset, is left to Keras.
 
         Raises:
             InputError: see `fit`.
         """
-        parts = inputs if isinstance(inputs, tuple | list) else (inputs,)
-        if not all(isinstance(part, np.ndarray) for part in parts):
+        if inputs is None:
+            raise InputError(f"{subject} must be an array (events, {self.sample_shape}), got None")
+        if not isinstance(inputs, tuple | list) and not hasattr(inputs, "shape"):
             return inputs
+        parts: Any = inputs if self._is_parts(inputs) else (inputs,)
         x = check_events(parts[0], self.sample_shape, subject)
         check_not_empty(**{subject: x})
         self._check_values(x, subject)
         arrays = self._with_condition(x, parts[1] if len(parts) > 1 else None)
         return arrays if len(arrays) > 1 else arrays[0]
+
+    def _is_parts(self, inputs: Any) -> bool:
+        """Whether they are x, and perhaps a condition, instead of x as a list of events."""
+        if not isinstance(inputs, tuple | list) or not 1 <= len(inputs) <= 2:
+            return False
+        if self.condition_dim and len(inputs) == 2:
+            return True
+        shapes = [getattr(part, "shape", None) for part in inputs]
+        return all(shape is not None and tuple(shape) != self.sample_shape for shape in shapes)
 
     # Keras -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ae.arrays import check_finite, check_not_empty
+from keras_ae.arrays import as_numbers, check_finite, check_not_empty
 from keras_ae.errors import InputError
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
@@ -155,8 +155,6 @@ class Student(ScoringModel):
 
     def _check_pair(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
         """x and y as float32, where they are arrays."""
-        if x is None:
-            raise InputError(f"{subject} must be an array (events, {self.sample_shape}), got None")
         x = self.check_inputs(x, subject)
         first = x[0] if isinstance(x, tuple) else x
         if not isinstance(first, np.ndarray):
@@ -206,9 +204,11 @@ def build_student(
 
 
 def _check_scores(scores: Any, subject: str) -> np.ndarray:
-    if not isinstance(scores, np.ndarray) or scores.ndim != 1 or scores.dtype.kind not in "fiu":
-        found = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
-        raise InputError(f"{subject} must be an array of numbers (events,), got {found}")
+    if scores is None:
+        raise InputError(f"{subject} must be an array of numbers (events,), got NoneType")
+    scores = as_numbers(scores, subject)
+    if scores.ndim != 1:
+        raise InputError(f"{subject} must be an array of numbers (events,), got {scores.shape}")
     check_not_empty(**{subject: scores})
     check_finite(scores[:, None], subject)
     if scores.min() < 0:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.arrays import check_count, check_events
+from keras_ae.arrays import as_numbers, check_count, check_events
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.mapping import BATCH_SIZE
@@ -247,14 +247,16 @@ class VariationalAutoencoder(Autoencoder):
             raise InputError(f"kind must be one of {', '.join(INTERPOLATIONS)}, got {kind!r}")
         ends = []
         for name, end in (("a", a), ("b", b)):
-            if np.shape(end) != self.sample_shape:
-                raise InputError(f"{name} must have shape {self.sample_shape}, got {np.shape(end)}")
-            ends.append(check_events(np.asarray(end)[None], self.sample_shape, name))
+            event = as_numbers(end, name)
+            if event.shape != self.sample_shape:
+                raise InputError(f"{name} must have shape {self.sample_shape}, got {event.shape}")
+            ends.append(check_events(event[None], self.sample_shape, name))
+        if condition is not None:
+            condition = as_numbers(condition, "condition")
         start, stop = (
-            self.encode(end, None if condition is None else np.asarray(condition)[None])[0]
-            for end in ends
+            self.encode(end, None if condition is None else condition[None])[0] for end in ends
         )
         codes = INTERPOLATIONS[kind](start, stop, np.linspace(0, 1, n_steps)[:, None])
         if condition is not None:
-            condition = np.tile(np.asarray(condition), (n_steps, 1))
+            condition = np.tile(condition, (n_steps, 1))
         return self.decode(codes, condition)

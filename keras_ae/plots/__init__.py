@@ -6,6 +6,7 @@ latent    the latent space
 fidelity  what is lost from float to firmware
 pareto    physics against resources
 ranges    what numbers take beside what formats give
+fields    fields of events, the signals beside the background
 figure    writing a figure
 """
 
@@ -17,6 +18,7 @@ from keras_ae.plots.curves import (
     training_curves,
 )
 from keras_ae.plots.fidelity import layer_error_bars, roc_overlay, score_scatter
+from keras_ae.plots.fields import field_distributions
 from keras_ae.plots.figure import save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
@@ -26,6 +28,7 @@ from keras_ae.plots.ranges import tensor_ranges
 __all__ = [
     "average_images",
     "feature_contributions",
+    "field_distributions",
     "interpolation_strip",
     "latent_grid",
     "latent_map",
