@@ -26,7 +26,7 @@ from da4ml.cmvm.types import QInterval
 from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.layers.kernel_layers import KernelLayer
 from hls.graph.trigger_graph import TriggerGraph
-from hls.stages.events import hardware_values, port_format_of, scaler_of
+from hls.stages.events import hardware_values, scaler_of, wires_in_firmware
 from keras_ae.evaluation import evaluate, evaluated_models
 from keras_ae.files import read_json
 from keras_ae.run_contents import load_data
@@ -44,8 +44,8 @@ FPR = "0.01"
 
 def trigger_graph(run: Run, model: keras.Model) -> TriggerGraph:
     """As the stage `convert` builds it."""
-    trigger, form = run.experiment.trigger, port_format_of(run.experiment)
-    graph = build_score_graph(model, trigger.score, scaler_of(run), form)
+    trigger, wires = run.experiment.trigger, wires_in_firmware(run.experiment)
+    graph = build_score_graph(model, trigger.score, scaler_of(run), wires)
     background = hardware_values(run, load_data(run).validation, graph.interface)
     return set_threshold(graph, background, trigger.fpr)
 

@@ -25,6 +25,7 @@ from keras_ae.stages import PROVED, stages_of
 
 if TYPE_CHECKING:
     from keras_ae.runs import Run
+    from keras_ae.settings.adoption import RunSettings
 
 _n_events = click.option(
     "--n-events",
@@ -165,6 +166,42 @@ def check(path: Path) -> None:
 
 
 @cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a figure of each field; made if it is not there.",
+)
+def inspect(config: Path, figures: Path | None) -> None:
+    """Show what the events of CONFIG are, field by field, and what is odd in them.
+
+    CONFIG is an experiment, or the settings of a network that comes trained. Exit code 1 where
+    something is wrong.
+    """
+    from keras_ae.events import audited_events
+    from keras_ae.settings.adoption import load_run_settings
+
+    settings = load_run_settings(config)
+    _, audit = audited_events(settings)
+    if audit is None:
+        raise InputError(
+            f"{config}: front_end must be given for an audit of data.kind '{settings.data.kind}', "
+            "got none"
+        )
+    report = audit.report()
+    for line in report.table():
+        click.echo(line)
+    if not report.findings:
+        click.echo("nothing is odd")
+    if figures is not None:
+        from keras_ae.plots.fields import save_field_figures
+
+        save_field_figures(audit, figures)
+        click.echo(f"figures: {figures}")
+    sys.exit(1 if report.errors else 0)
+
+
+@cli.command()
 @_run_folder
 @click.option(
     "--events",
@@ -278,8 +315,19 @@ def _fail(verdict: str) -> NoReturn:
     sys.exit(1)
 
 
+def _audit(settings: RunSettings) -> None:
+    """Read all events; raise InputError for what is wrong in them, and say what is odd."""
+    from keras_ae.events import audited_events
+
+    _, audit = audited_events(settings)
+    if audit is not None:
+        report = audit.report()
+        report.require()
+        for finding in report.warnings:
+            click.echo(f"warning: {finding}", err=True)
+
+
 def _create_run(config: Path, run_dir: Path | None) -> Run:
-    from keras_ae.run_contents import load_events
     from keras_ae.runs import create_run
     from keras_ae.settings.experiment import dump_experiment, load_experiment
 
@@ -287,7 +335,7 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
     folder = run_dir or Path("runs") / experiment.name
     # A fault leaves no half-made run behind, and a run that is there as it was.
     if not folder.exists():
-        load_events(experiment)
+        _audit(experiment)
     written = folder / "experiment.yaml"
     known = written.is_file() and written.read_text("utf-8") == dump_experiment(experiment)
     if experiment.firmware is not None and not known:

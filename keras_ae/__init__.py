@@ -24,6 +24,7 @@ above it in this list.
     data           trigger events, jet images, digits; scaling to hardware integers
     settings       an experiment: the YAML file as frozen, strict models
     plots          figures
+    events         the events that settings name, and what is odd in them
     precision      float or fixed point: layer factories
     networks       (architecture, precision) -> encoder, decoder
     weights        weights of one network for another of the same layers

@@ -9,15 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ae.data.dataset import Dataset, Sample, load_dataset
+from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
+from keras_ae.events import load_events
 from keras_ae.front_end.float_inputs import FloatInputs
 from keras_ae.front_end.input_view import load_inputs
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.runs import Run
-from keras_ae.settings.adoption import RunSettings
 from keras_ae.settings.experiment import Experiment
 
 
@@ -47,12 +47,6 @@ def load_keras_model(path: Path, compiled: bool = True) -> keras.Model:
             f"{path} must be a model of known classes, Keras', QKeras' or registered ones that are "
             f"imported, got: {str(error)[:400]}"
         ) from error
-
-
-def load_events(settings: RunSettings) -> Dataset:
-    """The events that settings name, as the trigger's wires carry them."""
-    front_end = settings.front_end or settings.data.default_front_end()
-    return load_dataset(settings.data, front_end, settings.seed, settings.counts)
 
 
 def load_data(run: Run) -> Dataset:

@@ -72,7 +72,7 @@ STAGES = {
                 *("seed", "data", "front_end", "inputs", "condition"),
                 *("architecture", "objective", "training"),
             ),
-            lambda run: (run.inputs_path("float"), *_trained("float")(run)),
+            lambda run: (run.audit_path, run.inputs_path("float"), *_trained("float")(run)),
             section="objective",
         ),
         Stage(

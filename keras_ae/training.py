@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_ae.audit.audit import Audit
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
+from keras_ae.events import audited_events
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
 from keras_ae.files import whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
@@ -14,7 +16,12 @@ from keras_ae.metrics import check_rate
 from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
-from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
+from keras_ae.run_contents import (
+    load_data,
+    load_model,
+    network_inputs,
+    sample_scores,
+)
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import StudentSettings, TrainingSettings
@@ -30,7 +37,8 @@ def train(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         # Now, not after an hour of training.
         build_fixed_point_model(experiment)
-        data = load_data(run)
+        data, audit = audited_events(experiment)
+        _require_sound(run, audit)
         check_rate(
             len(data.validation),
             experiment.trigger.fpr,
@@ -72,6 +80,14 @@ def quantize(run: Run, progress: bool = True) -> bool:
         _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
     return run.stage("quantize", work)
+
+
+def _require_sound(run: Run, audit: Audit | None) -> None:
+    """Keep what an audit has found beside the run; raise InputError for its errors."""
+    if audit is not None:
+        report = audit.report()
+        report.require()
+        write_json(run.audit_path, report.as_dict())
 
 
 def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Dataset) -> None:

@@ -63,7 +63,7 @@ LAYERS = [
     {"metrics", "divergences", "compression", "clustering"},
     {"data"},
     {"settings", "plots"},
-    {"precision", "stages"},
+    {"precision", "stages", "events"},
     {"networks", "twins"},
     {"models"},
     {"fitting"},

@@ -24,9 +24,9 @@ from hls.scan import measure as measuring
 from hls.scan.trial import run_trial
 from keras_ae.data.dataset import halves
 from keras_ae.errors import InputError
+from keras_ae.events import load_events
 from keras_ae.files import read_json
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
-from keras_ae.run_contents import load_events
 from keras_ae.runs import create_run
 from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.scan import Objectives, Scan, load_scan

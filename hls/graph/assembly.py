@@ -18,18 +18,22 @@ from hls.graph.layers.moving_layers import Reshape
 from hls.graph.layers.quantizer import Quantizer
 from hls.graph.layers.scale_inputs import ScaleInputs
 from hls.graph.node import Node
+from hls.graph.packed_ports import unpacked_inputs
 from hls.graph.refusal import Refusal
 from hls.graph.roles import CODE_ROLES, Roles
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import Autoencoder, ScoringModel, Student
 from keras_ae.settings.tensor_scores import NAMED_SCORES
 
 #: A model of this package, one network with or without its score, or encoder and decoder.
 Networks: TypeAlias = ScoringModel | keras.Model | tuple[keras.Model, keras.Model]
-#: Of the first input, or of each by its name.
-InputFormats: TypeAlias = FixedPointFormat | str | Mapping[str, FixedPointFormat | str] | None
+#: Of the first input, or of each by its name; or the front end whose values the first input takes.
+InputFormats: TypeAlias = (
+    FixedPointFormat | str | Mapping[str, FixedPointFormat | str] | FrontEnd | None
+)
 
 #: What the graph calls its own nodes; a layer of such a name gets that of its network before it.
 _OWN_NAMES = frozenset(
@@ -121,10 +125,11 @@ class Assembly:
         for end, port in zip(ends, ports, strict=True):
             form = _format_of_input(end, behind[port], given.get(port))
             shape = tuple(end.output.shape[1:])
-            if port == ports[0] and scaler is not None and math.prod(shape) != scaler.n_values:
-                shape = (scaler.n_values,)
-            self.add(GraphInput(form, shape, name=port))
-        self.inputs = ports
+            if port == ports[0] and isinstance(formats, FrontEnd):
+                self._add_wires(formats, port, shape)
+            else:
+                self.add(GraphInput(form, shape, name=port))
+                self.inputs += (port,)
         if scaler is not None:
             self._add_scaling(scaler, ports[0], tuple(ends[0].output.shape[1:]))
         for node in network.nodes:
@@ -136,6 +141,20 @@ class Assembly:
             self.roles.add(role, [source if quantizer is None else quantizer.name])
         return network.outputs
 
+    def _add_wires(self, front_end: FrontEnd, name: str, shape: tuple[int, ...]) -> None:
+        """The ports of a front end, and its hardware values as the node `name`."""
+        if front_end.packed:
+            packed = unpacked_inputs(front_end, name)
+            for node in packed.nodes:
+                self.add(node.layer, *node.inputs)
+            self.inputs += packed.ports
+            return
+        # As the network takes it, where that has as many values.
+        if math.prod(shape) != front_end.n_values:
+            shape = front_end.event_shape
+        self.add(GraphInput(front_end.port_format, shape, name=name))
+        self.inputs += (name,)
+
     def _add_scaling(self, scaler: ScaledInputs, port: str, shape: tuple[int, ...]) -> None:
         """From the port to `scale`, which has the shape of the network's input."""
         if math.prod(shape) != scaler.n_inputs:
@@ -143,8 +162,7 @@ class Assembly:
                 f"input of the network must hold {scaler.n_inputs} values, one for each that the "
                 f"front end gives, got shape {shape}"
             )
-        form = self._nodes[port].layer.form  # type: ignore[attr-defined]
-        last = port
+        form, last = self.grid(port).format, port
         if self.grid(port).shape != (scaler.n_values,):
             last = self.add(Reshape((scaler.n_values,), name="flat"), last)
         angles = [(part.column, part.angle) for part in scaler.inputs if part.angle is not None]
@@ -271,6 +289,8 @@ def _quantizer_behind(nodes: Sequence[Node], source: str) -> Quantizer | None:
 def _formats_by_port(formats: InputFormats, ports: Sequence[str]) -> dict[str, FixedPointFormat]:
     if formats is None:
         return {}
+    if isinstance(formats, FrontEnd):
+        formats = formats.port_format
     given = formats if isinstance(formats, Mapping) else {ports[0]: formats}
     unknown = [name for name in given if name not in ports]
     if unknown:

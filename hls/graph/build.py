@@ -40,8 +40,9 @@ def build_trigger_graph(
             further inputs, such as a condition, likewise; values that the ports can take.
         target_fpr: the fraction of background that may pass, at most.
         scaler: hardware integers -> network inputs; None where the hardware values are those.
-        input_formats: of the values of the first input, or of each by its name; without, that of
-            the quantizer behind the input, to which the values have been rounded.
+        input_formats: of the values of the first input, or of each by its name, or the front end
+            whose hardware values they are; without, that of the quantizer behind the input, to
+            which the values have been rounded.
         threshold_input: the threshold is an input of the firmware, its last, instead of a constant.
         table_error: of exp and sigmoid, where a score needs them.
         roles: layers by role, `{"latent_mean": "my_mu"}`, where the ends of the networks do not

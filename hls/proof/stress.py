@@ -22,3 +22,16 @@ def stress_events(
     magnitude = rng.integers(0, 2**n_bits, size=(n_events, *shape))
     sign = rng.choice([-1, 1] if form.signed else [1], size=(n_events, *shape))
     return np.clip(sign * magnitude * form.step, form.low, form.high)
+
+
+def stress_words(shape: tuple[int, ...], n_events: int, seed: int) -> np.ndarray:
+    """Words of 32 bits (events, *shape) uint32: of all bits with equal chance, or of few.
+
+    So that each field of a word has small values and large ones, and none at all.
+    """
+    rng = np.random.default_rng(seed)
+    words = rng.integers(0, 2**32, size=(n_events, *shape), dtype=np.uint32)
+    # Every other event has a quarter of the bits, and a quarter of the words are empty.
+    words[::2] &= rng.integers(0, 2**32, size=words[::2].shape, dtype=np.uint32)
+    words[rng.random(words.shape) < 0.25] = 0
+    return words

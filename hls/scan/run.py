@@ -15,9 +15,9 @@ from hls.scan.workers import Workers
 from keras_ae import __version__
 from keras_ae.data.fingerprint import data_fingerprint
 from keras_ae.errors import InputError
+from keras_ae.events import load_events
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
-from keras_ae.run_contents import load_events
 from keras_ae.settings.scan import Scan
 
 

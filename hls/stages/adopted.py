@@ -29,11 +29,12 @@ from hls.report.fidelity import Fidelity, first_events
 from keras_ae import plots
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
+from keras_ae.events import audited_events
 from keras_ae.files import whole_file, write_json
 from keras_ae.front_end.input_view import load_inputs, save_inputs
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, separation
-from keras_ae.run_contents import load_data, load_events, load_keras_model, load_model
+from keras_ae.run_contents import load_data, load_keras_model, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
 
@@ -65,7 +66,9 @@ def check_adoption(settings: Adoption) -> None:
     model = load_keras_model(Path(settings.network.model), compiled=False)
     refusals, graph = check(settings, model)
     require_none(refusals, "hls.check_model")
-    data = load_events(settings)
+    data, audit = audited_events(settings)
+    if audit is not None:
+        audit.report().require()
     check_rate(len(data.validation), settings.trigger.fpr, "background")
     interface = cast(LayerGraph, graph).interface
     for sample in (data.train, *data.tested.values()):
@@ -124,7 +127,7 @@ def score_graph(settings: Adoption, model: Any) -> LayerGraph:
 def _input_formats(settings: Adoption) -> Any:
     """Of the wires, where their values are scaled; else as asked for."""
     if _scaler(settings) is not None and settings.wires is not None:
-        return settings.wires.port_format
+        return settings.wires
     return settings.network.input_formats or None
 
 

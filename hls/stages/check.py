@@ -12,7 +12,7 @@ from hls.graph.layer_graph import LayerGraph
 from hls.graph.refusal import Refusal
 from hls.stages.adopted import check as check_adopted
 from hls.stages.adopted import settings_in
-from hls.stages.events import port_format_of, scaler_of
+from hls.stages.events import scaler_of, wires_in_firmware
 from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_fixed_point_model
 from keras_ae.front_end.input_view import ScaledView
@@ -59,8 +59,8 @@ def _checked_graph(
         return _of_adopted(run)
     settings = experiment.require_firmware(subject)
     model, scaler = _model_and_scaler(experiment, run)
-    scores, form = experiment.firmware_scores, port_format_of(experiment)
-    return checked_graph(model, scores, settings, scaler, form)
+    scores, wires = experiment.firmware_scores, wires_in_firmware(experiment)
+    return checked_graph(model, scores, settings, scaler, wires)
 
 
 def _of_adopted(run: Run | None) -> tuple[list[Refusal], LayerGraph | None]:

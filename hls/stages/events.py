@@ -10,13 +10,15 @@ import numpy as np
 
 from hls.graph.facts import Origin
 from hls.graph.interface import Interface, Port
+from hls.graph.layers.unpacking import UnpackWords
+from hls.graph.packed_ports import port_values
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.comparison import HardwareValues
-from hls.proof.stress import stress_events
-from hls.stages.adopted import port_values
+from hls.proof.stress import stress_events, stress_words
+from hls.stages.adopted import port_values as values_of_adopted
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.data.l1 import read_l1_events
-from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.run_contents import fitted_inputs, network_inputs
 from keras_ae.runs import Run
@@ -41,11 +43,14 @@ def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareV
         interface: of the trigger's graph, with or without its decision.
     """
     if isinstance(run.settings, Adoption):
-        return port_values(run.settings, sample, interface)
+        return values_of_adopted(run.settings, sample, interface)
     inputs = network_inputs(run, "quantized", sample)
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    if not run.settings.wires.is_hardware:
+    wires = run.experiment.wires
+    if not wires.is_hardware:
         return parts
+    if wires.packed:
+        return (*port_values(wires, sample.x), *parts[1:])
     return (sample.x.reshape(len(sample), *_shape(interface.inputs[0])), *parts[1:])
 
 
@@ -105,12 +110,17 @@ def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
     # What the decision takes beside the score.
     thresholds = graph.node(graph.decision.name).inputs[1:]
-    values = tuple(
-        stress_events(port.form, graph.grids[port.name].shape, n_events, seed + number)
-        for number, port in enumerate(graph.interface.inputs)
-        if port.name not in thresholds
-    )
-    return graph.with_threshold(values)
+    values = []
+    for number, port in enumerate(graph.interface.inputs):
+        shape = graph.grids[port.name].shape
+        takers = [node.layer for node in graph.consumers(port.name)]
+        if port.name in thresholds:
+            continue
+        if any(isinstance(layer, UnpackWords) for layer in takers):
+            values.append(stress_words(shape, n_events, seed + number))
+        else:
+            values.append(stress_events(port.form, shape, n_events, seed + number))
+    return graph.with_threshold(tuple(values))
 
 
 def origin_of(run: Run) -> Origin:
@@ -133,7 +143,6 @@ def scaler_of(run: Run) -> ScaledInputs | None:
     return None if found.is_identity else found
 
 
-def port_format_of(experiment: Experiment) -> FixedPointFormat | None:
-    """Of the port that carries the events; None where it is that of the network's input."""
-    wires = experiment.wires
-    return wires.port_format if wires.is_hardware else None
+def wires_in_firmware(experiment: Experiment) -> FrontEnd | None:
+    """What the first ports carry; None where they are in the format of the network's input."""
+    return experiment.wires if experiment.wires.is_hardware else None

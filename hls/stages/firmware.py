@@ -26,8 +26,8 @@ from hls.stages.events import (
     first_events,
     hardware_values,
     origin_of,
-    port_format_of,
     scaler_of,
+    wires_in_firmware,
 )
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
@@ -100,7 +100,7 @@ def score_graph(run: Run) -> LayerGraph:
         model,
         given.firmware_scores,
         scaler_of(run),
-        port_format_of(given),
+        wires_in_firmware(given),
         settings.table_error,
     )
 

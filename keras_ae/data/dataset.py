@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from keras_ae.audit.audit import Audit
 from keras_ae.data.array_source import ArrayData
 from keras_ae.data.chunk import Chunk
 from keras_ae.data.source import BACKGROUND, EventSource
@@ -63,7 +64,11 @@ class Dataset:
 
 
 def load_dataset(
-    source: EventSource, front_end: FrontEnd | None, seed: int, counts: Counts | None = None
+    source: EventSource,
+    front_end: FrontEnd | None,
+    seed: int,
+    counts: Counts | None = None,
+    audit: Audit | None = None,
 ) -> Dataset:
     """Read and split a source; events of one parent stay together.
 
@@ -73,13 +78,14 @@ def load_dataset(
             they come.
         seed: of the split.
         counts: the condition, where the source has none of its own.
+        audit: of the front end, which looks at all events.
 
     Raises:
         FileNotFoundError: a file is missing.
         InputError: a file that is not in its layout, no front end for data that need one, or too
             few events to split.
     """
-    samples = read_samples(source, front_end, counts)
+    samples = read_samples(source, front_end, counts, audit)
     background, signals = samples.pop(BACKGROUND), samples
     rest, test = _split(background, source.test_fraction, seed)
     train, validation = _split(rest, source.validation_fraction / (1 - source.test_fraction), seed)
@@ -87,14 +93,20 @@ def load_dataset(
 
 
 def read_samples(
-    source: EventSource, front_end: FrontEnd | None, counts: Counts | None = None
+    source: EventSource,
+    front_end: FrontEnd | None,
+    counts: Counts | None = None,
+    audit: Audit | None = None,
 ) -> dict[str, Sample]:
     """All events of a source, `background` and signals by name; raises as `load_dataset` does."""
     if front_end is None:
         return _as_they_come(source)
-    return {
-        name: _joined(chunks, front_end, counts) for name, chunks in source.read(front_end).items()
-    }
+    samples = {}
+    for name, chunks in source.read(front_end).items():
+        if audit is not None:
+            chunks = _audited(chunks, audit, name)
+        samples[name] = _joined(chunks, front_end, counts)
+    return samples
 
 
 def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
@@ -122,6 +134,13 @@ def _as_they_come(source: EventSource) -> dict[str, Sample]:
         name: Sample(x, condition, np.arange(len(x)))
         for name, (x, condition) in source.arrays().items()
     }
+
+
+def _audited(chunks: Iterator[Chunk], audit: Audit, sample: str) -> Iterator[Chunk]:
+    """The same chunks, seen by an audit, as the wires carry their events."""
+    for chunk in chunks:
+        hardware = audit.add(sample, chunk.values, chunk.is_hardware)
+        yield replace(chunk, values=hardware, is_hardware=True)
 
 
 def _joined(chunks: Iterator[Chunk], front_end: FrontEnd, counts: Counts | None) -> Sample:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_ae.audit.audit import Audit
 from keras_ae.errors import InputError
+from keras_ae.plots.figure import save
 
 #: Shares of all values between which they are shown; those beyond are in the outermost bins.
 _ENDS = (0.001, 0.999)
@@ -47,6 +50,18 @@ def field_distributions(
     axes.set(yscale="log", xlabel=f"{field} [{unit}]" if unit else field, ylabel="density")
     axes.legend()
     return figure
+
+
+def save_field_figures(audit: Audit, folder: Path) -> None:
+    """Write a figure of each field that an audit has seen values of: `jet.pt.png` in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {column.group: column.field for column in audit.front_end.columns}
+    for name, field in fields.items():
+        values = audit.values(name)
+        if any(len(each) for each in values.values()):
+            form = field.format
+            step = None if form is None else form.step * field.last_bit.value
+            save(field_distributions(values, name, field.unit, step), folder / f"{name}.png")
 
 
 def _bins(low: float, high: float, step: float | None) -> np.ndarray:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.front_end import Column, FrontEnd
 from keras_ae.front_end.input_view import Counts, ScaledView
 from keras_ae.section import Section
 from keras_ae.settings.experiment import Experiment, FrontEndOrName, TriggerTarget
@@ -102,6 +102,13 @@ class Adoption(Section):
     def wires(self) -> FrontEnd | None:
         """What the trigger's wires carry, where that is said."""
         return self.front_end or self.data.default_front_end()
+
+    @property
+    def used_columns(self) -> list[Column] | None:
+        """Those that the network sees; None of all, or where that is not known."""
+        if self.inputs is None or self.wires is None:
+            return None
+        return self.inputs.columns(self.wires)
 
     @property
     def counts(self) -> Counts | None:

@@ -15,7 +15,7 @@ from pydantic import (
 from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
-from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.front_end import Column, FrontEnd
 from keras_ae.front_end.input_view import Counts, FloatView, InputView, ScaledView
 from keras_ae.front_end.presets import load_front_end
 from keras_ae.section import Section
@@ -125,6 +125,13 @@ class Experiment(Section):
     def counts(self) -> Counts | None:
         """The condition, where the data have none of their own."""
         return self.condition or self.data.counts
+
+    @property
+    def used_columns(self) -> list[Column]:
+        """Those that a network of the experiment sees."""
+        wires = self.wires
+        seen = [*self.inputs.columns(wires), *self.deployed_inputs.columns(wires)]
+        return list({column.index: column for column in seen}.values())
 
     @property
     def deployed_inputs(self) -> ScaledView | FloatView:

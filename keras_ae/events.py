@@ -1,0 +1,21 @@
+"""The events that settings name, as the trigger's wires carry them, and what is odd in them."""
+
+from __future__ import annotations
+
+from keras_ae.audit.audit import Audit
+from keras_ae.data.dataset import Dataset, load_dataset
+from keras_ae.settings.adoption import RunSettings
+
+
+def load_events(settings: RunSettings) -> Dataset:
+    """Background in three parts and signals; raises as `load_dataset` does."""
+    front_end = settings.front_end or settings.data.default_front_end()
+    return load_dataset(settings.data, front_end, settings.seed, settings.counts)
+
+
+def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
+    """The same, and an audit that has seen them; none of arrays without a front end."""
+    front_end = settings.front_end or settings.data.default_front_end()
+    audit = None if front_end is None else Audit(front_end, settings.used_columns)
+    data = load_dataset(settings.data, front_end, settings.seed, settings.counts, audit)
+    return data, audit
