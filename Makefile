@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test test-slow lint lock results firmware sample clean
+.PHONY: demo test test-slow lint lock results firmware sample examples clean
 
 demo: $(READY)
 	$(BIN)/keras-ae run configs/l1_vae.yaml
@@ -50,6 +50,10 @@ sample: $(READY)
 	cp build/l1/*.h5 keras_ae/data/samples/l1/
 	$(BIN)/keras-ae generate-jets build/jets --n-jets 8000 --seed 1
 	cp build/jets/*.h5 keras_ae/data/samples/jets/
+
+# Events of the package as users have theirs, for configs/own_*.yaml.
+examples: $(READY)
+	$(BIN)/python benchmarks/example_events.py build/examples
 
 lock: $(READY)
 	$(BIN)/pip install uv

@@ -9,8 +9,7 @@ from keras_ae.settings.adoption import RunSettings
 
 def load_events(settings: RunSettings) -> Dataset:
     """Background in three parts and signals; raises as `load_dataset` does."""
-    front_end = settings.front_end or settings.data.default_front_end()
-    return load_dataset(settings.data, front_end, settings.seed, settings.counts)
+    return load_dataset(settings.data, settings.front_end, settings.seed, settings.counts)
 
 
 def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:

@@ -112,7 +112,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
             "architecture.condition_dim must be 0 or 3, what there is of a condition, got 2",
         ),
         ("architecture.kind", "magic", "architecture.kind must be one of 'dense', 'convolutional'"),
-        ("data.kind", "magic", "data.kind must be one of 'l1', 'jets', 'digits', 'mnist', got"),
+        ("data.kind", "magic", "data.kind must be one of adc2021, l1, .*, got 'magic'"),
         ("data", {"kind": "digits", "anomaly": 10}, "data.anomaly: .* equal to 9, got 10"),
         ("trigger.target_fpr", 2.0, "trigger.target_fpr: .* less than 1, got 2.0"),
         ("trigger.score", "magic", "trigger.score for .* must be one of reconstruction_error, .*"),

@@ -120,7 +120,8 @@ def test_our_own_files_with_faults(tmp_path: Path, fault: str, message: str) -> 
 
 
 def test_a_part_without_events(tmp_path: Path) -> None:
-    events = L1Events(np.ones((50, 19, 4), "float32"), np.arange(50), np.zeros(50), ("qcd",))
+    objects = np.ones((50, 19, 4), "float32") * [1, 1, 1, 0]
+    events = L1Events(objects, np.arange(50), np.zeros(50), ("qcd",))
     write_l1_events(tmp_path / "x.h5", events)
     settings = Adc2021(background=str(tmp_path / "x.h5"), signals={}, train_fraction=1e-5)
     with pytest.raises(InputError, match="each be at least one of 10 independent background ev"):

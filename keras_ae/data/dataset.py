@@ -74,8 +74,8 @@ def load_dataset(
 
     Args:
         source: of the events.
-        front_end: what the wires carry: events are its hardware values. Without one, arrays are as
-            they come.
+        front_end: what the wires carry: events are its hardware values. Without one, that of the
+            source; where there is none either, arrays are as they come.
         seed: of the split.
         counts: the condition, where the source has none of its own.
         audit: of the front end, which looks at all events.
@@ -99,6 +99,7 @@ def read_samples(
     audit: Audit | None = None,
 ) -> dict[str, Sample]:
     """All events of a source, `background` and signals by name; raises as `load_dataset` does."""
+    front_end = front_end or source.default_front_end()
     if front_end is None:
         return _as_they_come(source)
     samples = {}
