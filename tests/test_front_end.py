@@ -281,6 +281,14 @@ def test_mistakes(content: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_presets_with_changes(tmp_path: Path) -> None:
+    packed = load_front_end({"preset": "cms_ugt_run3", "packed": True})
+    assert packed.packed
+    assert packed.names == load_front_end("cms_ugt_run3").names
+    with pytest.raises(InputError, match="front_end must be one of adc2021, .*, got 'cms'"):
+        load_front_end({"preset": "cms", "packed": True})
+
+
 def test_front_ends_of_files(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text('features: [a, b]\nformat: "fixed<8,4>"\n', encoding="utf-8")

@@ -21,20 +21,32 @@ def preset_names() -> tuple[str, ...]:
 def load_front_end(given: str | Path | dict[str, Any] | FrontEnd) -> FrontEnd:
     """A front end by the name of a preset, from a YAML file, or from what such a file holds.
 
+    A mapping may begin with `preset`, a name or file, and say what is different there:
+    `{preset: cms_ugt_run3, packed: true}`.
+
     Raises:
         FileNotFoundError: there is no such file.
         InputError: neither a preset nor a path, or a mistake in the file.
     """
     if isinstance(given, FrontEnd):
         return given
-    if isinstance(given, dict):
-        return validate_settings(FrontEnd, given, "front_end")
-    path = Path(given)
-    if str(given) in preset_names():
-        path = _FOLDER / f"{given}.yaml"
-    elif path.suffix not in (".yaml", ".yml"):
+    if not isinstance(given, dict):
+        path = _path_of(given)
+        return validate_settings(FrontEnd, load_mapping(path, "front end"), str(path))
+    others = {key: value for key, value in given.items() if key != "preset"}
+    if "preset" in given:
+        others = load_mapping(_path_of(given["preset"]), "front end") | others
+    return validate_settings(FrontEnd, others, "front_end")
+
+
+def _path_of(given: Any) -> Path:
+    """The file of a preset, or of the user's own."""
+    text = str(given)
+    if text in preset_names():
+        return _FOLDER / f"{text}.yaml"
+    if Path(text).suffix not in (".yaml", ".yml"):
         raise InputError(
             f"front_end must be one of {', '.join(preset_names())}, a YAML file or a mapping, got "
-            f"{str(given)!r}"
+            f"{text!r}"
         )
-    return validate_settings(FrontEnd, load_mapping(path, "front end"), str(path))
+    return Path(text)

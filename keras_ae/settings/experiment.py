@@ -37,9 +37,7 @@ from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 def _as_front_end(given: Any) -> Any:
     """A front end by its name or file, or as it stands in YAML."""
-    if isinstance(given, dict):
-        return validate_settings(FrontEnd, given, "front_end")
-    return given if given is None else load_front_end(given)
+    return None if given is None else load_front_end(given)
 
 
 #: A front end by the name of a preset, by its file, or as it stands there.
