@@ -62,6 +62,7 @@ STAGES = {
                 run.model_path("quantized"),
                 run.model_path("float"),
                 run.inputs_path("float"),
+                run.audit_path,
             ),
             section="network",
         ),

@@ -11,8 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from hls.graph.build import build_score_graph
+from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.trigger_graph import TriggerGraph
+from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.input_view import Scale, ScaledView
+from keras_ae.front_end.presets import load_front_end
 from keras_ae.precision import QActivation, fixed_point
 from keras_ae.settings.tensor_scores import squared_norm
 
@@ -182,3 +185,36 @@ def test_network_inputs_of_the_published_firmware(axol1tl_v4: dict[str, np.ndarr
     graph = build_score_graph(model, squared_norm(term_format="ufixed<18,14,TRN>"))
     found = graph.outputs(data["network_inputs"])["squared_norm"].ravel()
     np.testing.assert_array_equal(found, data["score"])
+
+
+def with_front_end(data: dict[str, np.ndarray]) -> Any:
+    """The graph of version 4 whose inputs are the trigger's own, scaled by a front end."""
+    wires = load_front_end("axol1tl")
+    scales = {
+        name: Scale(offset=float(offset), shift=int(shift))
+        for name, offset, shift in zip(wires.names, data["offset"], data["shift"], strict=True)
+    }
+    form = FixedPointFormat.parse("fixed<18,13,TRN,WRAP>")
+    scaler = ScaledView(scale=scales, format=form, masked=False).fit(wires, data["inputs"][:0])
+    inputs = keras.Input((57,), name="objects")
+    x = QActivation(fixed_point("fixed<8,6>"), name="network_inputs")(inputs)
+    model = with_published_weights(inputs, x, data)
+    score = squared_norm(term_format="ufixed<18,14,TRN>")
+    return build_score_graph(model, score, scaler, wires)
+
+
+def test_the_front_end_of_the_published_firmware(axol1tl_v4: dict[str, np.ndarray]) -> None:
+    data = axol1tl_v4
+    graph = with_front_end(data)
+    traced = graph.trace(data["inputs"])
+    np.testing.assert_array_equal(traced["network_inputs"], data["network_inputs"])
+    np.testing.assert_array_equal(traced["mean"], data["mu"])
+    np.testing.assert_array_equal(traced["squared_norm"].ravel(), data["score"])
+
+
+@pytest.mark.slow
+def test_the_front_end_in_firmware(axol1tl_v4: dict[str, np.ndarray], tmp_path: Path) -> None:
+    graph = set_threshold(with_front_end(axol1tl_v4), axol1tl_v4["inputs"], 0.01)
+    validation, report = published.prove(graph, axol1tl_v4["inputs"], tmp_path)
+    assert validation.is_proved and report.is_proved
+    assert validation.events == report.events == 20_000

@@ -83,6 +83,7 @@ def render_page(
         figures=figures,
         figure=figure,
         is_adopted=is_adopted,
+        audit=read_json(run.audit_path) if run.audit_path.exists() else None,
     )
 
 

@@ -93,6 +93,9 @@ def adopt(run: Run) -> bool:
         if settings.network.float_model is not None:
             with whole_file(run.model_path("float")) as temporary:
                 shutil.copyfile(settings.network.float_model, temporary)
+        _, audit = audited_events(settings)
+        if audit is not None:
+            write_json(run.audit_path, audit.report().as_dict())
         scaler = _scaler(settings)
         if scaler is not None:
             save_inputs(scaler, run.inputs_path("float"))
