@@ -69,7 +69,8 @@ def run_chain(folder: Path, content: dict[str, Any]) -> None:
     from hls import cli
 
     config = folder / "experiment.yaml"
-    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    # The order of fields on the wires is theirs in the file.
+    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", str(config), "--run-dir", str(folder / "run")])
     assert not caught.value.code

@@ -113,47 +113,41 @@ class Assembly:
         """Inputs, their scaling, and the network; the names of its outputs."""
         ends = _input_layers(encoder)
         own = isinstance(self.model, ScoringModel)
-        ports = ("objects", "condition")[: len(ends)] if own else tuple(end.name for end in ends)
-        sources = dict(zip((end.name for end in ends), ports, strict=True))
-        scaled = "scale" if scaler is not None else ports[0]
-        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken | set(ports))
+        names = ("objects", "condition")[: len(ends)] if own else tuple(end.name for end in ends)
+        if isinstance(formats, FrontEnd) and formats.packed:
+            packed = unpacked_inputs(formats, names[0])
+            # Layers of the network give way to its names.
+            self._taken |= {node.name for node in packed.nodes}
+            for node in packed.nodes:
+                self.add(node.layer, *node.inputs)
+            self.inputs = packed.ports
+        sources = dict(zip((end.name for end in ends), names, strict=True))
+        scaled = "scale" if scaler is not None else names[0]
+        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken | set(names))
         behind = {
-            port: _quantizer_behind(network.nodes, scaled if port == ports[0] else port)
-            for port in ports
+            name: _quantizer_behind(network.nodes, scaled if name == names[0] else name)
+            for name in names
         }
-        given = _formats_by_port(formats, ports)
-        for end, port in zip(ends, ports, strict=True):
-            form = _format_of_input(end, behind[port], given.get(port))
-            shape = tuple(end.output.shape[1:])
-            if port == ports[0] and isinstance(formats, FrontEnd):
-                self._add_wires(formats, port, shape)
-            else:
-                self.add(GraphInput(form, shape, name=port))
-                self.inputs += (port,)
+        given = _formats_by_port(formats, names)
+        for end, name in zip(ends, names, strict=True):
+            if name not in self._nodes:
+                form = _format_of_input(end, behind[name], given.get(name))
+                shape = tuple(end.output.shape[1:])
+                if name == names[0] and scaler and math.prod(shape) != scaler.n_values:
+                    # Of all that stands on the wires, it sees a part.
+                    shape = (scaler.n_values,)
+                self.add(GraphInput(form, shape, name=name))
+                self.inputs += (name,)
         if scaler is not None:
-            self._add_scaling(scaler, ports[0], tuple(ends[0].output.shape[1:]))
+            self._add_scaling(scaler, names[0], tuple(ends[0].output.shape[1:]))
         for node in network.nodes:
             self.add(node.layer, *node.inputs)
         self.roles.add_layers(network.tensors)
-        for role, port in zip(("input", "condition"), ports, strict=False):
-            quantizer = behind[port]
-            source = scaled if port == ports[0] else port
+        for role, name in zip(("input", "condition"), names, strict=False):
+            quantizer = behind[name]
+            source = scaled if name == names[0] else name
             self.roles.add(role, [source if quantizer is None else quantizer.name])
         return network.outputs
-
-    def _add_wires(self, front_end: FrontEnd, name: str, shape: tuple[int, ...]) -> None:
-        """The ports of a front end, and its hardware values as the node `name`."""
-        if front_end.packed:
-            packed = unpacked_inputs(front_end, name)
-            for node in packed.nodes:
-                self.add(node.layer, *node.inputs)
-            self.inputs += packed.ports
-            return
-        # As the network takes it, where that has as many values.
-        if math.prod(shape) != front_end.n_values:
-            shape = front_end.event_shape
-        self.add(GraphInput(front_end.port_format, shape, name=name))
-        self.inputs += (name,)
 
     def _add_scaling(self, scaler: ScaledInputs, port: str, shape: tuple[int, ...]) -> None:
         """From the port to `scale`, which has the shape of the network's input."""
