@@ -75,7 +75,7 @@ def test_whole_chain(finished_run: Path) -> None:
     }
     readme = (finished_run / "firmware" / "README.md").read_text()
     assert "| model | l1_vae: variational autoencoder 57-16-8-3 |" in readme
-    assert "1 is 0.5 GeV in pt" in readme
+    assert "| `electron.pt` | 3, 6, … 12 | GeV | 0.5 |" in readme
     assert not list(finished_run.rglob("*writing*"))
     assert not list(finished_run.glob("checkpoint*"))
 
@@ -252,7 +252,7 @@ class TestMistakes:
         experiment_content["data"]["background"] = str(tmp_path / "none.h5")
         config.write_text(yaml.safe_dump(experiment_content))
         result = run_cli(capsys, "train", config, "--run-dir", tmp_path / "run")
-        assert_one_line(result, "data.background: L1 event file not found", "none.h5")
+        assert_one_line(result, "data.background: event file not found", "none.h5")
         assert not (tmp_path / "run").exists()
 
     def test_too_few_events_for_the_rate_are_refused_before_training(

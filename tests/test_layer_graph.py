@@ -25,6 +25,7 @@ from hls.graph.layers.error_scores import SquaredError
 from hls.graph.layers.kernel_layers import Dense
 from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.layers.lookup_table import LookupTable
+from hls.graph.layers.measured_inputs import AbsoluteValues, RelativeAngles
 from hls.graph.layers.moving_layers import Concatenate, Reshape
 from hls.graph.layers.pooling_layers import MaxPooling
 from hls.graph.layers.quantizer import Quantizer
@@ -152,13 +153,14 @@ def test_inputs_that_do_not_fit(layer: Layer, inputs: tuple[str, ...], message: 
             "threshold must be a value of its port, -4 to 3.875, got 9",
         ),
         (
-            lambda: ScaleInputs((0,) * 3, (0,) * 3, input_formats=(FORM,)),
-            "input_formats must be of integers, of which the last bit is 1, got fixed<6,3>",
+            lambda: ScaleInputs((0,) * 3, (0,) * 3, (0,) * 6, (0,) * 3, input_formats=(FORM,)),
+            r"columns, offsets, shifts and guards must be as many, got {3, 6}",
         ),
         (
-            lambda: ScaleInputs((0,) * 3, (0,) * 6, input_formats=("fixed<8,8>",)),
-            r"offset and shift must be as many, 3 for each object, got \(3, 6\)",
+            lambda: RelativeAngles((0,), (0,), (1,), (8, 8), input_formats=(FORM,)),
+            r"columns, references, factors and turns must be as many, got {1, 2}",
         ),
+        (lambda: AbsoluteValues((), input_formats=(FORM,)), "columns must be one at least"),
     ],
 )
 def test_layers_that_cannot_be(make: Callable[[], Layer], message: str) -> None:
