@@ -5,21 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from keras_ae.data.sources import resolve_path
 
 from keras_ae.audit import rules, samples
 from keras_ae.audit.audit import Audit
 from keras_ae.audit.hashing import EMPTY_EVENT, hashes
 from keras_ae.audit.report import AuditReport
 from keras_ae.audit.shapes import turn_distance
+from keras_ae.data.dataset import read_samples
 from keras_ae.data.l1 import read_l1_events
+from keras_ae.data.source import parse_source, resolve_path
 from keras_ae.errors import InputError
 from keras_ae.front_end.presets import load_front_end
 
@@ -29,6 +30,24 @@ ADC = load_front_end("adc2021")
 SLOTS = {"met": (0, 1), "electron": (1, 4), "muon": (5, 4), "jet": (9, 10)}
 PT, ETA, PHI, CLASS = range(4)
 TABLE = load_front_end({"features": ["a", "b", "c"], "format": "fixed<8,4>"})
+
+
+#: Objects of an offline file as a trigger of our own sees them.
+ADC_OBJECTS = {
+    "objects": {
+        name: {
+            "slots": slots,
+            "order": "pt",
+            "empty": "pt == 0",
+            "fields": {
+                "pt": {"format": "ufixed<12,12>", "last_bit": 0.5, "unit": "GeV"},
+                "eta": {"format": "fixed<8,8>", "last_bit": "0.087/2"},
+                "phi": {"format": "ufixed<8,8>", "last_bit": "2*pi/144", "turn": 144},
+            },
+        }
+        for name, slots in (("electron", 4), ("muon", 4), ("jet", 10))
+    }
+}
 
 
 @functools.cache
@@ -580,12 +599,29 @@ def test_names_of_rules() -> None:
         assert rule.look.__doc__
 
 
-def test_it_is_fast() -> None:
-    objects = shipped(n=40_000)
-    start = time.perf_counter()
-    audit_of(background=objects)
-    # Under a second alone.
-    assert time.perf_counter() - start < 5
+#: Of files of others: what the front end takes of them, and rules that may fire with a reason.
+FOREIGN: dict[str, tuple[dict[str, Any], dict[str, Any] | str, set[str]]] = {
+    "nano_dy.root": ({"layout": "nanoaod"}, ADC_OBJECTS, set()),
+    "nano_dy.parquet": ({"layout": "nanoaod"}, ADC_OBJECTS, set()),
+    "nano_tt_v15.root": ({"layout": "nanoaod"}, ADC_OBJECTS, set()),
+    # Sums that the file leaves zero, and flags.
+    "ugt_vectors.txt.gz": ({"kind": "ugt_words"}, "cms_ugt_run3", {"constant", "in_empty"}),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_others(name: str) -> None:
+    folder = os.environ.get("KERAS_AE_FOREIGN_DATA")
+    if folder is None:
+        pytest.skip("KERAS_AE_FOREIGN_DATA does not name the folder of files of others")
+    content, wires, odd = FOREIGN[name]
+    source = parse_source({"kind": "objects", "background": f"{folder}/{name}", **content})
+    front_end = load_front_end(wires)
+    audit = Audit(front_end)
+    read_samples(source, front_end, audit=audit)
+    report = audit.report()
+    assert not report.errors, report.errors
+    assert {finding.rule for finding in report.findings} <= odd, report.findings
 
 
 # What it is made of ------------------------------------------------------------------------------
