@@ -25,7 +25,7 @@ lint: $(READY)
 
 # Every config once, with a million events of each that has firmware, and the tables of results that
 # README quotes. Takes hours.
-results: $(READY)
+results: $(READY) examples
 	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config --n-events 1000000 || exit; done
 	$(BIN)/python benchmarks/l1_results.py runs/l1_* > benchmarks/l1_results.md
 	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md

@@ -150,6 +150,8 @@ def check(path: Path) -> None:
 
     opened = _open_run(path) if path.is_dir() else None
     experiment = opened.settings if opened else load_experiment(path)
+    if opened is None:
+        _audit(experiment)
     load_tensorflow()
     from hls.stages.check import check_and_estimate
 

@@ -56,7 +56,7 @@ def evaluate(run: Run) -> bool:
         model = load_model(run, "float")
         if data.test.labels is not None:
             result["clustering"] = _cluster(model, inputs["float"]["background"], data.test.labels)
-        result["audit"] = read_json(run.audit_path, "findings")["findings"]
+        result["audit"] = read_json(run.audit_path, "findings")
         write_json(run.metrics_path, result)
         _write_plots(run, scores)
         _write_event_plots(run, model, data, inputs["float"])

@@ -28,7 +28,9 @@ from keras_ae.settings.learning import StudentSettings, TrainingSettings
 
 
 def train(run: Run, progress: bool = True) -> bool:
-    """Stage `train`: fit the scaler and the float model. Returns whether there was work to do.
+    """Stage `train`: what the network sees of the wires, and the float model.
+
+    Returns whether there was work to do.
 
     An interrupted training continues from its last whole epoch, to the same weights.
     """
@@ -86,8 +88,8 @@ def _require_sound(run: Run, audit: Audit | None) -> None:
     """Keep what an audit has found beside the run; raise InputError for its errors."""
     if audit is not None:
         report = audit.report()
-        report.require()
         write_json(run.audit_path, report.as_dict())
+        report.require()
 
 
 def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Dataset) -> None:

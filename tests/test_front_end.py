@@ -237,6 +237,8 @@ def test_widths_of_the_global_trigger() -> None:
         ({}, "front_end: front_end must have one of objects, features and image, got none"),
         ({"features": 2, "image": {"shape": [1, 2, 3]}}, "front_end: .* got features and image"),
         ({"features": ["a", "a"]}, "front_end: features must have different names, got 'a' twice"),
+        ({"features": ["a", ["b"]]}, "front_end: features must be names, got"),
+        ({"image": {"shape": [-2, -3, 1]}}, "front_end: image.shape.0: .* greater than or equal"),
         ({"features": ["a b"]}, "front_end: .*name of a field must be letters, .* got 'a b'"),
         (
             {"features": {"a": {"format": "fixed<54,54>"}}},
@@ -285,6 +287,8 @@ def test_presets_with_changes(tmp_path: Path) -> None:
     packed = load_front_end({"preset": "cms_ugt_run3", "packed": True})
     assert packed.packed
     assert packed.names == load_front_end("cms_ugt_run3").names
+    changed = load_front_end({"preset": "adc2021", "objects": {"jet": {"slots": 2}}})
+    assert changed.n_values == 57 - 8 * 3 and changed.objects["jet"].order == "pt"
     with pytest.raises(InputError, match="front_end must be one of adc2021, .*, got 'cms'"):
         load_front_end({"preset": "cms", "packed": True})
 

@@ -35,7 +35,9 @@ def test_values_are_found_again_by_the_file(given: Any) -> None:
                 assert field["format"] is field["rounding"] is field["overflow"] is None
                 continue
             form = FixedPointFormat.parse(field["format"])
-            modes = field["rounding"], field["overflow"]
+            around = field["overflow"] == "TURN"
+            assert around == (stated.turn is not None and not form.signed)
+            modes = field["rounding"], "SAT" if around else field["overflow"]
             assert FixedPointFormat(form.width, form.integer, form.signed, *modes) == stated.format
             assert (field["unit"] or "") == stated.unit
             assert (field["turn"], field["low_bit"]) == (stated.turn, stated.low_bit)
@@ -60,7 +62,7 @@ def test_the_fields_of_the_global_trigger() -> None:
         "last_bit_value": "0.043633231299858237",
         "format": "ufixed<8,8>",
         "rounding": "RND_CONV",
-        "overflow": "SAT",
+        "overflow": "TURN",
         "turn": 144,
         "low_bit": 19,
     }

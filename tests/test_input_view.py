@@ -58,6 +58,17 @@ def test_chosen_columns_and_given_scales(events: np.ndarray) -> None:
     np.testing.assert_array_equal(found[:, 10], phi)
 
 
+def test_words_are_masked_whatever_they_carry() -> None:
+    # A trigger's missing momentum of zero may have a direction.
+    view, x = ScaledView(use=("met.phi",), scale="none"), np.zeros((1, 240))
+    for packed, expected in ((False, 7), (True, 0)):
+        wires = load_front_end({"preset": "cms_ugt_run3", "packed": packed})
+        x[0, wires.names.index("met.phi")] = 7
+        assert view.fit(wires, x).transform(x) == expected
+    unmasked = view.model_copy(update={"masked": False})
+    assert unmasked.fit(wires, x).transform(x) == 7
+
+
 def test_scaled_values_are_rounded_to_a_format() -> None:
     front_end = load_front_end({"features": 1, "format": "fixed<8,8>"})
     given = {"scale": {"x0": {"shift": 3}}, "format": "fixed<6,4,TRN>"}
@@ -78,7 +89,7 @@ def test_features_are_centred_on_their_median() -> None:
     np.testing.assert_array_equal(inputs.steps, [1 / 8, 2.0])
 
 
-PHI = {"format": "fixed<9,9>", "turn": 144}
+PHI = {"format": "fixed<9,9>", "turn": 144, "last_bit": "2*pi/144"}
 ANGLES = {
     "objects": {
         "met": {"fields": {"phi": PHI}},
@@ -88,7 +99,7 @@ ANGLES = {
             "fields": {
                 "pt": {"format": "ufixed<4,4>"},
                 "eta": {"format": "fixed<5,5>"},
-                "phi": {"format": "fixed<11,11>", "turn": 576},
+                "phi": {"format": "fixed<11,11>", "turn": 576, "last_bit": "2*pi/576"},
             },
         },
     }
@@ -143,6 +154,12 @@ def test_constants_become_zero(events: np.ndarray) -> None:
     # MET has no eta.
     inputs = FloatView(kind="float", use=("met.eta",)).fit(FRONT_END, events)
     assert not inputs.transform(events).any()
+    # Of equal floats the deviation is not exactly zero.
+    front_end = load_front_end({"features": 1, "format": "fixed<12,4>"})
+    x = front_end.to_hardware(np.full((1000, 1), 0.1))
+    inputs = FloatView(kind="float").fit(front_end, x)
+    assert not inputs.transform(x).any()
+    np.testing.assert_array_equal(inputs.transform(x + 1), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +251,14 @@ def test_counts(events: np.ndarray) -> None:
         (ScaledView(scale={"tau": Scale()}), "scale must name some of .*, got 'tau'"),
         (ScaledView(relative_to="met.pt"), "relative_to must name one number of a field with turn"),
         (ScaledView(relative_to="jet.phi"), "relative_to must name one .*, 10 of them"),
+        (
+            ScaledView(use=("met.pt",), absolute=("jet.eta",)),
+            "absolute must name columns that are in use, got 'jet.eta'",
+        ),
+        (
+            ScaledView(use=("met.pt",), scale={"jet.pt": Scale()}),
+            "scale must name columns that are in use, got 'jet.pt'",
+        ),
         (ScaledView(absolute=("jet.pt",)), "absolute must not name jet.pt, which says whether a"),
     ],
 )

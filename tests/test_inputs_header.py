@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from hls.cpp.inputs_header import EXAMPLE, HEADER, render_inputs_header, write_inputs_header
+from hls.graph.packed_ports import port_values
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import FrontEnd
-from keras_ae.front_end.presets import load_front_end
+from keras_ae.front_end.presets import load_front_end, preset_names
 
 WARNINGS = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 OPTIONS = [*WARNINGS, "-O2"]
@@ -513,15 +514,22 @@ def test_a_project_without_front_end(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_place_for_words(tmp_path: Path) -> None:
-    words = "inline int word(const Event &event) { return static_cast<int>(event.a) + 1; }"
-    front_end = load_front_end({"features": ["a"], "format": "fixed<8,8>"})
-    write_inputs_header(tmp_path, front_end, words=words)
-    source = """
-    #include "inputs.h"
-    int main() { return trigger_inputs::word(trigger_inputs::Event{41}); }
-    """
-    assert run_program(compile_program(tmp_path, source)).returncode == 42
+@pytest.mark.parametrize("name", ["cms_ugt_run3", "straddling"])
+def test_words_are_packed_as_in_python(name: str, tmp_path: Path) -> None:
+    pt = {"format": "ufixed<9,9>", "low_bit": 28, "last_bit": 0.5}
+    eta = {"format": "fixed<12,12>", "low_bit": 50, "last_bit": "0.087/8"}
+    kind = {"slots": 2, "word_bits": 64, "empty": "pt == 0", "fields": {"pt": pt, "eta": eta}}
+    given: dict[str, Any] = {"preset": name} if name in preset_names() else {"objects": {"a": kind}}
+    front_end = load_front_end({**given, "packed": True})
+    write_inputs_header(tmp_path, front_end)
+    rng = np.random.default_rng(5)
+    values = rng.normal(0, 60, (300, front_end.n_values)).round(3)
+    lines = "".join(" ".join(map(repr, row)) + "\n" for row in values.tolist())
+    result = run_program(compile_program(tmp_path, tmp_path / EXAMPLE), lines)
+    assert result.returncode == 0, result.stderr
+    found = np.array([line.split() for line in result.stdout.splitlines()], float)
+    parts = port_values(front_end, front_end.to_hardware(values))
+    np.testing.assert_array_equal(found, np.hstack([part.reshape(300, -1) for part in parts]))
 
 
 def test_constants_are_those_of_python() -> None:

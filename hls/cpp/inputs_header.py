@@ -31,7 +31,6 @@ def write_inputs_header(
     folder: Path,
     front_end: FrontEnd | None,
     input_format: FixedPointFormat | None = None,
-    words: str = "",
 ) -> None:
     """Add `inputs.h` and `example_inputs.cpp` to the project in `folder`; nothing of no front end.
 
@@ -39,21 +38,18 @@ def write_inputs_header(
         folder: of the project, which is there.
         front_end: what the wires carry.
         input_format: of the network's input, which fields have that state no format.
-        words: C++ to stand at the end of the header's namespace: how objects are packed.
 
     Raises:
         InputError: a field without format, and no `input_format`.
     """
     if front_end is None:
         return
-    write_text(folder / HEADER, render_inputs_header(front_end, input_format, words))
+    write_text(folder / HEADER, render_inputs_header(front_end, input_format))
     example = (_TEMPLATES / EXAMPLE).read_text(encoding="utf-8")
     write_text(folder / EXAMPLE, example)
 
 
-def render_inputs_header(
-    front_end: FrontEnd, input_format: FixedPointFormat | None = None, words: str = ""
-) -> str:
+def render_inputs_header(front_end: FrontEnd, input_format: FixedPointFormat | None = None) -> str:
     """The text of `inputs.h`, C++11; see `write_inputs_header`.
 
     Raises:
@@ -79,7 +75,7 @@ def render_inputs_header(
         write="\n".join(number_statements(names, "{} = *next++;", "auto")),
         n_collections=str(len(front_end.collections)),
         tables="\n".join(_tables(front_end)),
-        words=words,
+        port="\n".join(_packed_port(front_end) if front_end.packed else _PLAIN_PORT),
     )
 
 
@@ -100,6 +96,53 @@ def _tables(front_end: FrontEnd) -> Iterator[str]:
     yield "    static const Collection all[n_collections] = {"
     yield from (f"        {row}" for row in rows)
     yield "    };"
+
+
+#: Of a port that takes the hardware values.
+_PLAIN_PORT = (
+    "constexpr std::size_t n_port_numbers = n_values;",
+    "",
+    "inline void port_numbers(const Event &event, double numbers[n_port_numbers]) {",
+    "    to_hardware(event, numbers);",
+    "}",
+)
+
+
+def _packed_port(front_end: FrontEnd) -> Iterator[str]:
+    """Of ports of words: each word in parts of 32 bits, the low one first."""
+    kinds = list(front_end.collections.values())
+    n_parts = [-(-(kind.word_bits or 0) // 32) for kind in kinds]
+    total = sum(kind.slots * parts for kind, parts in zip(kinds, n_parts, strict=True))
+    yield f"constexpr std::size_t n_port_numbers = {total};"
+    yield ""
+    yield "inline void port_numbers(const Event &event, double numbers[n_port_numbers]) {"
+    yield "    // Of each field the lowest bit in its word."
+    for number, kind in enumerate(kinds):
+        places = ", ".join(str(field.low_bit) for field in kind.fields.values())
+        yield f"    static const unsigned places_{number}[] = {{{places}}};"
+    names = ", ".join(f"places_{number}" for number in range(len(kinds)))
+    yield f"    static const unsigned *const places[] = {{{names}}};"
+    yield f"    static const unsigned n_parts[] = {{{', '.join(map(str, n_parts))}}};"
+    yield from _PACKED_LOOP
+
+
+_PACKED_LOOP = """\
+    std::int64_t integers[n_values];
+    to_integers(event, integers);
+    const std::int64_t *next = integers;
+    for (std::size_t i = 0; i < detail::n_collections; i++) {
+        const detail::Collection &kind = detail::collections()[i];
+        for (std::size_t slot = 0; slot < kind.slots; slot++) {
+            std::uint64_t word = 0;
+            for (std::size_t j = 0; j < kind.n_fields; j++) {
+                const std::uint64_t bits = static_cast<std::uint64_t>(*next++);
+                word |= (bits & ((std::uint64_t(1) << kind.fields[j].width) - 1)) << places[i][j];
+            }
+            for (unsigned part = 0; part < n_parts[i]; part++)
+                *numbers++ = static_cast<double>((word >> (32 * part)) & 0xffffffffu);
+        }
+    }
+}""".splitlines()
 
 
 def _field_row(group: str, field: WireField) -> str:

@@ -12,11 +12,14 @@ from keras_ae.front_end.front_end import Column, FrontEnd
 
 #: What holds of every front end; interface files say it to those who only have the file.
 RULES = {
-    "place": "value of field f in slot s is number first + s * stride of the port, counted from 0",
+    "place": "value of field f in slot s is number first + s * stride of an event, counted from 0",
+    "packed": "where true, a port of each collection's name takes its words, slot by slot, each in"
+    " parts of 32 bits, the low one first; a field's lowest bit is bit low_bit of the word",
     "value": "physical value / last_bit in float64, rounded to format by rounding and overflow",
     "last_bit_value": "last_bit as float64, in 17 digits, which read back to the same number",
     "rounding": "RND_CONV half to even, RND half up, TRN down",
-    "overflow": "SAT the nearest end of the format, WRAP modulo its range",
+    "overflow": "SAT the nearest end of the format, WRAP modulo its range, TURN modulo turn",
+    "turn": "a full angle in units of 1; null where the field is no angle",
     "empty": "a slot is zero in all its values where the rule holds of its physical values, and"
     " where the field of the rule becomes zero or less",
     "order": "in an event filled slots come first, those of the largest value of the field `order`"
@@ -92,7 +95,7 @@ def order_of_front_end(front_end: FrontEnd) -> list[str]:
     lines += [
         "A value is the physical one divided by the last bit, rounded to the format: RND_CONV half",
         "to even, RND half up, TRN down; beyond it SAT takes the nearest end, WRAP the value",
-        "modulo the range.",
+        "modulo the range, TURN the angle modulo a full one.",
         "",
         table_row("field", "values", "unit", "last bit", "format", "rounding", "overflow"),
         "|---|---|---|---|---|---|---|",
@@ -145,7 +148,7 @@ def _described_format(field: WireField) -> dict[str, str | None]:
     return {
         "format": None if form is None else str(form.values),
         "rounding": None if form is None else form.rounding,
-        "overflow": None if form is None else form.overflow,
+        "overflow": None if form is None else "TURN" if field.goes_round else form.overflow,
     }
 
 

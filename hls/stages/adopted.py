@@ -13,6 +13,7 @@ import numpy as np
 
 import hls.graph.keras_layers  # noqa: F401  known to Keras when it reads a model
 from hls.cpp.linter import checked_graph
+from hls.graph import packed_ports
 from hls.graph.build import build_score_graph
 from hls.graph.interface import Interface
 from hls.graph.layer_graph import LayerGraph
@@ -30,7 +31,7 @@ from keras_ae import plots
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import audited_events
-from keras_ae.files import whole_file, write_json
+from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.front_end.input_view import load_inputs, save_inputs
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, separation
@@ -129,8 +130,10 @@ def score_graph(settings: Adoption, model: Any) -> LayerGraph:
 
 def _input_formats(settings: Adoption) -> Any:
     """Of the wires, where their values are scaled; else as asked for."""
-    if _scaler(settings) is not None and settings.wires is not None:
-        return settings.wires
+    wires = settings.wires
+    is_stated = settings.front_end is not None or _scaler(settings) is not None
+    if wires is not None and wires.is_hardware and is_stated:
+        return wires
     return settings.network.input_formats or None
 
 
@@ -159,6 +162,9 @@ def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tup
     Flat events take the shape of the port, others only axes of length one.
     """
     ports = [port for port in interface.inputs if port.name != "threshold"]
+    if settings.wires is not None and settings.wires.packed:
+        parts = packed_ports.port_values(settings.wires, sample.x)
+        return (*parts, sample.condition)[: len(ports)]
     given = [sample.x, sample.condition]
     if len(ports) > len(given):
         raise InputError(f"data must have values of all inputs, 2 at most, got {len(ports)} inputs")
@@ -201,7 +207,10 @@ def evaluate(run: Run) -> bool:
                 name: sample.observables[observable] for name, sample in data.tested.items()
             }
         methods = {name: separation(samples) for name, samples in scores.items()}
-        write_json(run.metrics_path, {"test_background_events": len(data.test), "methods": methods})
+        result = {"test_background_events": len(data.test), "methods": methods}
+        if run.audit_path.exists():
+            result["audit"] = read_json(run.audit_path)
+        write_json(run.metrics_path, result)
         deciding = settings.deciding_score
         quantized = scores[f"quantized/{deciding}"]
         figure = plots.score_distributions(quantized, deciding)
@@ -231,7 +240,7 @@ def fidelity_of_adopted(
     events = first_events(values["background"])
     traced = graph.trace(*graph.with_threshold(events))
     formats = {name: graph.grids[name].format for name in traced}
-    errors = layer_errors_of(model, traced, formats, _network_inputs(settings, events))
+    errors = layer_errors_of(model, traced, formats, _network_inputs(settings, model, events))
     return adopted_fidelity(graph, reference, firmware, in_float, errors)
 
 
@@ -239,14 +248,17 @@ def _scores_in_float(
     settings: Adoption, model: Any, inputs: tuple[np.ndarray, ...]
 ) -> dict[str, np.ndarray]:
     """Scores of the float model, of hardware values."""
-    x = _network_inputs(settings, inputs)
+    x = _network_inputs(settings, model, inputs)
     return scores_in_float(model, settings.scores, settings.network.roles, x)
 
 
-def _network_inputs(settings: Adoption, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def _network_inputs(
+    settings: Adoption, model: Any, inputs: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
     """What a network in Keras sees of hardware values."""
+    shape = model.inputs[0].shape[1:]
     scaler = _scaler(settings)
-    x = inputs[0] if scaler is None else scaler.transform(inputs[0])
+    x = inputs[0] if scaler is None else scaler.transform(inputs[0]).reshape(-1, *shape)
     return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
 
 

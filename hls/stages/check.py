@@ -79,7 +79,8 @@ def _model_and_scaler(
     if run and run.is_quantized:
         return load_model(run, "quantized"), scaler_of(run)
     wires, view = experiment.wires, cast(ScaledView, experiment.deployed_inputs)
-    # Any will do: behind it stands the network's input format.
-    unscaled = view.model_copy(update={"scale": "none"})
-    scaler = unscaled.fit(wires, np.zeros((0, wires.n_values))) if wires.is_hardware else None
-    return build_fixed_point_model(experiment), scaler
+    if view.is_fitted:
+        # Any will do: behind it stands the network's input format.
+        view = view.model_copy(update={"scale": "none"})
+    scaler = view.fit(wires, np.zeros((0, wires.n_values))) if wires.is_hardware else None
+    return build_fixed_point_model(experiment), None if scaler and scaler.is_identity else scaler

@@ -16,8 +16,8 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.comparison import HardwareValues
 from hls.proof.stress import stress_events, stress_words
 from hls.stages.adopted import port_values as values_of_adopted
-from keras_ae.data.dataset import Dataset, Sample
-from keras_ae.data.l1 import read_l1_events
+from keras_ae.data.dataset import Dataset, Sample, read_samples
+from keras_ae.data.source import BACKGROUND
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.run_contents import fitted_inputs, network_inputs
@@ -78,21 +78,24 @@ def compared_samples(
         n_done += len(sample)
         yield name, graph.with_threshold(hardware_values(run, sample, graph.interface))
     for path in event_files:
-        integers = _of_event_file(run, path)
-        n_done += len(integers)
-        for first in range(0, len(integers), _PART):
-            values = integers[first : first + _PART]
-            yield f"file/{path}", graph.with_threshold((values,))
+        events = events_of_file(run, path)
+        n_done += len(events)
+        for start in range(0, len(events), _PART):
+            part = events.take(np.arange(start, min(start + _PART, len(events))))
+            values = hardware_values(run, part, graph.interface)
+            yield f"file/{path}", graph.with_threshold(values)
     n_stress = max(N_STRESS_EVENTS, n_events - n_done)
-    for part, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
-        seed = run.settings.seed + 1000 * part
+    for number, first in enumerate(range(0, n_stress, N_STRESS_EVENTS)):
+        seed = run.settings.seed + 1000 * number
         yield "stress", stress(graph, min(N_STRESS_EVENTS, n_stress - first), seed)
 
 
-def _of_event_file(run: Run, path: Path) -> np.ndarray:
-    """Hardware values of trigger events in the ADC2021 layout."""
-    objects = read_l1_events(path).objects
-    return run.experiment.wires.to_hardware(objects[:, :, :3].reshape(len(objects), -1))
+def events_of_file(run: Run, path: Path, max_events: int | None = None) -> Sample:
+    """Events of a file like that of the background of a run's data."""
+    source = run.experiment.data.model_copy(
+        update={"background": str(path), "signals": {}, "max_events": max_events}
+    )
+    return read_samples(source, run.experiment.wires, run.experiment.counts)[BACKGROUND]
 
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from hls.stages.adopted import fidelity_of_adopted, settings_in
 from hls.stages.adopted import score_graph as score_graph_of_adopted
 from hls.stages.events import (
     compared_samples,
+    events_of_file,
     first_events,
     hardware_values,
     origin_of,
@@ -32,7 +33,6 @@ from hls.stages.events import (
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
 from keras_ae.data.dataset import Dataset, Sample
-from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
 from keras_ae.files import read_json, whole_file, write_json, write_text
 from keras_ae.run_contents import load_data, load_model
@@ -112,7 +112,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
 
     Args:
         run: converted before.
-        event_files: more trigger events to compare, in the ADC2021 layout.
+        event_files: more events to compare, of the kind of the data.
         n_events: as many stress events more as reach this number in all.
 
     Raises:
@@ -153,16 +153,12 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
 def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     """Raise InputError unless they hold what the firmware of a run takes."""
     settings = run.settings
-    if event_files and (
-        isinstance(settings, Adoption)
-        or settings.data.kind != "adc2021"
-        or settings.architecture.condition_dim
-    ):
+    if event_files and (isinstance(settings, Adoption) or not settings.data.paths):
         raise InputError(
-            "events of files must be trigger events of an experiment without condition, got files"
+            "events of files must be those of an experiment whose data are files, got files"
         )
     for path in event_files:
-        read_l1_events(path, 1)
+        events_of_file(run, path, 10)
 
 
 def _tested_outputs(

@@ -76,7 +76,9 @@ def _to_chunk(events: L1Events, front_end: FrontEnd) -> Chunk:
         values,
         parents=events.parents,
         labels=events.process,
-        observables={"n_objects": leptons + counts[JET.name], "n_leptons": leptons},
+        observables={"n_objects": leptons + counts[JET.name], "n_leptons": leptons}
+        if set(counts) <= set(front_end.objects)
+        else {},
     )
 
 

@@ -42,6 +42,7 @@ class ArrayData(EventSource):
                     f"{self.path} must hold {front_end.n_values} values an event, as many as the "
                     f"front end, got {flat.shape[1]}"
                 )
-            yield Chunk(flat, is_hardware=front_end.is_hardware, condition=condition)
+            own = condition if condition.shape[1] else None
+            yield Chunk(flat, is_hardware=front_end.is_hardware, condition=own)
 
         return {name: chunks(*arrays) for name, arrays in found.items()}

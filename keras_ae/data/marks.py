@@ -19,8 +19,8 @@ _N_LISTED = 30
 class MarkedSource(FileSource):
     """Files with columns that say more of an event, each named where the files have it.
 
-    `weight` of the event; `parent`, an integer: events of equal parent stay on one side of a split;
-    `label`, an integer: what the event is.
+    `weight` of the event, which is kept beside it; nothing is weighed by it. `parent`, an integer:
+    events of equal parent stay on one side of a split. `label`, an integer: what the event is.
     """
 
     weight: str | None = None
@@ -56,6 +56,11 @@ def _as_integers(path: Path, name: str, values: np.ndarray) -> np.ndarray:
         wrong = ~np.isfinite(values) | (values != np.rint(values))
         if wrong.any():
             raise InputError(f"{path}: '{name}' must hold integers, got {values[wrong][0]}")
+    wrong = (values < 0) | (values > np.iinfo(np.int64).max)
+    if wrong.any():
+        raise InputError(
+            f"{path}: '{name}' must hold integers from 0 to 2^63 - 1, got {values[wrong][0]}"
+        )
     return values.astype(np.int64)
 
 

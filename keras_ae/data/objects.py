@@ -123,8 +123,9 @@ class Objects(MarkedSource):
         """Branches and the value of each that objects of a collection must have."""
         if name in self.where:
             return self.where[name]
-        # The layout's hold for the layout's branches.
-        return {} if name in self.branches else self._layout.where.get(name, {})
+        # The layout's hold for the layout's branches, as long as there are any.
+        of_layout = set(self._layout.branches.get(name, {})) - set(self.branches.get(name, {}))
+        return self._layout.where.get(name, {}) if of_layout else {}
 
     def read_file(self, path: Path, front_end: FrontEnd, n_events: int) -> Iterator[Chunk]:
         with self._open(path) as file:

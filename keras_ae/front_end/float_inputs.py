@@ -47,11 +47,11 @@ class FloatInputs:
     def standardized_on(self, background: np.ndarray) -> FloatInputs:
         """With mean 0 and deviation 1 on these events; what is constant becomes 0."""
         x = self.transform(background)
-        deviation = x.std(axis=0)
-        deviation[deviation == 0] = 1.0
-        return replace(
-            self, mean=tuple(x.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
-        )
+        # Equal floats have neither exactly their mean, nor a deviation of exactly zero.
+        constant = np.ptp(x, axis=0) == 0
+        mean = np.where(constant, x[0], x.mean(axis=0))
+        deviation = np.where(constant, 1.0, x.std(axis=0))
+        return replace(self, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
 
     def clipped_at(self, clip: float | None) -> FloatInputs:
         """With another bound, or none."""

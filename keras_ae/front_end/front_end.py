@@ -64,6 +64,8 @@ def _as_fields(content: Any) -> Any:
         names = [f"x{number}" for number in range(names)]
     if not isinstance(names, list | tuple):
         return content
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"features must be names, got {names!r}")
     repeated = [name for index, name in enumerate(names) if name in names[:index]]
     if repeated:
         raise InputError(f"features must have different names, got {repeated[0]!r} twice")
@@ -82,10 +84,16 @@ def _stated(field: WireField, form: FixedPointFormat) -> WireField:
     return field if field.format is not None else WireField(**{**given, "format": form})
 
 
+_Size = Annotated[int, Field(ge=1)]
+
+
 class ImageWires(Section):
     """Pixels (height, width, channels), each a number of the same kind."""
 
-    shape: Annotated[tuple[int, int, int], BeforeValidator(_as_tuple)]
+    shape: Annotated[
+        tuple[_Size, _Size, _Size],
+        BeforeValidator(_as_tuple),
+    ]
     pixel: WireField = WireField()
 
 

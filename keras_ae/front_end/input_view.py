@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -100,13 +101,14 @@ class ScaledView(Section):
         else:
             scales = {}
         inputs = tuple(
-            self._scaled(front_end.columns[part.column], part, scales) for part in unscaled.inputs
+            self._scaled(front_end.columns[part.column], part, scales, front_end.packed)
+            for part in unscaled.inputs
         )
         return ScaledInputs(front_end.n_values, inputs, self.format)
 
     def _unscaled(self, front_end: FrontEnd) -> ScaledInputs:
         """With angles and absolute values alone."""
-        without_sign = front_end.choose(self.absolute, "absolute")
+        without_sign = self._of_used("absolute", self.absolute, front_end)
         for column in without_sign:
             if column.guard == column.index:
                 raise InputError(
@@ -143,8 +145,12 @@ class ScaledView(Section):
         return {
             column.index: scale
             for pattern, scale in scales.items()
-            for column in front_end.choose([pattern], "scale")
+            for column in self._of_used("scale", [pattern], front_end)
         }
+
+    def _of_used(self, key: str, patterns: Iterable[str], front_end: FrontEnd) -> list[Column]:
+        """Columns of patterns, of which some at least must be among those that are used."""
+        return _among(self.columns(front_end), key, patterns, front_end)
 
     def _fitted(
         self, front_end: FrontEnd, unscaled: ScaledInputs, background: np.ndarray
@@ -181,12 +187,29 @@ class ScaledView(Section):
         spread = float(np.quantile(np.abs(values - offset), quantile))
         return Scale(offset=offset, shift=math.ceil(math.log2(max(spread, step))))
 
-    def _scaled(self, column: Column, part: ScaledInput, scales: dict[int, Scale]) -> ScaledInput:
+    def _scaled(
+        self, column: Column, part: ScaledInput, scales: dict[int, Scale], packed: bool
+    ) -> ScaledInput:
         scale = scales.get(column.index, Scale())
-        # What is zero stays so without a mask.
-        moves = scale.offset != 0 or part.angle is not None
+        # What is zero stays so without a mask, where whoever fills the wires keeps to their rule;
+        # words may carry an angle of no momentum.
+        moves = scale.offset != 0 or part.angle is not None or packed
         guard = column.guard if self.masked and moves else None
         return ScaledInput(part.column, scale.offset, scale.shift, guard, part.absolute, part.angle)
+
+
+def _among(
+    used: list[Column], key: str, patterns: Iterable[str], front_end: FrontEnd
+) -> list[Column]:
+    """Columns of patterns; raise InputError for a pattern of which none is used."""
+    indices = {column.index for column in used}
+    found: list[Column] = []
+    for pattern in patterns:
+        named = front_end.choose([pattern], key)
+        if not indices & {column.index for column in named}:
+            raise InputError(f"{key} must name columns that are in use, got {pattern!r}")
+        found += named
+    return found
 
 
 class FloatView(Section):
@@ -218,7 +241,7 @@ class FloatView(Section):
         if len(background) == 0:
             raise InputError("background must hold at least one event, got 0")
         columns = self.columns(front_end)
-        logs = {column.index for column in front_end.choose(self.log, "log")}
+        logs = {column.index for column in _among(columns, "log", self.log, front_end)}
         inputs = FloatInputs(
             front_end.n_values,
             tuple(column.index for column in columns),
@@ -262,15 +285,23 @@ class Counts(Section):
         )
         return np.stack(list(counts), axis=1)
 
+    def fits(self, front_end: FrontEnd) -> bool:
+        """Whether all collections are there, and may have empty slots."""
+        return set(self.shifts) <= set(_countable(front_end))
+
     def check(self, front_end: FrontEnd) -> None:
         """Raise InputError for a collection that is not there, or whose slots are never empty."""
-        counted = [name for name, kind in front_end.collections.items() if kind.empty]
+        counted = _countable(front_end)
         for name in self.shifts:
             if name not in counted:
                 raise InputError(
                     "condition.shifts must be of collections that may have empty slots, "
                     f"{', '.join(counted) or 'of which there are none'}, got {name!r}"
                 )
+
+
+def _countable(front_end: FrontEnd) -> list[str]:
+    return [name for name, kind in front_end.collections.items() if kind.empty]
 
 
 def save_inputs(inputs: ScaledInputs | FloatInputs, path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ae.arrays import as_numbers
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.fields import ObjectCollection
@@ -134,7 +135,7 @@ def _beyond(
 
 
 def _checked(front_end: FrontEnd, hardware: Any) -> np.ndarray:
-    values = np.asarray(hardware)
+    values = as_numbers(hardware, "hardware values")
     shape = (front_end.n_values,)
     if values.ndim != 2 or values.shape[1:] != shape or values.dtype.kind not in "fiub":
         raise InputError(

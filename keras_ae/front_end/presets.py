@@ -35,8 +35,17 @@ def load_front_end(given: str | Path | dict[str, Any] | FrontEnd) -> FrontEnd:
         return validate_settings(FrontEnd, load_mapping(path, "front end"), str(path))
     others = {key: value for key, value in given.items() if key != "preset"}
     if "preset" in given:
-        others = load_mapping(_path_of(given["preset"]), "front end") | others
+        others = _merged(load_mapping(_path_of(given["preset"]), "front end"), others)
     return validate_settings(FrontEnd, others, "front_end")
+
+
+def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A mapping of mappings, with changes at any depth."""
+    found = dict(content)
+    for key, value in changes.items():
+        both = isinstance(found.get(key), dict) and isinstance(value, dict)
+        found[key] = _merged(found[key], value) if both else value
+    return found
 
 
 def _path_of(given: Any) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ae.arrays import as_numbers
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import Column, FrontEnd
@@ -158,6 +159,7 @@ def flat_events(hardware: np.ndarray, n_values: int) -> np.ndarray:
     Raises:
         InputError: of another size.
     """
+    hardware = as_numbers(hardware, "hardware values")
     if hardware.ndim < 2 or math.prod(hardware.shape[1:]) != n_values:
         raise InputError(
             f"hardware values must have shape (events, {n_values}), got {hardware.shape}"
@@ -177,7 +179,13 @@ def angle_of(column: Column, reference: Column) -> Angle:
         InputError: the reference has another last bit, of which the first's is no whole part.
     """
     turn, of_reference = column.field.turn, reference.field.turn
-    if turn is None or of_reference is None or turn % of_reference:
+    last_bits = column.field.last_bit.value, reference.field.last_bit.value
+    if (
+        turn is None
+        or of_reference is None
+        or turn % of_reference
+        or not math.isclose(turn * last_bits[0], of_reference * last_bits[1], rel_tol=1e-9)
+    ):
         raise InputError(
             f"relative_to must be an angle whose turn divides that of {column.name}, {turn}, got "
             f"{reference.name} of {of_reference}"

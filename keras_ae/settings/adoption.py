@@ -113,7 +113,9 @@ class Adoption(Section):
     @property
     def counts(self) -> Counts | None:
         """Of a network that comes trained nothing but its data say what the condition is."""
-        return self.data.counts
+        counts, wires = self.data.counts, self.wires
+        has_all = wires is not None and counts is not None and counts.fits(wires)
+        return counts if has_all else None
 
     @property
     def deciding_score(self) -> str:

@@ -121,7 +121,9 @@ class Experiment(Section):
 
     @property
     def counts(self) -> Counts | None:
-        """The condition, where the data have none of their own."""
+        """The condition, where a network is told one and the data have none of their own."""
+        if self.architecture.condition_dim == 0:
+            return None
         return self.condition or self.data.counts
 
     @property
@@ -226,18 +228,39 @@ class Experiment(Section):
                     f"got {', '.join(self.condition.shifts)}"
                 )
             self.condition.check(wires)
-        own = self.data.condition_dim
-        condition_dim = own if self.counts is None else len(self.counts.shifts)
+        counts = self.condition or self.data.counts
+        condition_dim = self.data.condition_dim if counts is None else len(counts.shifts)
         if spec.condition_dim not in (0, condition_dim):
             raise InputError(
                 f"architecture.condition_dim must be 0 or {condition_dim}, what there is of a "
                 f"condition, got {spec.condition_dim}"
             )
+        if self.firmware is not None and not wires.is_hardware:
+            self._check_without_formats(wires)
         if self.firmware is not None and not self.deployed_inputs.in_firmware:
             where = "inputs" if self.student is None else "student.inputs"
             raise InputError(
                 f"{where}.kind must be 'scaled' for firmware, got 'float': give the student, or "
                 "the model, scaled inputs, or set 'firmware: null'"
+            )
+
+    def _check_without_formats(self, wires: FrontEnd) -> None:
+        """Raise InputError for what takes formats that the front end does not state.
+
+        There the wires carry what the network sees, rounded to the format of its input.
+        """
+        guarded = [column.group for column in wires.columns if column.guard is not None]
+        around = [column.group for column in wires.columns if column.field.turn is not None]
+        for what, found in (("empty", guarded), ("turn", around)):
+            if found:
+                raise InputError(
+                    f"front_end must state the format of every field for firmware where a field "
+                    f"has {what}, got none of {found[0]}"
+                )
+        if self.deployed_inputs != ScaledView():
+            raise InputError(
+                "front_end must state the format of every field for firmware that scales or "
+                "chooses inputs, got none of some"
             )
 
     def _check_not_by_gradient(self, settings: QuantizationSettings) -> None:

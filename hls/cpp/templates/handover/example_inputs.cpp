@@ -1,9 +1,9 @@
-// Reads events in physical units and prints the hardware values that the trigger takes.
+// Reads events in physical units and prints what the trigger's ports take of them.
 //
 //     g++ -std=c++11 -O2 example_inputs.cpp -o example_inputs
 //     example_inputs < events.txt > hardware.txt
 //
-// Each line is an event: its numbers in the order of the port, with white space between them. What is
+// Each line is an event: its numbers in the order of the front end, with white space between them. What is
 // printed, with all digits, is a line of tb_data/tb_input_features.dat.
 // Exit code 0, 1 if a value of a filled slot is not finite, 2 if a line is no event.
 
@@ -36,10 +36,10 @@ int main() {
     for (std::string line; std::getline(std::cin, line); n_events++) {
         try {
             const trigger_inputs::Event event = trigger_inputs::event_of(numbers_of(line).data());
-            double hardware[trigger_inputs::n_values];
-            trigger_inputs::to_hardware(event, hardware);
-            for (std::size_t i = 0; i < trigger_inputs::n_values; i++)
-                std::cout << (i ? " " : "") << hardware[i];
+            double numbers[trigger_inputs::n_port_numbers];
+            trigger_inputs::port_numbers(event, numbers);
+            for (std::size_t i = 0; i < trigger_inputs::n_port_numbers; i++)
+                std::cout << (i ? " " : "") << numbers[i];
             std::cout << "\n";
         } catch (const std::invalid_argument &error) {
             std::cerr << "event " << n_events << ": " << error.what() << std::endl;

@@ -222,7 +222,8 @@ inline Event empty_event() {
     }
     return event_of(values);
 }
-$words
+// What the firmware's ports take, as numbers in the order of its ports: a line of the test bench.
+$port
 } // namespace trigger_inputs
 
 #endif
