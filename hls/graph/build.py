@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,6 @@ from hls.graph.layers.decision import AboveThreshold
 from hls.graph.node import Node
 from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
-from keras_ae.errors import InputError
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, threshold_at_fpr
 
@@ -108,19 +108,20 @@ def set_threshold(
     check_rate(len(scores), target_fpr, "background")
     threshold = threshold_at_fpr(scores, target_fpr)
     if not threshold_input:
-        _check_reachable(graph, threshold, target_fpr)
+        _warn_if_out_of_reach(graph, threshold, target_fpr)
     return with_decision(graph, threshold, threshold_input)
 
 
-def _check_reachable(graph: LayerGraph, threshold: float, target_fpr: float) -> None:
-    """Raise InputError where no event of any kind could be above the threshold."""
+def _warn_if_out_of_reach(graph: LayerGraph, threshold: float, target_fpr: float) -> None:
+    """Where no event of any kind could be above the threshold."""
     name = graph.output_names[0]
     largest = float(graph.grids[name].high.max())
     if threshold >= largest > 0:
-        raise InputError(
-            f"score '{name}' must be below its largest value {largest:g} for more than "
+        warnings.warn(
+            f"score '{name}' should be below its largest value {largest:g} for more than "
             f"{1 - target_fpr:g} of background, got a threshold of {threshold:g}, above which no "
-            "event could be: give it, or the layers before it, more integer bits"
+            "event can be: give it, or the layers before it, more integer bits",
+            stacklevel=3,
         )
 
 
