@@ -21,7 +21,7 @@ above it in this list.
     divergences    KL and Jensen-Shannon
     compression    size of a code, rate and distortion
     clustering     clusters of the code
-    data           trigger events, jet images, digits; scaling to hardware integers
+    data           where events come from: trigger objects, tables, images, words
     settings       an experiment: the YAML file as frozen, strict models
     plots          figures
     events         the events that settings name, and what is odd in them

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from hls.cost.model import CostEstimate, estimate_cost
+from hls.graph.assembly import InputFormats
 from hls.graph.build import build_score_graph
 from keras_ae.errors import InputError
-from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 
@@ -22,8 +22,8 @@ class CostMonitor(keras.callbacks.Callback):
         scores: in the firmware, see `build_trigger_graph`; their logic alone is counted, without
             the comparison with a threshold.
         levels: of logic between two registers, at most.
-        scaler: hardware integers -> network inputs; None where the hardware values are those.
-        units: format of the hardware integers that `scaler` takes.
+        scaler: hardware values -> network inputs; None where these are those.
+        input_formats: as in `build_trigger_graph`.
 
     Raises:
         InputError: what `build_trigger_graph` does not take, or fewer than one level.
@@ -35,13 +35,13 @@ class CostMonitor(keras.callbacks.Callback):
         scores: tuple[str, ...],
         levels: int,
         scaler: ScaledInputs | None = None,
-        units: FixedPointFormat | None = None,
+        input_formats: InputFormats = None,
     ) -> None:
         super().__init__()
         if isinstance(scores, str) or not scores:
             raise InputError(f"scores must be a tuple of at least one name, got {scores!r}")
         self._levels = levels
-        self._request = model, scores, scaler, units
+        self._request = model, scores, scaler, input_formats
         self.estimate()
 
     def estimate(self) -> CostEstimate:
