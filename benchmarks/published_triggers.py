@@ -164,7 +164,7 @@ def build(name: str, seed: int = 1) -> TriggerGraph:
     """One of `TRIGGERS`, which fires at a tenth of stress events."""
     model, score = TRIGGERS[name](seed)
     # Events over the whole range saturate most scores: a threshold is for quieter ones.
-    background = np.trunc(events_of(model, 2000, seed) / 16)
+    background = np.trunc(events_of(model, 2000, seed) / 64)
     return build_trigger_graph(model, score, background, 0.1)
 
 
