@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -168,7 +169,8 @@ def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inpu
         labels = data.test.labels[:_N_SHOWN]
     figures = {"latent_map": plots.latent_map(np.concatenate([*codes.values()]), labels)}
     shape = run.experiment.wires.event_shape
-    if len(shape) == 3:
+    # Not of a network that sees some of the pixels.
+    if len(shape) == 3 and run.experiment.architecture.input_dim == math.prod(shape):
         pairs = {
             name: (
                 x[0].reshape(-1, *shape),

@@ -41,7 +41,7 @@ def joined(chunks: Iterator[Chunk]) -> Chunk:
     return Chunk(
         np.concatenate([part.values for part in parts]),
         parts[0].is_hardware,
-        *(join(name) for name in ("parents", "labels", "weights", "condition")),
+        *(join(name) for name in ("parents", "labels", "weights", "condition", "classes")),
         {name: np.concatenate([part.observables[name] for part in parts]) for name in names},
     )
 

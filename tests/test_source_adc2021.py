@@ -11,9 +11,11 @@ import pytest
 from source_files import assert_equal, read_all, read_in_chunks
 from trigger_objects import hardware_of
 
+from keras_ae.audit.audit import Audit
 from keras_ae.data.adc2021 import Adc2021
+from keras_ae.data.dataset import read_samples
 from keras_ae.data.l1 import L1Events, iterate_l1_events, read_l1_events, write_l1_events
-from keras_ae.data.source import resolve_path
+from keras_ae.data.source import parse_source, resolve_path
 from keras_ae.errors import InputError
 from keras_ae.front_end.presets import load_front_end
 
@@ -107,10 +109,17 @@ def test_objects_of_another_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     # A jet where the first muon should be.
     objects[event, 5] = objects[event, 9]
     path = write(tmp_path / "x.h5", objects)
-    message = f"slot 5 must hold objects of class 3, got class 4 in event {event}$"
     for size in (7, 1000):
-        with pytest.raises(InputError, match=message):
-            read_in_chunks(monkeypatch, adc(path), FRONT_END, size)
+        monkeypatch.setattr("keras_ae.data.source.CHUNK_EVENTS", size)
+        audit = Audit(FRONT_END)
+        read_samples(parse_source(adc(path)), FRONT_END, audit=audit)
+        found = [finding for finding in audit.report().errors if finding.rule == "other_class"]
+        assert [(finding.field, finding.event) for finding in found] == [("muon", event)]
+    # Of collections that the front end has not, too.
+    muons = load_front_end({"objects": {"muon": FRONT_END.objects["muon"].model_dump()}})
+    audit = Audit(muons)
+    read_samples(parse_source(adc(path)), muons, audit=audit)
+    assert "other_class" in {finding.rule for finding in audit.report().errors}
 
 
 @pytest.mark.parametrize("name", ["Parent", "Process"])

@@ -24,11 +24,6 @@ class AuditedField:
     is_momentum: bool
 
     @property
-    def is_pixel(self) -> bool:
-        """Whether it is that of an image."""
-        return self.collection == EVENT and len(self.columns) > 1
-
-    @property
     def is_feature(self) -> bool:
         """Whether it is a number of the event itself."""
         return self.collection == EVENT and len(self.columns) == 1

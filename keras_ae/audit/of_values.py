@@ -65,10 +65,12 @@ def _counted(
 ) -> Iterator[Problem]:
     """What was counted in more than so many slots; `got` names {value} and {share}."""
     count = tally.counts[counted]
-    share = count.share(tally.n_present)
+    # Of those, empty slots count as well.
+    of = tally.n_slots if counted in ("in_empty", "off_format") else tally.n_present
+    share = count.share(of)
     if share > limit:
         text = got.format(value=tally.field.written(count.value or 0.0), share=percent(share))
-        yield Problem.of(sample, tally.field.name, count, tally.n_present, must, text, remedy)
+        yield Problem.of(sample, tally.field.name, count, of, must, text, remedy)
 
 
 def saturates(samples: Samples, limit: float) -> Iterator[Problem]:

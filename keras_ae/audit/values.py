@@ -29,15 +29,16 @@ _COUNTED = (
 class FieldTally:
     """Counts of a field over the slots that the data do not declare empty.
 
-    `n_present` is how many those are, `n_not_zero` how many of them are not zero; `low` and `high`
-    are their ends in physical units, `negative_low` and `negative_high` those of the negative ones.
+    `n_present` is how many those are of `n_slots`, `n_not_zero` how many are not zero; `low` and
+    `high` are their ends in physical units, `negative_low` and `negative_high` those of the
+    negative ones.
     `hardware_low` and `hardware_high` are the ends of hardware values in filled slots.
     """
 
     def __init__(self, field: AuditedField) -> None:
         self.field = field
         self.counts = {name: Count() for name in _COUNTED}
-        self.n_present = self.n_not_zero = self.n_filled = 0
+        self.n_slots = self.n_present = self.n_not_zero = self.n_filled = 0
         self.low, self.high = math.inf, -math.inf
         self.negative_low, self.negative_high = math.inf, -math.inf
         self.hardware_low, self.hardware_high = math.inf, -math.inf
@@ -52,7 +53,8 @@ class FieldTally:
         beyond = form.rounded(values / wire.last_bit.value) - hardware
         if wire.turn:
             # A full angle more is the same angle.
-            beyond = np.fmod(beyond, wire.turn)
+            with np.errstate(invalid="ignore"):
+                beyond = np.fmod(beyond, wire.turn)
         if self.field.is_momentum:
             # A negative one is counted as that.
             present = present & (values >= 0)
@@ -88,6 +90,7 @@ class FieldTally:
 
     def _add_common(self, values: np.ndarray, present: np.ndarray, first_event: int) -> np.ndarray:
         """Count what needs no format; returns where there are numbers."""
+        self.n_slots += present.size
         self.n_present += int(np.count_nonzero(present))
         finite = np.isfinite(values)
         self._count("not_finite", present & ~finite, values, first_event)

@@ -18,7 +18,6 @@ from keras_ae.data.l1 import (
     iterate_l1_events,
 )
 from keras_ae.data.source import FileSource, check_columns, fill
-from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.input_view import Counts
 from keras_ae.front_end.presets import load_front_end
@@ -53,10 +52,7 @@ class Adc2021(FileSource):
         )
 
     def read_file(self, path: Path, front_end: FrontEnd, n_events: int) -> Iterator[Chunk]:
-        first = 0
         for events in iterate_l1_events(path, n_events):
-            _check_classes(path, first, events.objects)
-            first += len(events)
             yield _to_chunk(events, front_end)
 
 
@@ -76,6 +72,7 @@ def _to_chunk(events: L1Events, front_end: FrontEnd) -> Chunk:
         values,
         parents=events.parents,
         labels=events.process,
+        classes=_classes(events, front_end),
         observables={"n_objects": leptons + counts[JET.name], "n_leptons": leptons}
         if set(counts) <= set(front_end.objects)
         else {},
@@ -93,15 +90,19 @@ def _n_filled(values: np.ndarray, front_end: FrontEnd, name: str) -> np.ndarray:
     return count
 
 
-def _check_classes(path: Path, first: int, objects: np.ndarray) -> None:
-    """Raise InputError where a filled slot is, as the file says, of another class."""
-    wanted = np.repeat(
-        [kind.class_id for kind in OBJECT_CLASSES], [kind.n_slots for kind in OBJECT_CLASSES]
-    )
-    wrong = (objects[:, :, 0] > 0) & (objects[:, :, 3] != wanted) & (objects[:, :, 3] != 0)
-    if wrong.any():
-        event, slot = np.argwhere(wrong)[0]
-        raise InputError(
-            f"{path}: slot {slot} must hold objects of class {wanted[slot]}, got class "
-            f"{objects[event, slot, 3]:g} in event {first + event}"
-        )
+def _classes(events: L1Events, front_end: FrontEnd) -> np.ndarray:
+    """(events, slots of the front end) what the file says each object is; see `Chunk`."""
+    numbers = np.zeros(len(OBJECT_CLASSES) + 1, int)
+    for kind in OBJECT_CLASSES:
+        # A class that the front end has not is no number of its collections.
+        names = list(front_end.objects)
+        known = kind.name in names
+        numbers[kind.class_id] = names.index(kind.name) + 1 if known else len(names) + 1
+    rows = [
+        _CLASSES[name].first_slot + slot
+        for name, kind in front_end.objects.items()
+        for slot in range(kind.slots)
+    ]
+    ids = events.objects[:, rows, 3]
+    is_known = np.isin(ids, np.arange(len(numbers)))
+    return np.where(is_known, numbers[np.where(is_known, ids, 0).astype(int)], len(numbers))

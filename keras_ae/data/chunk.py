@@ -20,6 +20,8 @@ class Chunk:
         labels: (events,) integers, what they are, where that is known.
         weights: (events,), where the file has them.
         condition: (events, condition_dim), where the source has one of its own.
+        classes: (events, slots of all collections), the number of the front end's collection, from
+            1 on, that the file says an object is of; 0 where it says nothing.
         observables: what one would cut on without a network, by name, (events,).
     """
 
@@ -29,6 +31,7 @@ class Chunk:
     labels: np.ndarray | None = None
     weights: np.ndarray | None = None
     condition: np.ndarray | None = None
+    classes: np.ndarray | None = None
     observables: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -140,7 +140,7 @@ def _as_they_come(source: EventSource) -> dict[str, Sample]:
 def _audited(chunks: Iterator[Chunk], audit: Audit, sample: str) -> Iterator[Chunk]:
     """The same chunks, seen by an audit, as the wires carry their events."""
     for chunk in chunks:
-        hardware = audit.add(sample, chunk.values, chunk.is_hardware)
+        hardware = audit.add(sample, chunk.values, chunk.is_hardware, chunk.classes)
         yield replace(chunk, values=hardware, is_hardware=True)
 
 

@@ -26,6 +26,7 @@ class DigitsData(EventSource):
     #: Of an image, in pixels.
     size: ClassVar[int] = 8
     condition_dim: ClassVar[int] = 10
+    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
 
     def default_front_end(self) -> FrontEnd | None:
         return FrontEnd(image=ImageWires(shape=(self.size, self.size, 1)))
@@ -60,6 +61,7 @@ class MnistData(DigitsData):
     path: str
 
     size: ClassVar[int] = 28
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def data_fingerprint(source: EventSource) -> dict[str, str]:
     Raises:
         FileNotFoundError: a file is missing.
     """
-    fingerprint = {"scikit-learn": version("scikit-learn")} if source.kind == "digits" else {}
+    fingerprint = {name: version(name) for name in source.libraries}
     for name in source.paths:
         path = resolve_path(name)
         parts = {f"{name}/{part.name}": part for part in path.iterdir()} if path.is_dir() else {}

@@ -69,6 +69,8 @@ class EventSource(SourceSettings):
 
     #: Older names of its kind.
     aliases: ClassVar[tuple[str, ...]] = ()
+    #: Libraries whose version decides what the events are.
+    libraries: ClassVar[tuple[str, ...]] = ()
     #: Features of a condition that the source has of its own.
     condition_dim: ClassVar[int] = 0
     #: What a conditional model is given where it has none and nothing else is asked for.
@@ -227,6 +229,7 @@ def first_events(chunk: Chunk, n_events: int) -> Chunk:
         labels=cut(chunk.labels),
         weights=cut(chunk.weights),
         condition=cut(chunk.condition),
+        classes=cut(chunk.classes),
         observables={name: values[:n_events] for name, values in chunk.observables.items()},
     )
 

@@ -121,9 +121,6 @@ class EmptyRule:
         """Where physical values of the field are that of an empty slot."""
         return np.isnan(values) if math.isnan(self.value) else values == self.value
 
-    def __str__(self) -> str:
-        return f"{self.field} == {self.value:g}"
-
 
 class ObjectCollection(Section):
     """`slots` objects of one kind, each with the same fields, in their order on the wires.
@@ -150,6 +147,8 @@ class ObjectCollection(Section):
             if field_name is not None and field_name not in self.fields:
                 choices = ", ".join(self.fields)
                 raise InputError(f"{key} must name one of {choices}, got {field_name!r}")
+        if rule is not None and self.fields[rule.field].turn is not None:
+            raise InputError(f"empty must not name an angle, got {self.empty!r}")
         if self.word_bits is not None:
             self._check_word(self.word_bits)
         return self
