@@ -118,6 +118,7 @@ def test_one_command(
     assert code == 0 and "already done" not in text
 
 
+@pytest.mark.slow
 def test_no_signals_and_no_float_model(
     given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
@@ -240,6 +241,7 @@ def test_models_that_cannot_be_adopted(
         assert code == 2 and message in text and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_other_commands_know_the_run(
     given: dict[str, Any],
     adopt: Callable[..., tuple[int, str]],

@@ -102,6 +102,7 @@ def test_changed_section_repeats_only_what_depends_on_it(
     assert "2.5" in (run_copy / "firmware" / "project.tcl").read_text()
 
 
+@pytest.mark.slow
 def test_more_events_can_be_validated_without_an_evaluation(
     run_copy: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_damaged_output_is_made_again(run_copy: Path, capsys: pytest.CaptureFixt
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_run_without_signals(
     experiment_content: dict[str, Any],
     config: Path,
@@ -158,6 +160,7 @@ def test_weights_that_only_synthesis_sees_are_exit_code_1(
     assert not (run_copy / "validation.json").exists()
 
 
+@pytest.mark.slow
 def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = max(run_copy.glob("firmware/firmware/weights/w*.txt"), key=lambda p: p.stat().st_size)
     for path in (weights, weights.with_suffix(".h")):

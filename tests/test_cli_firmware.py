@@ -129,6 +129,7 @@ def test_fidelity_report(finished_run: Path) -> None:
         assert name in page.text
 
 
+@pytest.mark.slow
 def test_rate_in_khz_and_scores_with_tables(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +168,7 @@ def test_rate_in_khz_and_scores_with_tables(
         assert f"{effect['value']:+.4f} ± {half:.4f}" in text
 
 
+@pytest.mark.slow
 def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_cli(capsys, "validate", run_copy, "--n-events", 60_000)
     assert code == 0
@@ -183,6 +185,7 @@ def test_number_of_events(run_copy: Path, capsys: pytest.CaptureFixture[str]) ->
         pytest.param("decided", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_killed_validation_can_be_repeated(
     moment: str, run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +214,7 @@ def test_killed_validation_can_be_repeated(
     assert run.fidelity_page_path.exists() and not any(run_copy.glob(".writing-*"))
 
 
+@pytest.mark.slow
 def test_killed_conversion_can_be_repeated(
     run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,7 +35,7 @@ LINEAR_OBJECTIVES = ("linear", "pca", "oja")
 WIDE = dict.fromkeys(KINDS, "fixed<30,8>") | {"activation": "ufixed<30,8>"}
 
 
-#: Of these, the normal suite tests every architecture in fixed point; of the others, one.
+#: Of these, the normal suite tests every architecture; of the others, one.
 THOROUGH = ("plain", "linear", "variational")
 
 
@@ -53,8 +53,9 @@ def combinations() -> list[Any]:
             # In fixed point there is no normalization, see test_batch_norm.
             precisions = ("float",) if architecture == "normalized" else ("float", "fixed")
             for precision in precisions:
-                usual = objective in THOROUGH or architecture in ("deep", "linear")
-                usual |= precision == "float" and architecture != "transpose"
+                usual = architecture in ("deep", "linear")
+                if objective in THOROUGH:
+                    usual |= precision == "float" or architecture == "convolutional"
                 marks = () if usual else pytest.mark.slow
                 found.append(pytest.param(objective, architecture, precision, shape, marks=marks))
     return found

@@ -199,7 +199,9 @@ def check_liveness(case: tuple[str, int]) -> None:
         np.testing.assert_array_equal(after[:, live[node.name]], before[:, live[node.name]])
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
+)
 def test_c_simulation(io_type: str, tmp_path: Path) -> None:
     check_c_simulation(CASES, io_type, tmp_path)
 

@@ -55,11 +55,14 @@ def test_they_pass_the_contract(kind: str, tmp_path: Path) -> None:
         contract.check_cost(case)
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
+)
 def test_in_c_simulation(io_type: str, tmp_path: Path) -> None:
     contract.check_c_simulation(contract.cases_of(KINDS), io_type, tmp_path)
 
 
+@pytest.mark.slow
 def test_in_rtl(tmp_path: Path) -> None:
     contract.check_rtl(contract.cases_of(KINDS), tmp_path)
 

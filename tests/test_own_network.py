@@ -340,6 +340,7 @@ def test_the_model_itself_is_asked() -> None:
         check_reading(odd, (X,))
 
 
+@pytest.mark.slow
 def test_folders_that_hold_something_else(tmp_path: Path) -> None:
     graph = build_trigger_graph(encoder(), "squared_latent_norm", X, 0.1)
     (tmp_path / "mine").mkdir()
