@@ -133,6 +133,7 @@ def test_no_signals_and_no_float_model(
     assert code == 0 and "mismatching bits: 0" in text
 
 
+@pytest.mark.slow
 def test_trigger_objects_through_a_scaler(
     given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:

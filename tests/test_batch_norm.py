@@ -127,6 +127,7 @@ def test_contraction_is_that_of_the_encoder_in_inference() -> None:
     assert np.median(np.abs(found / squares - 1)) < 1e-3
 
 
+@pytest.mark.slow
 def test_interrupted_training_continues_with_its_statistics(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=4, batch_size=16, learning_rate=0.01)
 

@@ -256,6 +256,7 @@ def kill(stage: str, folder: Path, moment: Callable[[], bool], scratch: Path) ->
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_threshold_that_no_event_is_near(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

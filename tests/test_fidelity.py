@@ -46,7 +46,7 @@ def graph_and_images() -> tuple[TriggerGraph, np.ndarray]:
     [
         pytest.param("Vitis", "io_parallel", marks=pytest.mark.slow),
         ("Vitis", "io_stream"),
-        ("Quartus", "io_parallel"),
+        pytest.param("Quartus", "io_parallel", marks=pytest.mark.slow),
         pytest.param("Quartus", "io_stream", marks=pytest.mark.slow),
         pytest.param("Catapult", "io_parallel", marks=pytest.mark.slow),
         pytest.param("Catapult", "io_stream", marks=pytest.mark.slow),
@@ -126,6 +126,7 @@ def test_comparisons_add_up() -> None:
     assert equal + equal == Comparison(20, 0, 0)
 
 
+@pytest.mark.slow
 def test_parts_of_a_sample_are_one_sample(
     graph_and_images: tuple[TriggerGraph, np.ndarray], tmp_path: Path
 ) -> None:

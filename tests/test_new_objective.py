@@ -36,7 +36,14 @@ def test_it_is_short() -> None:
     assert len(SOURCE.splitlines()) < 60
 
 
-@pytest.mark.parametrize("architecture", ["undercomplete", "deep", "convolutional"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param("undercomplete", marks=pytest.mark.slow),
+        "deep",
+        pytest.param("convolutional", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("precision", ["float", "fixed"])
 def test_it_passes_the_contract(architecture: str, precision: str, tmp_path: Path) -> None:
     shape = "image" if architecture == "convolutional" else "features"

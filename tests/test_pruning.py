@@ -126,6 +126,7 @@ def test_interrupted_training_ends_at_the_same_weights(
     assert_resumed_is_whole(epochs_before, make_model, X[:300], X[300:], SETTINGS)
 
 
+@pytest.mark.slow
 def test_kept_is_a_pruned_epoch_where_unpruned_ones_were_better(tmp_path: Path) -> None:
     # Trained before, so that pruning only makes it worse.
     model = make_model()

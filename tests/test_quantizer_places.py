@@ -126,7 +126,7 @@ def everywhere(graph: Graph) -> None:
         ("io_parallel", "Vitis"),
         pytest.param("io_stream", "Vitis", marks=pytest.mark.slow),
         pytest.param("io_parallel", "Quartus", marks=pytest.mark.slow),
-        ("io_stream", "Catapult"),
+        pytest.param("io_stream", "Catapult", marks=pytest.mark.slow),
     ],
 )
 def test_every_bit(io_type: str, backend: str, tmp_path: Path) -> None:

@@ -225,8 +225,8 @@ def check_all(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
 
 
 def test_reference_keras_and_storage(tmp_path: Path) -> None:
-    drawn = draw_different(drawings(), 60, derandomize=True, times=4)
-    assert len(drawn) == 60
+    drawn = draw_different(drawings(), 30, derandomize=True, times=4)
+    assert len(drawn) == 30
     check_drawings(drawn, tmp_path)
 
 
