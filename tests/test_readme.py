@@ -54,7 +54,7 @@ def test_inputs_of_ones_own() -> None:
     view = ScaledView.model_validate(yaml_block("inputs:")["inputs"])
     wires = load_front_end("cms_ugt_run3")
     inputs = view.fit(wires, np.zeros((0, wires.n_values)))
-    assert inputs.n_inputs == 2 + 12 * 4
+    assert inputs.n_inputs == 2 + 12 * 5
 
 
 def test_output_shown_has_the_form_of_the_real_one() -> None:
