@@ -53,9 +53,9 @@ def combinations() -> list[Any]:
             # In fixed point there is no normalization, see test_batch_norm.
             precisions = ("float",) if architecture == "normalized" else ("float", "fixed")
             for precision in precisions:
-                usual = architecture in ("deep", "linear")
+                usual = architecture == "linear" or (architecture, precision) == ("deep", "float")
                 if objective in THOROUGH:
-                    usual |= precision == "float" or architecture == "convolutional"
+                    usual |= precision == "float" or architecture in ("deep", "convolutional")
                 marks = () if usual else pytest.mark.slow
                 found.append(pytest.param(objective, architecture, precision, shape, marks=marks))
     return found

@@ -35,6 +35,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras_ae.generator.collisions.OVERLAY_LIBRARY_SIZE", 50)
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     tmp_path: Path, small_chunks: None
 ) -> None:

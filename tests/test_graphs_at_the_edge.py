@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from test_random_designs import merged
 
 from hls.cpp.convert import convert_trigger_graph
@@ -56,6 +57,7 @@ def an_ordinary_one() -> TriggerGraph:
     return with_decision(build_score_graph(keras.Model(x, x), squared_norm("x")), 0.2)
 
 
+@pytest.mark.slow
 def test_every_bit(tmp_path: Path) -> None:
     graph = merged([always_zero(), end_finer_than_what_comes_in(), one_square(), an_ordinary_one()])
     values = tuple(

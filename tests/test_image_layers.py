@@ -128,7 +128,9 @@ def padded() -> dict[str, list[keras.Layer]]:
     }
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("branches", [pooled, padded])
 def test_every_bit(
     branches: Callable[[], dict[str, list[keras.Layer]]], io_type: str, tmp_path: Path
@@ -140,6 +142,7 @@ def test_every_bit(
 @pytest.mark.parametrize(
     "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
 )
+@pytest.mark.slow
 def test_autoencoder_with_average_pooling(io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     spec = ConvolutionalSpec(

@@ -9,8 +9,8 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-#: Of these, the normal suite runs what goes all the way to firmware.
-NORMAL = ("03_firmware", "04_your_own_network")
+#: Of these, the normal suite runs one that goes all the way to firmware.
+NORMAL = ("04_your_own_network",)
 NOTEBOOKS = [
     pytest.param(path, id=path.stem, marks=() if path.stem in NORMAL else pytest.mark.slow)
     for path in sorted(FOLDER.glob("*.ipynb"))

@@ -322,9 +322,8 @@ def check_designs(n: int, options: dict[str, str], folder: Path, derandomize: bo
     assert n - n_kept <= MOST_REFUSED * n
 
 
-@pytest.mark.parametrize(
-    "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
 def test_random_designs(io_type: str, tmp_path: Path) -> None:
     check_designs(15, {"io_type": io_type}, tmp_path, derandomize=True)
 

@@ -142,6 +142,7 @@ def check_random_designs(n: int, folder: Path, derandomize: bool) -> None:
     assert_equal(whole, folder, design, *values)
 
 
+@pytest.mark.slow
 def test_random_designs(tmp_path: Path) -> None:
     check_random_designs(6, tmp_path / "rtl", derandomize=True)
 
@@ -165,6 +166,7 @@ def with_one_register_less(
 
 
 class TestItCanFail:
+    @pytest.mark.slow
     def test_one_broken_stage(
         self, graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:

@@ -51,6 +51,7 @@ def run(encoder_run: Path, tmp_path: Path) -> Run:
     return open_run(Path(shutil.copytree(encoder_run, tmp_path / "copy")))
 
 
+@pytest.mark.slow
 def test_before_convert(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     record = json.loads((run.folder / "run.json").read_text())
     del record["stages"]["convert"]
@@ -98,6 +99,7 @@ def test_rtl_and_its_resources(
     assert path.read_text() == text and not run.resources_path.exists()
 
 
+@pytest.mark.slow
 def test_rtl_that_differs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(capsys, "rtl", str(run.folder), "--n-events", "1")[0] == 0
     path = run.rtl_folder / "verilog" / "anomaly_trigger.v"

@@ -76,6 +76,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_trials_that_share_a_float_model_train_it_once(
     finished_scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +249,7 @@ def is_alive(child: str) -> bool:
 
 
 @pytest.mark.parametrize("n_processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_ctrl_c_ends_the_processes_at_once(
     experiment_content: dict[str, Any], n_processes: str, tmp_path: Path
 ) -> None:

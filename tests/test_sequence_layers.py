@@ -258,7 +258,7 @@ def events_of(graph: LayerGraph) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("backend", "io_type"),
     [
-        ("Vitis", "io_stream"),
+        pytest.param("Vitis", "io_stream", marks=pytest.mark.slow),
         pytest.param("Vitis", "io_parallel", marks=pytest.mark.slow),
         pytest.param("Catapult", "io_parallel", marks=pytest.mark.slow),
     ],

@@ -102,6 +102,7 @@ def test_student_learned_from_the_teachers_float_score(finished: Run) -> None:
     assert history["loss"][-1] < history["loss"][0] and history["val_loss"][-1] < 0.9
 
 
+@pytest.mark.slow
 def test_summary_says_what_is_lost(
     finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,7 +265,8 @@ class TestFirmware:
         return student
 
     @pytest.mark.parametrize(
-        ("io_type", "threshold"), [("io_parallel", "constant"), ("io_stream", "input")]
+        ("io_type", "threshold"),
+        [("io_parallel", "constant"), pytest.param("io_stream", "input", marks=pytest.mark.slow)],
     )
     def test_every_bit(
         self, events: np.ndarray, tmp_path: Path, io_type: str, threshold: str
@@ -292,6 +294,7 @@ class TestFirmware:
     @pytest.mark.parametrize(
         "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
     )
+    @pytest.mark.slow
     def test_images(self, tmp_path: Path, io_type: str) -> None:
         spec = ConvolutionalSpec(
             kind="convolutional", image_shape=(4, 8, 1), filters=(3,), latent_dim=1

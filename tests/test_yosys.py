@@ -95,6 +95,7 @@ def test_verilog_that_is_none(by_hand: Path) -> None:
         count_cells(by_hand, "xcup")
 
 
+@pytest.mark.slow
 def test_the_same_cells_twice(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     precision = FixedPoint(
