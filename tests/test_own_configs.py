@@ -35,6 +35,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+# So short a training leaves weights where they were.
+@pytest.mark.filterwarnings("ignore:.*weights of layer .* saturate in:UserWarning")
 @pytest.mark.parametrize("name", ["own_table", "own_nanoaod", "own_regions"])
 def test_from_files_to_firmware(
     name: str, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
