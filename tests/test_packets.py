@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from hls.cpp.convert import convert_trigger_graph
@@ -13,6 +14,9 @@ from hls.graph.keras_layers import HardwareInput
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
 from keras_ae.fixed_point import FixedPointFormat
+from keras_ae.front_end.input_view import ScaledView
+from keras_ae.front_end.presets import load_front_end
+from keras_ae.precision import QActivation, fixed_point
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.tensor_scores import normalized_norm, squared_error, squared_norm
 
@@ -41,3 +45,17 @@ def test_behind_a_flattened_image(tmp_path: Path, backend: str) -> None:
     convert_trigger_graph(graph, tmp_path / "project", settings, [events[:50]])
     found = validate_project(graph, tmp_path / "project", {"stress": (events,)})
     assert found.mismatching_bits == 0
+
+
+def test_pixels_that_are_scaled(tmp_path: Path) -> None:
+    # A packet is a pixel, and the front end takes them all.
+    wires = load_front_end({"image": {"shape": [4, 3, 1], "pixel": {"format": "ufixed<6,6>"}}})
+    events = np.random.default_rng(1).integers(0, 64, (500, 4, 3, 1))
+    scaler = ScaledView().fit(wires, events.reshape(500, 12))
+    pixels = keras.Input((4, 3, 1), name="pixels")
+    model = keras.Model(pixels, QActivation(fixed_point("fixed<6,3>"), name="rounded")(pixels))
+    graph = build_trigger_graph(model, squared_norm("input"), events, 0.1, scaler, wires)
+    settings = FirmwareSettings(io_type="io_stream")
+    convert_trigger_graph(graph, tmp_path / "project", settings, [events[:50]])
+    found = validate_project(graph, tmp_path / "project", {"background": (events,)})
+    assert found.mismatching_bits == 0 and found.is_proved

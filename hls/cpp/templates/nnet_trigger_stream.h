@@ -21,6 +21,21 @@ Pack:
     res.write(packet);
 }
 
+// All N values of an event, in however many packets they come.
+template <unsigned N, class data_T> void read_values(hls::stream<data_T> &data, typename data_T::value_type values[N]) {
+    #pragma HLS INLINE
+Read:
+    for (unsigned i = 0; i < N / data_T::size; i++) {
+        #pragma HLS PIPELINE
+        data_T packet = data.read();
+    Packet:
+        for (unsigned j = 0; j < data_T::size; j++) {
+            #pragma HLS UNROLL
+            values[i * data_T::size + j] = packet[j];
+        }
+    }
+}
+
 // Of a stream, the number j of packet i of res_T: behind a reshape, its own packets may be of another size.
 template <class res_T, class data_T>
 typename data_T::value_type next_number(hls::stream<data_T> &data, data_T &packet, unsigned i, unsigned j) {
@@ -31,7 +46,7 @@ typename data_T::value_type next_number(hls::stream<data_T> &data, data_T &packe
     return packet[place];
 }
 
-// A packet holds parts of a word; the fields of all words are one.
+// Fields of all words are one packet.
 template <class data_T, class up_T, class down_T, class signed_T, class res_T, typename CONFIG_T>
 void unpack_words(hls::stream<data_T> &data, const up_T up[CONFIG_T::n_fields], const down_T down[CONFIG_T::n_fields],
                   const signed_T is_signed[CONFIG_T::n_fields], hls::stream<res_T> &res) {
@@ -41,59 +56,38 @@ void unpack_words(hls::stream<data_T> &data, const up_T up[CONFIG_T::n_fields], 
     field_T fields[res_T::size];
     #pragma HLS ARRAY_PARTITION variable=parts complete
     #pragma HLS ARRAY_PARTITION variable=fields complete
-Words:
-    for (unsigned i = 0; i < CONFIG_T::n_in / data_T::size; i++) {
-        #pragma HLS PIPELINE
-        data_T packet = data.read();
-    Packet:
-        for (unsigned j = 0; j < data_T::size; j++) {
-            #pragma HLS UNROLL
-            parts[i * data_T::size + j] = packet[j];
-        }
-    }
+    read_values<CONFIG_T::n_in>(data, parts);
     unpack_words<part_T, up_T, down_T, signed_T, field_T, CONFIG_T>(parts, up, down, is_signed, fields);
     write_packet(fields, res);
 }
 
-// A packet is an event.
 template <class data_T, class column_T, class offset_T, class factor_T, class guard_T, class res_T, typename CONFIG_T>
 void scale_inputs(hls::stream<data_T> &data, const column_T columns[CONFIG_T::n_out],
                   const offset_T offsets[CONFIG_T::n_out], const factor_T factors[CONFIG_T::n_out],
                   const guard_T guards[CONFIG_T::n_out], hls::stream<res_T> &res) {
     typedef typename data_T::value_type value_T;
     typedef typename res_T::value_type scaled_T;
-    data_T packet = data.read();
     value_T values[CONFIG_T::n_in];
     scaled_T scaled[CONFIG_T::n_out];
     #pragma HLS ARRAY_PARTITION variable=values complete
     #pragma HLS ARRAY_PARTITION variable=scaled complete
-Unpack:
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
-        #pragma HLS UNROLL
-        values[i] = packet[i];
-    }
+    read_values<CONFIG_T::n_in>(data, values);
     scale_inputs<value_T, column_T, offset_T, factor_T, guard_T, scaled_T, CONFIG_T>(values, columns, offsets, factors,
                                                                                    guards, scaled);
     write_packet(scaled, res);
 }
 
-// A packet is an event.
 template <class difference_T, class data_T, class reference_T, class factor_T, class turn_T, class res_T, typename CONFIG_T>
 void relative_angles(hls::stream<data_T> &data, const reference_T references[CONFIG_T::n_in],
                      const factor_T factors[CONFIG_T::n_in], const turn_T turns[CONFIG_T::n_in],
                      hls::stream<res_T> &res) {
     typedef typename data_T::value_type value_T;
     typedef typename res_T::value_type angle_T;
-    data_T packet = data.read();
     value_T values[CONFIG_T::n_in];
     angle_T angles[CONFIG_T::n_in];
     #pragma HLS ARRAY_PARTITION variable=values complete
     #pragma HLS ARRAY_PARTITION variable=angles complete
-Unpack:
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
-        #pragma HLS UNROLL
-        values[i] = packet[i];
-    }
+    read_values<CONFIG_T::n_in>(data, values);
     relative_angles<difference_T, value_T, reference_T, factor_T, turn_T, angle_T, CONFIG_T>(values, references, factors,
                                                                                           turns, angles);
     write_packet(angles, res);
@@ -103,16 +97,11 @@ template <class data_T, class chosen_T, class res_T, typename CONFIG_T>
 void absolute_values(hls::stream<data_T> &data, const chosen_T chosen[CONFIG_T::n_in], hls::stream<res_T> &res) {
     typedef typename data_T::value_type value_T;
     typedef typename res_T::value_type absolute_T;
-    data_T packet = data.read();
     value_T values[CONFIG_T::n_in];
     absolute_T absolutes[CONFIG_T::n_in];
     #pragma HLS ARRAY_PARTITION variable=values complete
     #pragma HLS ARRAY_PARTITION variable=absolutes complete
-Unpack:
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
-        #pragma HLS UNROLL
-        values[i] = packet[i];
-    }
+    read_values<CONFIG_T::n_in>(data, values);
     absolute_values<value_T, chosen_T, absolute_T, CONFIG_T>(values, chosen, absolutes);
     write_packet(absolutes, res);
 }
