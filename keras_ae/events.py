@@ -14,7 +14,7 @@ def load_events(settings: RunSettings) -> Dataset:
 
 def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
     """The same, and an audit that has seen them; none of arrays without a front end."""
-    front_end = settings.front_end or settings.data.default_front_end()
+    front_end = settings.wires
     audit = None if front_end is None else Audit(front_end, settings.used_columns)
     data = load_dataset(settings.data, front_end, settings.seed, settings.counts, audit)
     return data, audit

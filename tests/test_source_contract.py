@@ -265,3 +265,17 @@ def test_mistakes(content: Any, message: str) -> None:
 def test_a_name_of_old() -> None:
     source = parse_source({"kind": "l1", "background": "package:l1/background.h5"})
     assert source.kind == "adc2021" and source is parse_source(source)
+
+
+@pytest.mark.parametrize(
+    "content", [{"kind": "digits"}, {"kind": "mnist", "path": "x"}, {"kind": "arrays", "path": "x"}]
+)
+def test_files_beside_data_without_a_file_for_the_background(content: dict[str, Any]) -> None:
+    message = f"^events of files must be like those of .* of kind '{content['kind']}'$"
+    with pytest.raises(InputError, match=message):
+        parse_source(content).of_file(Path("more.npz"))
+
+
+def test_another_file_of_the_same_kind() -> None:
+    source = parse_source({"kind": "table", "background": "a.npz", "signals": {"s": "b.npz"}})
+    assert source.of_file(Path("c.npz"), 10).paths == ("c.npz",)

@@ -51,6 +51,11 @@ class Port:
         return FixedPointFormat.parse(self.format)
 
     @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Of one event, in any case."""
+        return self.shape or (self.n_values,)
+
+    @property
     def width(self) -> int:
         """Bits of all values."""
         return self.n_values * self.form.width
@@ -78,7 +83,7 @@ class Port:
             raise InputError(f"input '{self.name}' must be an array of numbers: {error}") from error
         if np.ma.is_masked(values):
             raise InputError(f"input '{self.name}' must have no masked values, got some")
-        shape = self.shape or (self.n_values,)
+        shape = self.event_shape
         if array.dtype.kind not in "fiub" or array.ndim == 0 or array.shape[1:] != shape:
             wanted = ", ".join(map(str, ("events", *shape)))
             raise InputError(

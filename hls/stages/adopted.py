@@ -171,7 +171,7 @@ def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tup
     as_they_are = settings.wires is None or settings.wires.is_hardware
     values = []
     for port, part in zip(ports, given, strict=False):
-        shape = port.shape or (port.n_values,)
+        shape = port.event_shape
         if _is_same_event(part.shape[1:], shape):
             part = part.reshape(len(part), *shape)
         values.append(part if as_they_are else port.form.quantize(part))

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from hls.graph.facts import Origin
-from hls.graph.interface import Interface, Port
+from hls.graph.interface import Interface
 from hls.graph.layers.unpacking import UnpackWords
 from hls.graph.packed_ports import port_values
 from hls.graph.trigger_graph import TriggerGraph
@@ -51,12 +51,7 @@ def hardware_values(run: Run, sample: Sample, interface: Interface) -> HardwareV
         return parts
     if wires.packed:
         return (*port_values(wires, sample.x), *parts[1:])
-    return (sample.x.reshape(len(sample), *_shape(interface.inputs[0])), *parts[1:])
-
-
-def _shape(port: Port) -> tuple[int, ...]:
-    """Of one event."""
-    return port.shape or (port.n_values,)
+    return (sample.x.reshape(len(sample), *interface.inputs[0].event_shape), *parts[1:])
 
 
 def compared_samples(
@@ -92,10 +87,9 @@ def compared_samples(
 
 def events_of_file(run: Run, path: Path, max_events: int | None = None) -> Sample:
     """Events of a file like that of the background of a run's data."""
-    source = run.experiment.data.model_copy(
-        update={"background": str(path), "signals": {}, "max_events": max_events}
-    )
-    return read_samples(source, run.experiment.wires, run.experiment.counts)[BACKGROUND]
+    experiment = run.experiment
+    source = experiment.data.of_file(path, max_events)
+    return read_samples(source, experiment.wires, experiment.counts)[BACKGROUND]
 
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:
@@ -133,7 +127,7 @@ def origin_of(run: Run) -> Origin:
         f"{settings.name}: {settings.deployed}",
         settings.trigger.fpr,
         settings.trigger.input_rate_khz,
-        settings.front_end or settings.data.default_front_end(),
+        settings.wires,
     )
 
 

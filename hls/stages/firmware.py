@@ -152,8 +152,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
 
 def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:
     """Raise InputError unless they hold what the firmware of a run takes."""
-    settings = run.settings
-    if event_files and (isinstance(settings, Adoption) or not settings.data.paths):
+    if event_files and isinstance(run.settings, Adoption):
         raise InputError(
             "events of files must be those of an experiment whose data are files, got files"
         )

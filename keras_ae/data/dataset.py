@@ -99,14 +99,15 @@ def read_samples(
     audit: Audit | None = None,
 ) -> dict[str, Sample]:
     """All events of a source, `background` and signals by name; raises as `load_dataset` does."""
-    front_end = front_end or source.default_front_end()
-    if front_end is None:
+    wires = source.front_end_or_default(front_end)
+    if wires is None and isinstance(source, ArrayData):
         return _as_they_come(source)
+    wires = source.require_front_end(wires)
     samples = {}
-    for name, chunks in source.read(front_end).items():
+    for name, chunks in source.read(wires).items():
         if audit is not None:
             chunks = _audited(chunks, audit, name)
-        samples[name] = _joined(chunks, front_end, counts)
+        samples[name] = _joined(chunks, wires, counts)
     return samples
 
 
@@ -124,13 +125,8 @@ def halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
     return sample.take(first), sample.take(second)
 
 
-def _as_they_come(source: EventSource) -> dict[str, Sample]:
+def _as_they_come(source: ArrayData) -> dict[str, Sample]:
     """Arrays of any shape."""
-    if not isinstance(source, ArrayData):
-        raise InputError(
-            f"front_end must be given for data.kind '{source.kind}', got none: say what the wires "
-            "carry, such as {features: 20, format: 'fixed<16,6>'}"
-        )
     return {
         name: Sample(x, condition, np.arange(len(x)))
         for name, (x, condition) in source.arrays().items()

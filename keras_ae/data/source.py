@@ -80,6 +80,31 @@ class EventSource(SourceSettings):
         """The front end of its events where the user states none; None where one must be."""
         return None
 
+    def front_end_or_default(self, given: FrontEnd | None) -> FrontEnd | None:
+        """What is given, or else that of its own if there is one."""
+        return given or self.default_front_end()
+
+    def require_front_end(self, given: FrontEnd | None) -> FrontEnd:
+        """The same; raise InputError where there is none."""
+        found = self.front_end_or_default(given)
+        if found is None:
+            raise InputError(
+                f"front_end must be given for data.kind '{self.kind}', got none: say what the "
+                "wires carry, such as {features: 20, format: 'fixed<16,6>'}"
+            )
+        return found
+
+    def of_file(self, path: Path, max_events: int | None = None) -> EventSource:
+        """Background of another file, read as its own are.
+
+        Raises:
+            InputError: a source whose background is no file of its own.
+        """
+        raise InputError(
+            f"events of files must be like those of data with a file for the background, got data "
+            f"of kind '{self.kind}'"
+        )
+
     @field_validator("kind", mode="before")
     @classmethod
     def _without_alias(cls, kind: Any) -> Any:
@@ -148,6 +173,11 @@ class FileSource(EventSource):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.background, *self.signals.values())
+
+    def of_file(self, path: Path, max_events: int | None = None) -> EventSource:
+        return self.model_copy(
+            update={"background": str(path), "signals": {}, "max_events": max_events}
+        )
 
     def check(self, front_end: FrontEnd) -> None:
         """Raise InputError where no file of this source could fill the front end."""

@@ -101,7 +101,7 @@ class Adoption(Section):
     @property
     def wires(self) -> FrontEnd | None:
         """What the trigger's wires carry, where that is said."""
-        return self.front_end or self.data.default_front_end()
+        return self.data.front_end_or_default(self.front_end)
 
     @property
     def used_columns(self) -> list[Column] | None:

@@ -117,7 +117,7 @@ class Experiment(Section):
         Raises:
             InputError: neither the experiment nor its data say so.
         """
-        return wires_of(self.data, self.front_end)
+        return self.data.require_front_end(self.front_end)
 
     @property
     def counts(self) -> Counts | None:
@@ -328,21 +328,6 @@ class Experiment(Section):
                     f"{name} must be {' or '.join(map(repr, choices))} for firmware, got "
                     f"{value!r}: choose another or set 'firmware: null'"
                 )
-
-
-def wires_of(source: EventSource, front_end: FrontEnd | None) -> FrontEnd:
-    """The front end that is given, or that of the data.
-
-    Raises:
-        InputError: neither is there.
-    """
-    found = front_end or source.default_front_end()
-    if found is None:
-        raise InputError(
-            f"front_end must be given for data.kind '{source.kind}', got none: say what the wires "
-            "carry, such as {features: 20, format: 'fixed<16,6>'}"
-        )
-    return found
 
 
 def load_experiment(path: Path) -> Experiment:
