@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -9,3 +11,8 @@ class Section(BaseModel):
     """What one mapping of a YAML file says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def as_tuple(content: Any) -> Any:
+    """A list of YAML as the tuple that it is for, anything else as it is."""
+    return tuple(content) if isinstance(content, list) else content

@@ -42,6 +42,15 @@ def small_experiment() -> dict[str, Any]:
     return content
 
 
+@pytest.fixture(scope="session")
+def foreign() -> Path:
+    """The folder of files of others, which are no part of this project."""
+    folder = os.environ.get("KERAS_AE_FOREIGN_DATA")
+    if folder is None:
+        pytest.skip("KERAS_AE_FOREIGN_DATA does not name the folder of files of others")
+    return Path(folder)
+
+
 @pytest.fixture
 def experiment_content(small_experiment: dict[str, Any]) -> dict[str, Any]:
     """A copy of the small experiment, to change at will."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -610,12 +610,9 @@ FOREIGN: dict[str, tuple[dict[str, Any], dict[str, Any] | str, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_files_of_others(name: str) -> None:
-    folder = os.environ.get("KERAS_AE_FOREIGN_DATA")
-    if folder is None:
-        pytest.skip("KERAS_AE_FOREIGN_DATA does not name the folder of files of others")
+def test_files_of_others(name: str, foreign: Path) -> None:
     content, wires, odd = FOREIGN[name]
-    source = parse_source({"kind": "objects", "background": f"{folder}/{name}", **content})
+    source = parse_source({"kind": "objects", "background": str(foreign / name), **content})
     front_end = load_front_end(wires)
     audit = Audit(front_end)
     read_samples(source, front_end, audit=audit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ from keras_ae.front_end.fields import ObjectCollection
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.packing import pack, unpack
 from keras_ae.front_end.presets import load_front_end
-
-#: Folder of files of others, which are no part of this project.
-FOREIGN_DATA = "KERAS_AE_FOREIGN_DATA"
 
 TWO = {
     "objects": {
@@ -230,12 +226,9 @@ def test_words_of_the_global_trigger(words: dict[str, int], values: dict[str, in
 
 
 @pytest.fixture
-def crossings() -> dict[str, np.ndarray]:
+def crossings(foreign: Path) -> dict[str, np.ndarray]:
     """Words of real test vectors, by collection."""
-    folder = os.environ.get(FOREIGN_DATA)
-    if folder is None:
-        pytest.skip(f"{FOREIGN_DATA} names no folder with ugt_vectors.txt.gz, which is not ours")
-    path = Path(folder) / "ugt_vectors.txt.gz"
+    path = foreign / "ugt_vectors.txt.gz"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     with gzip.open(path, "rt", encoding="ascii") as file:

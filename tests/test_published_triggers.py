@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,6 @@ _spec = importlib.util.spec_from_file_location("published_triggers", _BENCHMARK)
 assert _spec is not None and _spec.loader is not None
 published = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(published)
-
-#: Folder of files of others, which are no part of this project.
-FOREIGN_DATA = "KERAS_AE_FOREIGN_DATA"
 
 
 def ap_fixed(values: np.ndarray, text: str) -> np.ndarray:
@@ -137,14 +133,9 @@ def test_firmware_and_rtl_on_many_events(name: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def axol1tl_v4() -> dict[str, np.ndarray]:
+def axol1tl_v4(foreign: Path) -> dict[str, np.ndarray]:
     """Published weights and what the published C++ gives for them."""
-    folder = os.environ.get(FOREIGN_DATA)
-    if folder is None:
-        pytest.skip(
-            f"{FOREIGN_DATA} names no folder with axol1tl_v4.npz, which is not ours to give"
-        )
-    path = Path(folder) / "axol1tl_v4.npz"
+    path = foreign / "axol1tl_v4.npz"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     with np.load(path) as stored:

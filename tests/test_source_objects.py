@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.presets import load_front_end
 
-#: Folder of files of others, which are no part of this project.
-FOREIGN_DATA = "KERAS_AE_FOREIGN_DATA"
 _SCRIPT = Path(__file__).parents[1] / "benchmarks" / "nanoaod_file.py"
 _spec = importlib.util.spec_from_file_location("nanoaod_file", _SCRIPT)
 assert _spec is not None and _spec.loader is not None
@@ -31,13 +28,6 @@ nanoaod_file = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(nanoaod_file)
 
 SUFFIXES = (".root", ".parquet")
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Path:
-    if FOREIGN_DATA not in os.environ:
-        pytest.skip(f"{FOREIGN_DATA} does not name the folder of files of others")
-    return Path(os.environ[FOREIGN_DATA])
 
 
 def objects(path: Path, **more: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from source_files import assert_equal, read_all, read_in_chunks, ugt_line
 from keras_ae.errors import InputError
 from keras_ae.front_end.presets import load_front_end
 
-#: Folder of files of others, which are no part of this project.
-FOREIGN_DATA = "KERAS_AE_FOREIGN_DATA"
 PRESET = load_front_end("cms_ugt_run3")
 
 
@@ -26,13 +23,6 @@ def words(path: Path, **more: Any) -> dict[str, Any]:
 def write(path: Path, *lines: str) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines))
     return path
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Path:
-    if FOREIGN_DATA not in os.environ:
-        pytest.skip(f"{FOREIGN_DATA} does not name the folder of published files")
-    return Path(os.environ[FOREIGN_DATA])
 
 
 def test_inputs_of_a_published_trigger(foreign: Path) -> None:

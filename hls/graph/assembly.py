@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import keras
@@ -162,7 +163,7 @@ class Assembly:
         angles = [(part.column, part.angle) for part in scaler.inputs if part.angle is not None]
         if angles:
             columns, of_angles = zip(*angles, strict=True)
-            layer = RelativeAngles(
+            relative = RelativeAngles(
                 columns,
                 tuple(angle.column for angle in of_angles),
                 tuple(angle.factor for angle in of_angles),
@@ -170,20 +171,21 @@ class Assembly:
                 input_formats=(form,),
                 name="relative_angles",
             )
-            last = self.add(layer, last)
+            last = self.add(relative, last)
         signless = tuple(part.column for part in scaler.inputs if part.absolute)
         if signless:
             formats = (self.grid(last).format,)
             absolute = AbsoluteValues(signless, input_formats=formats, name="absolute_values")
             last = self.add(absolute, last)
-        flat = shape == (scaler.n_inputs,)
-        # What the network takes is called `scale`.
-        names = iter(_scaling_names(scaler.form is not None, not flat))
-        last = self.add(ScaleInputs.of(scaler, self.grid(last).format, next(names)), last)
+        layers: list[Layer] = [ScaleInputs.of(scaler, self.grid(last).format, "scaled")]
         if scaler.form is not None:
-            last = self.add(Quantizer(scaler.form, name=next(names)), last)
-        if not flat:
-            self.add(Reshape(shape, name=next(names)), last)
+            layers.append(Quantizer(scaler.form, name="rounded"))
+        if shape != (scaler.n_inputs,):
+            layers.append(Reshape(shape))
+        # What the network takes is called `scale`.
+        layers[-1] = replace(layers[-1], name="scale")
+        for layer in layers:
+            last = self.add(layer, last)
 
     # Decoder -----------------------------------------------------------------------------------
 
@@ -258,12 +260,6 @@ def name_codes(roles: Roles, codes: Sequence[str]) -> None:
     """The first is the mean, the second the logarithm of the variance; of more it is not known."""
     for number, role in enumerate(CODE_ROLES):
         roles.add(role, codes[number : number + 1] if len(codes) <= len(CODE_ROLES) else codes)
-
-
-def _scaling_names(is_rounded: bool, is_shaped: bool) -> list[str]:
-    """Of scaling, rounding and shape, as far as they are there: the last one is `scale`."""
-    names = ["scaled", *(["rounded"] if is_rounded else []), *(["shaped"] if is_shaped else [])]
-    return [*names[:-1], "scale"]
 
 
 def _input_layers(network: keras.Model) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_ae.audit.fields import AuditedField
 from keras_ae.audit.hashing import EMPTY_EVENT
 from keras_ae.audit.report import but_for, percent
 from keras_ae.audit.rule import Problem, Samples
@@ -92,51 +93,47 @@ def _angles(samples: Samples) -> Iterator[tuple[str, CollectionTally, FieldTally
                     yield sample, collection, tally, values
 
 
-def other_unit(samples: Samples, limit: float) -> Iterator[Problem]:
-    """Momenta whose median is so many times that of the background, or the other way around."""
+def _beside_background(
+    samples: Samples,
+) -> Iterator[tuple[str, AuditedField, tuple[np.ndarray, np.ndarray]]]:
+    """Of each signal and field with values enough: those of the signal and of the background."""
     background = samples.background
     if background is None:
         return
     for sample, signal in samples.signals.items():
         for own, reference in zip(signal.fields, background.fields, strict=True):
             values = signal.kept_values(own), background.kept_values(reference)
-            if not own.field.is_momentum or min(map(len, values)) < _FEWEST:
-                continue
-            lows = [float(np.median(part)) * own.field.field.last_bit.value for part in values]
-            if max(lows) > limit * max(min(lows), 0.0):
-                yield Problem(
-                    sample,
-                    own.field.name,
-                    f"have a median within a factor {limit:g} of that of the background",
-                    f"{own.field.written(lows[0])} beside {own.field.written(lows[1])}",
-                    "are they in the same unit?",
-                    value=lows[0],
-                )
+            if min(map(len, values)) >= _FEWEST:
+                yield sample, own.field, values
+
+
+def _unlike(sample: str, field: AuditedField, must: str, numbers: tuple[float, float]) -> Problem:
+    """A number of a signal, in physical units, that is far from the background's."""
+    got = " beside ".join(map(field.written, numbers))
+    remedy = "are they in the same unit?"
+    return Problem(sample, field.name, must, got, remedy, value=numbers[0])
+
+
+def other_unit(samples: Samples, limit: float) -> Iterator[Problem]:
+    """Momenta whose median is so many times that of the background, or the other way around."""
+    for sample, field, values in _beside_background(samples):
+        if field.is_momentum:
+            first, second = (float(np.median(part)) * field.field.last_bit.value for part in values)
+            if max(first, second) > limit * max(min(first, second), 0.0):
+                must = f"have a median within a factor {limit:g} of that of the background"
+                yield _unlike(sample, field, must, (first, second))
 
 
 def other_spread(samples: Samples, limit: float) -> Iterator[Problem]:
     """Features that spread so many times as far as those of the background, or the other way."""
-    background = samples.background
-    if background is None:
-        return
-    for sample, signal in samples.signals.items():
-        for own, reference in zip(signal.fields, background.fields, strict=True):
-            values = signal.kept_values(own), background.kept_values(reference)
-            plain = not own.field.collection and own.field.name in samples.used
-            if not plain or min(map(len, values)) < _FEWEST:
-                continue
-            spreads = [float(np.ptp(np.quantile(part, (0.01, 0.99)))) for part in values]
+    for sample, field, values in _beside_background(samples):
+        if not field.collection and field.name in samples.used:
+            first, second = (float(np.ptp(np.quantile(part, (0.01, 0.99)))) for part in values)
             # A constant feature is another rule's.
-            if min(spreads) > 0 and max(spreads) > limit * min(spreads):
-                spreads = [spread * own.field.field.last_bit.value for spread in spreads]
-                yield Problem(
-                    sample,
-                    own.field.name,
-                    f"spread within a factor {limit:g} of the background",
-                    f"{own.field.written(spreads[0])} beside {own.field.written(spreads[1])}",
-                    "are they in the same unit?",
-                    value=spreads[0],
-                )
+            if min(first, second) > 0 and max(first, second) > limit * min(first, second):
+                last_bit = field.field.last_bit.value
+                must = f"spread within a factor {limit:g} of the background"
+                yield _unlike(sample, field, must, (first * last_bit, second * last_bit))
 
 
 def other_occupancy(samples: Samples, limit: float) -> Iterator[Problem]:

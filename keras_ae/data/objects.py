@@ -19,6 +19,7 @@ from keras_ae.data.slots import ObjectChoice, fill_slots
 from keras_ae.errors import InputError
 from keras_ae.front_end.fields import ObjectCollection
 from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.section import as_tuple
 
 _SUFFIXES = (".root", ".parquet")
 _NO_LAYOUT = Layout("Events", {})
@@ -29,12 +30,8 @@ _Places = dict[str, dict[str, tuple[str, ...] | float]]
 _Found = dict[str, dict[str, str | float]]
 
 
-def _as_tuple(content: Any) -> Any:
-    return tuple(content) if isinstance(content, list) else content
-
-
 #: Lowest and highest value that is kept; None where there is no limit.
-Range = Annotated[tuple[float | None, float | None], BeforeValidator(_as_tuple)]
+Range = Annotated[tuple[float | None, float | None], BeforeValidator(as_tuple)]
 
 
 class Objects(MarkedSource):

@@ -16,7 +16,7 @@ from keras_ae.arrays import as_numbers, check_finite
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.fields import ObjectCollection, WireField, check_name
-from keras_ae.section import Section
+from keras_ae.section import Section, as_tuple
 
 #: Of which hardware values are made at once, so that they stay in the cache.
 _CHUNK_NUMBERS = 2**17
@@ -74,10 +74,6 @@ def _as_fields(content: Any) -> Any:
     return {**others, "features": dict.fromkeys(names, shared)}
 
 
-def _as_tuple(content: Any) -> Any:
-    return tuple(content) if isinstance(content, list) else content
-
-
 def _stated(field: WireField, form: FixedPointFormat) -> WireField:
     """The field, in a format in any case."""
     given = {name: getattr(field, name) for name in WireField.model_fields}
@@ -92,7 +88,7 @@ class ImageWires(Section):
 
     shape: Annotated[
         tuple[_Size, _Size, _Size],
-        BeforeValidator(_as_tuple),
+        BeforeValidator(as_tuple),
     ]
     pixel: WireField = WireField()
 

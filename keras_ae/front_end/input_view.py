@@ -17,18 +17,16 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.float_inputs import FloatInputs
 from keras_ae.front_end.front_end import Column, FrontEnd
 from keras_ae.front_end.scaled_inputs import ScaledInput, ScaledInputs, angle_of, as_it_is
-from keras_ae.section import Section
+from keras_ae.section import Section, as_tuple
 
 
-def _as_tuple(content: Any) -> Any:
+def _as_patterns(content: Any) -> Any:
     """A list of YAML, or one name alone."""
-    if isinstance(content, str):
-        return (content,)
-    return tuple(content) if isinstance(content, list) else content
+    return (content,) if isinstance(content, str) else as_tuple(content)
 
 
 #: Columns by name or pattern, see `FrontEnd.choose`.
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_patterns)]
 
 
 class Scale(Section):
