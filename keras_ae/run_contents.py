@@ -9,14 +9,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_ae.audit.audit import Audit
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import load_events
+from keras_ae.files import whole_folder, write_json
 from keras_ae.front_end.float_inputs import FloatInputs
 from keras_ae.front_end.input_view import load_inputs
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.models import ScoringModel
 from keras_ae.models.autoencoder import Arrays
+from keras_ae.plots.fields import save_field_figures
+from keras_ae.run_files import RunFiles
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 
@@ -52,6 +56,13 @@ def load_keras_model(path: Path, compiled: bool = True) -> keras.Model:
 def load_data(run: Run) -> Dataset:
     """The run's events, as the trigger's wires carry them."""
     return load_events(run.settings)
+
+
+def keep_audit(run: RunFiles, audit: Audit) -> None:
+    """Write what an audit has found beside a run, and a figure of each field."""
+    write_json(run.audit_path, audit.report().as_dict())
+    with whole_folder(run.fields_folder) as folder:
+        save_field_figures(audit, folder, ".svg")
 
 
 def fitted_inputs(run: Run, precision: str) -> ScaledInputs | FloatInputs:

@@ -12,7 +12,7 @@ class RunFiles:
 
     experiment.yaml     what was asked for, with every default
     run.json            format, version, finished stages with the digest of their inputs
-    audit.json          what is odd in the events, and their numbers by field
+    audit.json, fields/ what is odd in the events, their numbers by field, and a figure of each
     inputs_*.json       hardware values -> network inputs, of the float model and of a student
     float.keras, student.keras (with a student), quantized.keras, history_*.json
     metrics.json, plots/
@@ -34,6 +34,10 @@ class RunFiles:
     @property
     def audit_path(self) -> Path:
         return self.folder / "audit.json"
+
+    @property
+    def fields_folder(self) -> Path:
+        return self.folder / "fields"
 
     def inputs_path(self, precision: str) -> Path:
         """`precision`: float, or student with a student."""

@@ -63,6 +63,7 @@ STAGES = {
                 run.model_path("float"),
                 run.inputs_path("float"),
                 run.audit_path,
+                run.fields_folder,
             ),
             section="network",
         ),
@@ -73,7 +74,12 @@ STAGES = {
                 *("seed", "data", "front_end", "inputs", "condition"),
                 *("architecture", "objective", "training"),
             ),
-            lambda run: (run.audit_path, run.inputs_path("float"), *_trained("float")(run)),
+            lambda run: (
+                run.audit_path,
+                run.fields_folder,
+                run.inputs_path("float"),
+                *_trained("float")(run),
+            ),
             section="objective",
         ),
         Stage(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_ae.audit.audit import Audit
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import audited_events
@@ -17,6 +16,7 @@ from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import (
+    keep_audit,
     load_data,
     load_model,
     network_inputs,
@@ -40,7 +40,9 @@ def train(run: Run, progress: bool = True) -> bool:
         # Now, not after an hour of training.
         build_fixed_point_model(experiment)
         data, audit = audited_events(experiment)
-        _require_sound(run, audit)
+        if audit is not None:
+            keep_audit(run, audit)
+            audit.report().require()
         check_rate(
             len(data.validation),
             experiment.trigger.fpr,
@@ -82,14 +84,6 @@ def quantize(run: Run, progress: bool = True) -> bool:
         _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
 
     return run.stage("quantize", work)
-
-
-def _require_sound(run: Run, audit: Audit | None) -> None:
-    """Keep what an audit has found beside the run; raise InputError for its errors."""
-    if audit is not None:
-        report = audit.report()
-        write_json(run.audit_path, report.as_dict())
-        report.require()
 
 
 def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Dataset) -> None:

@@ -15,6 +15,7 @@ import yaml
 from trigger_objects import FRONT_END, fitted_scaler
 
 from hls import cli
+from hls.graph.trigger_graph import TriggerGraph
 from hls.stages.adopted import check_adoption, with_model
 from hls.stages.firmware import score_graph
 from keras_ae.data.adc2021 import Adc2021
@@ -23,7 +24,8 @@ from keras_ae.data.dataset import load_dataset
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.input_view import save_inputs
-from keras_ae.precision import QActivation, QDense, fixed_point
+from keras_ae.precision import QActivation, QConv2D, QDense, fixed_point
+from keras_ae.run_contents import load_data
 from keras_ae.runs import Run, open_run
 from keras_ae.settings.adoption import Adoption, load_adoption
 
@@ -43,14 +45,14 @@ def quantized(n_outputs: int = 2, n_features: int = N_FEATURES) -> keras.Model:
     return keras.Model(x, y, name="theirs")
 
 
-def in_float(n_outputs: int = 2) -> keras.Model:
+def in_float(n_outputs: int = 2, n_features: int = N_FEATURES) -> keras.Model:
     """Of the same names and weights."""
-    x = keras.Input((N_FEATURES,), name="wires")
+    x = keras.Input((n_features,), name="wires")
     h = keras.layers.Dense(8, name="fc")(x)
     h = keras.layers.Activation("relu", name="act")(h)
     y = keras.layers.Dense(n_outputs, name="fc2")(h)
     model = keras.Model(x, keras.layers.Activation("linear", name="mu")(y))
-    model.set_weights(quantized(n_outputs).get_weights())
+    model.set_weights(quantized(n_outputs, n_features).get_weights())
     return model
 
 
@@ -79,7 +81,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., t
     """The command on settings, with what it printed."""
 
     def call(settings: dict[str, Any], model: str = "theirs.keras") -> tuple[int, str]:
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         arguments = [str(tmp_path / model), str(tmp_path / "config.yaml")]
         with pytest.raises(SystemExit) as ended:
             cli.main(["adopt", *arguments, "--run-dir", str(tmp_path / "run")])
@@ -156,6 +158,113 @@ def test_trigger_objects_through_a_scaler(
         cli.main(["check", str(tmp_path / "run")])
     assert not ended.value.code
     assert score_graph(open_run(tmp_path / "run")).layer("scale") is not None
+
+
+WORDS: dict[str, Any] = {
+    "packed": True,
+    "objects": {
+        "met": {
+            "word_bits": 16,
+            "fields": {"pt": {"format": "ufixed<9,9>", "low_bit": 3, "last_bit": 0.5}},
+        },
+        "muon": {
+            "slots": 2,
+            "word_bits": 64,
+            "empty": "pt == 0",
+            "order": "pt",
+            "fields": {
+                # Over the end of the first 32 bits.
+                "pt": {"format": "ufixed<9,9>", "low_bit": 28, "last_bit": 0.5},
+                "eta": {"format": "fixed<9,9>", "low_bit": 50, "last_bit": 0.01},
+            },
+        },
+    },
+}
+
+
+def muons(n_events: int, scale: float, seed: int) -> np.ndarray:
+    """Hardware values (events, 5) of `WORDS`: missing ET, and two muons in their order."""
+    rng = np.random.default_rng(seed)
+    pt = -np.sort(-np.minimum(1 + rng.exponential(scale, (n_events, 2)), 510).astype(int), axis=1)
+    pt[rng.random(n_events) < 0.3, 1] = 0
+    eta = rng.integers(-200, 200, (n_events, 2)) * (pt > 0)
+    met = rng.integers(1, 400, n_events)
+    return np.column_stack([met, pt[:, 0], eta[:, 0], pt[:, 1], eta[:, 1]])
+
+
+def test_packed_words_that_are_scaled(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """The network sees columns of what the words hold, not the words."""
+    np.save(tmp_path / "background.npy", muons(6000, 40, 1))
+    np.save(tmp_path / "heavy.npy", muons(500, 120, 2))
+    quantized(2, 3).save(tmp_path / "theirs.keras")
+    in_float(2, 3).save(tmp_path / "float.keras")
+    given["data"] = {
+        "kind": "table",
+        "background": str(tmp_path / "background.npy"),
+        "signals": {"heavy": str(tmp_path / "heavy.npy")},
+        "hardware": True,
+    }
+    given["front_end"] = WORDS
+    given["inputs"] = {
+        "use": ["met.pt", "muon.pt"],
+        "scale": {"met.pt": {"offset": 100, "shift": 6}, "muon.pt": {"offset": 0, "shift": 5}},
+    }
+    given["network"]["float_model"] = str(tmp_path / "float.keras")
+    code, text = adopt(given)
+    assert code == 0 and "mismatching bits: 0" in text and "AUC float" in text, text
+    run = open_run(tmp_path / "run")
+    graph = TriggerGraph.load(run.trigger_graph_path)
+    assert [port.name for port in graph.interface.inputs] == ["met", "muon"]
+    # By hand, of the hardware values.
+    data = load_data(run)
+    x = data.signals["heavy"].x
+    seen = (x[:, [0, 1, 3]] - [100, 0, 0]) / [64, 32, 32]
+    scores = np.asarray(in_float(2, 3)(seen.astype("float32")) ** 2).sum(axis=1)
+    report = json.loads(run.validation_path.read_text())
+    threshold = json.loads(run.trigger_path.read_text())["threshold"]
+    rate = report["levels"]["float"]["trigger_rate"]["heavy"]["value"]
+    assert rate == pytest.approx((scores > threshold).mean())
+    assert "muon.pt" in run.fidelity_page_path.read_text()
+    assert run.audit_path.is_file() and (run.fields_folder / "muon.pt.svg").is_file()
+
+
+@pytest.mark.slow
+def test_images_that_are_scaled(
+    given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    for name, mean in (("background", 30), ("bright", 90)):
+        images = np.minimum(rng.exponential(mean, (6000, 4, 6)), 1023).astype(int)
+        np.save(tmp_path / f"{name}.npy", images)
+    weights = {f"{kind}_quantizer": fixed_point("fixed<6,2>") for kind in ("kernel", "bias")}
+    for precise in (True, False):
+        keras.utils.set_random_seed(3)
+        x = h = keras.Input((4, 6, 1), name="regions")
+        if precise:
+            h = keras.layers.Conv2D(2, 3, name="conv")(h)
+            h = keras.layers.Activation("relu", name="act")(h)
+        else:
+            h = QActivation(fixed_point("fixed<8,5>"), name="seen")(h)
+            h = QConv2D(2, 3, name="conv", **weights)(h)
+            h = QActivation(fixed_point("ufixed<8,5>"), name="act")(h)
+        y = keras.layers.Flatten(name="code")(h)
+        path = "float.keras" if precise else "theirs.keras"
+        keras.Model(x, y, name="theirs").save(tmp_path / path)
+    given["data"] = {
+        "kind": "images",
+        "background": str(tmp_path / "background.npy"),
+        "signals": {"bright": str(tmp_path / "bright.npy")},
+    }
+    given["front_end"] = {"image": {"shape": [4, 6, 1], "pixel": {"format": "ufixed<10,10>"}}}
+    given["inputs"] = {"scale": {"pixel": {"offset": 0, "shift": 5}}}
+    given["network"] = {
+        "roles": {"latent_mean": "code"},
+        "float_model": str(tmp_path / "float.keras"),
+    }
+    code, text = adopt(given)
+    assert code == 0 and "mismatching bits: 0" in text and "AUC float" in text, text
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,12 @@ def test_every_bit_of_the_student(taught: Run) -> None:
 
 def test_what_the_audit_found(taught: Run) -> None:
     assert read_json(taught.audit_path) == read_json(taught.metrics_path)["audit"]
-    assert "audit found nothing odd" in taught.fidelity_page_path.read_text("utf-8")
+    page = taught.fidelity_page_path.read_text("utf-8")
+    assert "audit found nothing odd" in page
+    fields = {column.group for column in taught.experiment.wires.columns}
+    assert {path.stem for path in taught.fields_folder.iterdir()} == fields
+    for field in fields:
+        assert f'aria-label="{field}"' in page
 
 
 def test_what_stands_in_the_project(taught: Run) -> None:

@@ -22,6 +22,7 @@ _ROUNDED_OTHERWISE = 0.01
 def check_reading(
     model: keras.Model,
     values: tuple[np.ndarray, ...],
+    seen: tuple[np.ndarray, ...] | None = None,
     scaler: ScaledInputs | None = None,
     input_formats: InputFormats = None,
 ) -> int:
@@ -29,7 +30,8 @@ def check_reading(
 
     Args:
         model: as it came.
-        values: hardware values of its inputs, (events, ...) each.
+        values: what the ports take, (events, ...) each.
+        seen: what the model takes of the same events, where that is something else.
         scaler, input_formats: as in `build_trigger_graph`.
 
     Returns:
@@ -40,10 +42,7 @@ def check_reading(
     """
     graph = build_network_graph(model, scaler, input_formats)
     expected = graph.outputs(*values)
-    x = values[0]
-    if scaler is not None:
-        x = scaler.transform(x).reshape(len(x), *model.inputs[0].shape[1:])
-    found = outputs_of(model, (x, *values[1:]))
+    found = outputs_of(model, values if seen is None else seen)
     differs = np.zeros(len(values[0]), bool)
     for name, output in zip(graph.output_names, found, strict=True):
         differs |= (expected[name] != output).reshape(len(output), -1).any(axis=1)

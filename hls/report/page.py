@@ -50,6 +50,10 @@ def render_page(
     is_adopted = isinstance(run.settings, Adoption)
     # How a network that came trained was quantized, nobody says.
     labels = {**_LABELS, "quantized": "quantized"} if is_adopted else _LABELS
+    fields = [
+        _labelled(path.read_text(encoding="utf-8"), path.stem)
+        for path in sorted(run.fields_folder.glob("*.svg"))
+    ]
     figures = {}
     if "float" in fidelity.scores:
         figures["scatter"] = plots.score_scatter(
@@ -65,9 +69,7 @@ def render_page(
         )
 
     def figure(name: str, caption: str) -> Markup:
-        label = f'<svg role="img" aria-label="{escape(caption)}"'
-        drawn = plots.svg(figures[name]).replace("<svg", label, 1)
-        return Markup(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
+        return _labelled(plots.svg(figures[name]), caption)
 
     return _template("fidelity.html").render(
         name=run.settings.name,
@@ -84,7 +86,15 @@ def render_page(
         figure=figure,
         is_adopted=is_adopted,
         audit=read_json(run.audit_path) if run.audit_path.exists() else None,
+        fields=fields,
     )
+
+
+def _labelled(drawn: str, caption: str) -> Markup:
+    """An SVG element with a caption, which also says to those who do not see what it shows."""
+    caption = escape(caption)
+    drawn = drawn.replace("<svg", f'<svg role="img" aria-label="{caption}"', 1)
+    return Markup(f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>")
 
 
 def update_page(path: Path, rows: list[dict[str, Any]]) -> None:

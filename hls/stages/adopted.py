@@ -35,7 +35,7 @@ from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.front_end.input_view import load_inputs, save_inputs
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, separation
-from keras_ae.run_contents import load_data, load_keras_model, load_model
+from keras_ae.run_contents import keep_audit, load_data, load_keras_model, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
 
@@ -76,11 +76,12 @@ def check_adoption(settings: Adoption) -> None:
         interface.check(port_values(settings, sample, interface))
     scaler, formats = _scaler(settings), _input_formats(settings)
     for sample in (data.validation, *data.signals.values()):
-        check_reading(model, port_values(settings, sample, interface), scaler, formats)
+        values = port_values(settings, sample, interface)
+        seen = _network_inputs(settings, model, sample, interface)
+        check_reading(model, values, seen, scaler, formats)
     if settings.network.float_model is not None:
         in_float = load_keras_model(Path(settings.network.float_model), compiled=False)
-        few = port_values(settings, data.train.take(np.arange(2)), interface)
-        _scores_in_float(settings, in_float, few)
+        _scores_in_float(settings, in_float, data.train.take(np.arange(2)), interface)
 
 
 def adopt(run: Run) -> bool:
@@ -96,7 +97,7 @@ def adopt(run: Run) -> bool:
                 shutil.copyfile(settings.network.float_model, temporary)
         _, audit = audited_events(settings)
         if audit is not None:
-            write_json(run.audit_path, audit.report().as_dict())
+            keep_audit(run, audit)
         scaler = _scaler(settings)
         if scaler is not None:
             save_inputs(scaler, run.inputs_path("float"))
@@ -233,33 +234,38 @@ def fidelity_of_adopted(
     if settings.network.float_model is None:
         return adopted_fidelity(graph, reference, firmware, None)
     model = load_model(run, "float")
-    values = {
-        name: port_values(settings, sample, graph.interface) for name, sample in data.tested.items()
+    in_float = {
+        name: _scores_in_float(settings, model, sample, graph.interface)
+        for name, sample in data.tested.items()
     }
-    in_float = {name: _scores_in_float(settings, model, inputs) for name, inputs in values.items()}
-    events = first_events(values["background"])
+    events = first_events(port_values(settings, data.test, graph.interface))
+    seen = first_events(_network_inputs(settings, model, data.test, graph.interface))
     traced = graph.trace(*graph.with_threshold(events))
     formats = {name: graph.grids[name].format for name in traced}
-    errors = layer_errors_of(model, traced, formats, _network_inputs(settings, model, events))
+    errors = layer_errors_of(model, traced, formats, seen)
     return adopted_fidelity(graph, reference, firmware, in_float, errors)
 
 
 def _scores_in_float(
-    settings: Adoption, model: Any, inputs: tuple[np.ndarray, ...]
+    settings: Adoption, model: Any, sample: Sample, interface: Interface
 ) -> dict[str, np.ndarray]:
-    """Scores of the float model, of hardware values."""
-    x = _network_inputs(settings, model, inputs)
-    return scores_in_float(model, settings.scores, settings.network.roles, x)
+    """Scores of the float model."""
+    seen = _network_inputs(settings, model, sample, interface)
+    return scores_in_float(model, settings.scores, settings.network.roles, seen)
 
 
 def _network_inputs(
-    settings: Adoption, model: Any, inputs: tuple[np.ndarray, ...]
+    settings: Adoption, model: Any, sample: Sample, interface: Interface
 ) -> tuple[np.ndarray, ...]:
-    """What a network in Keras sees of hardware values."""
-    shape = model.inputs[0].shape[1:]
+    """What a network in Keras sees of a sample: (events, ...) of each input."""
+    values = port_values(settings, sample, interface)
+    if settings.wires is not None and settings.wires.packed:
+        values = (sample.x, *values[len(settings.wires.collections) :])
+    x, *others = values
     scaler = _scaler(settings)
-    x = inputs[0] if scaler is None else scaler.transform(inputs[0]).reshape(-1, *shape)
-    return tuple(part.astype(np.float32) for part in (x, *inputs[1:]))
+    if scaler is not None:
+        x = scaler.transform(x).reshape(-1, *model.inputs[0].shape[1:])
+    return (x, *others)
 
 
 def settings_in(run: Run) -> Adoption:

@@ -52,8 +52,11 @@ def field_distributions(
     return figure
 
 
-def save_field_figures(audit: Audit, folder: Path) -> None:
-    """Write a figure of each field that an audit has seen values of: `jet.pt.png` in a folder."""
+def save_field_figures(audit: Audit, folder: Path, suffix: str = ".png") -> None:
+    """Write a figure of each field that an audit has seen values of: `jet.pt.png` in a folder.
+
+    In the format of the suffix.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fields = {column.group: column.field for column in audit.front_end.columns}
     for name, field in fields.items():
@@ -61,7 +64,7 @@ def save_field_figures(audit: Audit, folder: Path) -> None:
         if any(len(each) for each in values.values()):
             form = field.format
             step = None if form is None else form.step * field.last_bit.value
-            save(field_distributions(values, name, field.unit, step), folder / f"{name}.png")
+            save(field_distributions(values, name, field.unit, step), folder / f"{name}{suffix}")
 
 
 def _bins(low: float, high: float, step: float | None) -> np.ndarray:

@@ -8,11 +8,14 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from keras_ae.files import whole_file
+from keras_ae.files import whole_file, write_text
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of its suffix."""
+    """Write a figure in the format of its suffix; the same one gives the same SVG file."""
+    if path.suffix == ".svg":
+        write_text(path, svg(figure))
+        return
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=150)
 
