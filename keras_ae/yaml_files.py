@@ -78,7 +78,7 @@ def validate_settings(model: type[Model], content: dict[str, Any], subject: str)
 
 
 def _first_fault(model: type[BaseModel], content: dict[str, Any], error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
+    fault = _most_telling(error.errors(include_url=False))
     location, found = _follow(model, content, fault["loc"])
     path = ".".join(location)
     cause = fault.get("ctx", {}).get("error")
@@ -100,6 +100,21 @@ def _first_fault(model: type[BaseModel], content: dict[str, Any], error: Validat
     return f"{path}: {rule}, got {fault['input']!r}"
 
 
+def _most_telling(faults: list[Any]) -> Any:
+    """The first; where that is of a union without tags, the alternative that comes farthest."""
+    steps = faults[0]["loc"]
+    place = next((n for n, part in enumerate(steps) if _is_alternative(part)), None)
+    if place is None:
+        return faults[0]
+    same = (fault for fault in faults if fault["loc"][:place] == steps[:place])
+    return max(same, key=lambda fault: len(fault["loc"]))
+
+
+def _is_alternative(part: Any) -> bool:
+    """Whether a part of pydantic's location is a type of a union, not a key."""
+    return isinstance(part, str) and part.startswith(("literal[", "dict["))
+
+
 def _follow(
     model: type[BaseModel], content: dict[str, Any], location: tuple[Any, ...]
 ) -> tuple[list[str], type[BaseModel] | None]:
@@ -108,6 +123,8 @@ def _follow(
     section: type[BaseModel] | None = model
     candidates: list[type[BaseModel]] = []
     for part in location:
+        if _is_alternative(part):
+            continue
         tagged = [c for c in candidates if part in get_args(c.model_fields["kind"].annotation)]
         if tagged:
             section, candidates = tagged[0], []

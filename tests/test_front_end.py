@@ -237,7 +237,15 @@ def test_widths_of_the_global_trigger() -> None:
         ({}, "front_end: front_end must have one of objects, features and image, got none"),
         ({"features": 2, "image": {"shape": [1, 2, 3]}}, "front_end: .* got features and image"),
         ({"features": ["a", "a"]}, "front_end: features must have different names, got 'a' twice"),
-        ({"features": ["a", ["b"]]}, "front_end: features must be names, got"),
+        (
+            {"features": ["a", ["b"]]},
+            "front_end: features must be a number .* names to fields, got",
+        ),
+        (
+            {"features": 0},
+            "front_end: features must be a number of them from 1 on, a list .*, got 0",
+        ),
+        ({"features": {"a": 5}, "format": "fixed<9,3>"}, "features.a: must be a mapping of keys"),
         ({"image": {"shape": [-2, -3, 1]}}, "front_end: image.shape.0: .* greater than or equal"),
         ({"features": ["a b"]}, "front_end: .*name of a field must be letters, .* got 'a b'"),
         (
@@ -299,3 +307,12 @@ def test_front_ends_of_files(tmp_path: Path) -> None:
     assert load_front_end(path).names == ("a", "b")
     with pytest.raises(FileNotFoundError, match="front end file not found: .*other.yaml"):
         load_front_end(tmp_path / "other.yaml")
+
+
+def test_features_that_share_a_format() -> None:
+    """What stands beside them is that of each that does not say its own."""
+    front_end = load_front_end(
+        {"features": {"a": {}, "b": {"format": "fixed<8,8>"}}, "format": "fixed<9,3>", "unit": "m"}
+    )
+    found = [(str(field.format), field.unit) for field in front_end.features.values()]
+    assert found == [("fixed<9,3>", "m"), ("fixed<8,8>", "m")]

@@ -211,6 +211,24 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
         ),
         ({"inputs": {"kind": "log"}}, "inputs.kind must be one of 'scaled', 'float', got 'log'"),
         ({"inputs": {"scales": "none"}}, "unknown key inputs.scales; choices: kind, use, scale"),
+        ({"inputs": {"use": []}}, "inputs.use: must have more entries"),
+        (
+            {"inputs": {"use": "jets"}},
+            "e.yaml: inputs.use must name some of met.pt, .*, got 'jets'",
+        ),
+        ({"inputs": {"scale": "log"}}, "inputs.scale: .* 'fitted' or 'none', got 'log'"),
+        (
+            {"inputs": {"scale": {"jet.pt": {"shift": 200}}}},
+            "inputs.scale.jet.pt.shift: input should be less than or equal to 32, got 200",
+        ),
+        (
+            {"inputs": {"scale": {"jet.pt": {"shft": 2}}}},
+            "unknown key inputs.scale.jet.pt.shft; choices: offset, shift",
+        ),
+        ({"inputs": {"scale": {"jets": {"shift": 2}}}}, "inputs.scale must name .* got 'jets'"),
+        ({"inputs": {"absolute": "jets"}}, "inputs.absolute must name some of .*, got 'jets'"),
+        ({"inputs": {"relative_to": "jet.phi"}}, "inputs.relative_to must name one number of a fi"),
+        ({"inputs": {"kind": "float", "log": "pt"}}, "inputs.log must name some of .*, got 'pt'"),
     ],
 )
 def test_mistakes(

@@ -187,7 +187,7 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="must be an HDF5 file, got a directory"):
             read(tmp_path)
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match="text.h5 must be an HDF5 file: "):
+    with pytest.raises(InputError, match="text.h5 must be a whole HDF5 file: "):
         read_jet_images(tmp_path / "text.h5")
     with pytest.raises(InputError, match="max_jets must be >= 1, got 0"):
         read_jet_images(tmp_path / "text.h5", max_jets=0)
@@ -283,7 +283,7 @@ def test_public_layout_with_faults(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must hold at least one top jet, got 0"):
         read_top_tagging(tmp_path / "qcd.h5", signal=True)
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match="text.h5 must be an HDF5 file: "):
+    with pytest.raises(InputError, match="text.h5 must be a whole HDF5 file: "):
         read_top_tagging(tmp_path / "text.h5")
 
 

@@ -76,7 +76,7 @@ def test_directory(tmp_path: Path) -> None:
 
 def test_not_hdf5(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("no")
-    with pytest.raises(InputError, match="text.h5 must be an HDF5 file"):
+    with pytest.raises(InputError, match="text.h5 must be a whole HDF5 file"):
         read_l1_events(tmp_path / "text.h5")
 
 

@@ -231,7 +231,7 @@ def test_other_files(tmp_path: Path) -> None:
             read_all(table(path), FRONT_END)
     np.save(tmp_path / "z.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(
-        InputError, match="z.npy must be an npy file of arrays of numbers: .* objects"
+        InputError, match="z.npy must be a whole npy file of arrays of numbers: .* objects"
     ):
         read_all(table(tmp_path / "z.npy"), FRONT_END)
     path = write_columns(tmp_path / "x.parquet", COLUMNS)

@@ -140,7 +140,7 @@ def test_text_and_gz(tmp_path: Path) -> None:
             ugt_line({}).replace(" 00000000 ", " 0000000000 ", 1),
             "line 3 .* egamma, got '0000000000",
         ),
-        ("übel", "must be text of hexadecimal words, or gz: 'ascii' codec"),
+        ("übel", "must be a whole text of hexadecimal words, or gz of it: 'ascii' codec"),
     ],
 )
 def test_other_lines(line: str, message: str, tmp_path: Path) -> None:
@@ -153,7 +153,9 @@ def test_other_lines(line: str, message: str, tmp_path: Path) -> None:
 def test_a_damaged_gz(tmp_path: Path) -> None:
     content = gzip.compress((ugt_line({"jet": [123]}) + "\n").encode() * 100)
     (tmp_path / "x.gz").write_bytes(content[:-20])
-    with pytest.raises(InputError, match="must be text of hexadecimal words, or gz: "):
+    with pytest.raises(
+        InputError, match="must be a whole text of hexadecimal words, or gz of it: "
+    ):
         read_all(words(tmp_path / "x.gz"), PRESET)
 
 

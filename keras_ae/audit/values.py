@@ -50,7 +50,9 @@ class FieldTally:
         if form is None:
             return
         hardware = wire.to_hardware(values)
-        beyond = form.rounded(values / wire.last_bit.value) - hardware
+        # Of a damaged file, values may be of any size.
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = form.rounded(values / wire.last_bit.value) - hardware
         if wire.turn:
             # A full angle more is the same angle.
             with np.errstate(invalid="ignore"):

@@ -10,6 +10,7 @@ slots           lists of objects, in the slots of a collection
 object_layouts  names of branches in files of known kinds
 marks           columns beside the values: weight, parent, label
 jagged          lists of different lengths
+damage          files that are not whole
 stored_arrays   arrays of npz, npy and HDF5 files
 parquet_file    columns of Parquet files
 root_file       branches of ROOT trees

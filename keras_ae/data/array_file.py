@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 
 BACKGROUND = "background"
@@ -30,13 +31,13 @@ def read_array_file(
         raise InputError(
             f"{path} must be an npz file, by np.savez(path, background=...), got another"
         )
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name][:max_events] for name in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} must be an npz file of arrays of numbers, got something else: {error}"
-        ) from error
+    signs = (ValueError, LookupError, AttributeError)
+    with (
+        whole(path, "npz file of arrays of numbers", *signs),
+        path.open("rb") as opened,
+        np.load(opened, allow_pickle=False) as file,
+    ):
+        arrays = {name: file[name][:max_events] for name in file.files}
     events = {name: x for name, x in arrays.items() if not name.endswith(_CONDITION)}
     if BACKGROUND not in events:
         raise InputError(

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from keras_ae.arrays import check_finite
+from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 
@@ -201,11 +202,7 @@ def read_jet_images(path: Path, max_jets: int | None = None) -> JetImages:
             finite, or an empty image.
     """
     check_file(path, max_jets)
-    try:
-        file = h5py.File(path)
-    except OSError as error:
-        raise InputError(f"{path} must be an HDF5 file: {error}") from error
-    with file:
+    with whole(path, "HDF5 file"), h5py.File(path) as file:
         arrays = {name: _read_dataset(path, file, name, max_jets) for name in _DATASETS}
         provenance = dict(file.attrs)
     n_jets = {name: len(array) for name, array in arrays.items()}

@@ -10,6 +10,7 @@ event, and a group `Processes` with the provenance of each process in its attrib
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import h5py
 import numpy as np
 
 from keras_ae.arrays import check_finite
+from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 
@@ -109,25 +111,19 @@ def iterate_l1_events(path: Path, n_events: int) -> Iterator[L1Events]:
             yield _read_events(path, file, slice(first, first + n_events))
 
 
-def _open(path: Path) -> h5py.File:
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
     """A file whose datasets have the shapes and kinds that they must have."""
     if path.is_dir():
         raise InputError(f"{path} must be an HDF5 file, got a directory")
     if not path.is_file():
         raise FileNotFoundError(f"L1 event file not found: {path}")
-    try:
-        file = h5py.File(path)
-    except OSError as error:
-        raise InputError(f"{path} must be an HDF5 file: {error}") from error
-    try:
+    with whole(path, "HDF5 file"), h5py.File(path) as file:
         _check_particles(path, file)
         _check_numbers(path, file)
         if _is_own(file):
             _check_names(path, file)
-    except InputError:
-        file.close()
-        raise
-    return file
+        yield file
 
 
 def _read_events(path: Path, file: h5py.File, events: slice) -> L1Events:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from keras_ae.data.damage import whole
 from keras_ae.data.jagged import Jagged
 from keras_ae.errors import InputError
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    """For what pyarrow reads meanwhile."""
+    import pyarrow
+
+    return whole(path, "Parquet file", pyarrow.ArrowException)
 
 
 class ParquetEvents:
@@ -24,15 +33,11 @@ class ParquetEvents:
     def __init__(self, path: Path) -> None:
         if not find_spec("pyarrow"):
             raise ImportError("pyarrow is needed to read Parquet: pip install 'keras-ae[parquet]'")
-        import pyarrow
         from pyarrow import parquet
 
         self.path = path
-        try:
+        with _reading(path):
             self._file = parquet.ParquetFile(path)
-        except (pyarrow.ArrowException, OSError) as error:
-            line = str(error).splitlines()[0]
-            raise InputError(f"{path} must be a Parquet file: {line}") from error
         self.names: tuple[str, ...] = tuple(self._file.schema_arrow.names)
 
     def __enter__(self) -> Self:
@@ -49,16 +54,11 @@ class ParquetEvents:
         Raises:
             InputError: a column of something else, or a damaged file.
         """
-        import pyarrow
-
         unique = list(dict.fromkeys(names))
-        try:
+        with _reading(self.path):
             for batch in self._file.iter_batches(n_events, columns=unique):
                 # A name with a dot can also choose what lies in another column.
                 yield {name: self._column(name, batch.column(name)) for name in unique}
-        except pyarrow.ArrowException as error:
-            line = str(error).splitlines()[0]
-            raise InputError(f"{self.path} must be a whole Parquet file: {line}") from error
 
     def _column(self, name: str, column: Any) -> np.ndarray | Jagged:
         import pyarrow

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from keras_ae.data.damage import whole
 from keras_ae.data.jagged import Jagged
 from keras_ae.errors import InputError
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    """For what uproot reads meanwhile."""
+    import uproot
+
+    return whole(
+        path, "ROOT file", uproot.DeserializationError, ValueError, LookupError, AssertionError
+    )
 
 
 class RootEvents:
@@ -27,16 +38,17 @@ class RootEvents:
         import uproot
 
         self.path = path
-        try:
+        with _reading(path):
             self._file = uproot.open(path)
-        except (uproot.DeserializationError, ValueError, OSError, EOFError, KeyError) as error:
-            line = (str(error).splitlines() or ["empty"])[0]
-            raise InputError(f"{path} must be a ROOT file: {line}") from error
-        self._tree = self._find(tree)
+        try:
+            with _reading(path):
+                self._tree = self._find(tree)
+                paths = self._tree.keys(recursive=True)
+        except BaseException:
+            self._file.close()
+            raise
         #: Without the branches that they lie in.
-        self.names: tuple[str, ...] = tuple(
-            dict.fromkeys(name.split("/")[-1] for name in self._tree.keys(recursive=True))
-        )
+        self.names: tuple[str, ...] = tuple(dict.fromkeys(name.split("/")[-1] for name in paths))
 
     def _find(self, tree: str) -> Any:
         trees = [
@@ -45,7 +57,6 @@ class RootEvents:
             if kind in ("TTree", "ROOT::RNTuple")
         ]
         if tree not in trees:
-            self._file.close()
             raise InputError(
                 f"{self.path}: tree must be one of {', '.join(trees) or 'none'}, got {tree!r}"
             )
@@ -70,10 +81,12 @@ class RootEvents:
         n_all = self._tree.num_entries
         for first in range(0, n_all, n_events):
             last = min(first + n_events, n_all)
-            yield {
-                name: self._column(name, self._tree[path].array(entry_start=first, entry_stop=last))
-                for name, path in wanted.items()
-            }
+            with _reading(self.path):
+                found = {
+                    name: self._tree[path].array(entry_start=first, entry_stop=last)
+                    for name, path in wanted.items()
+                }
+            yield {name: self._column(name, array) for name, array in found.items()}
 
     def _column(self, name: str, array: Any) -> np.ndarray | Jagged:
         import awkward as ak

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 
 #: How files that hold arrays are called.
@@ -29,11 +30,8 @@ def open_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} must end in {', '.join(SUFFIXES)}, got {path.suffix or 'none'!r}")
     if path.suffix in (".h5", ".hdf5"):
-        try:
-            file = h5py.File(path)
-        except OSError as error:
-            raise InputError(f"{path} must be an HDF5 file: {error}") from error
-        with file:
+        # Slices are read while the file is open.
+        with whole(path, "HDF5 file"), h5py.File(path) as file:
             yield _datasets(file)
     else:
         yield _numpy_arrays(path)
@@ -51,16 +49,15 @@ def _datasets(file: h5py.File) -> dict[str, Any]:
 
 
 def _numpy_arrays(path: Path) -> dict[str, Any]:
-    try:
+    kind = path.suffix.removeprefix(".")
+    signs = (ValueError, LookupError, AttributeError)
+    with whole(path, f"{kind} file of arrays of numbers", *signs):
         if path.suffix == ".npy":
             return {"array": np.load(path, mmap_mode="r", allow_pickle=False)}
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no zip file")
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, as an npy file does")
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, IndexError, zipfile.BadZipFile) as error:
-        kind = path.suffix.removeprefix(".")
-        raise InputError(f"{path} must be an {kind} file of arrays of numbers: {error}") from error
 
 
 def choose_array(
@@ -72,6 +69,8 @@ def choose_array(
         InputError: there is none, several without a key, or no numbers of that shape.
     """
     fitting = [name for name, array in arrays.items() if len(array.shape) in n_dims]
+    if key is None and len(arrays) == 1:
+        (key,) = arrays
     if key is None:
         if len(fitting) != 1:
             raise InputError(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_ae.data.chunk import Chunk
+from keras_ae.data.damage import whole
 from keras_ae.data.marks import MarkedSource, require_names
 from keras_ae.data.parquet_file import ParquetEvents
 from keras_ae.data.stored_arrays import SUFFIXES, beside, choose_array, open_arrays
@@ -69,7 +70,7 @@ class Table(MarkedSource):
     def _find(self, path: Path, front_end: FrontEnd, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Columns by name, or one array under no name."""
         flat = [name for name, array in arrays.items() if len(array.shape) == 1]
-        has_table = any(len(array.shape) == 2 for array in arrays.values())
+        has_table = path.suffix == ".npy" or any(len(array.shape) > 1 for array in arrays.values())
         if self.key is None and (not has_table or set(front_end.names) <= set(flat)):
             require_names(path, front_end.names, arrays)
             n_events = arrays[front_end.names[0]].shape[:1]
@@ -136,7 +137,7 @@ def _csv_columns(
         lines = csv.reader(file)
         # Where a row stands: a field may have lines of its own.
         numbered: Iterator[tuple[int, list[str]]] = ((lines.line_num, row) for row in lines if row)
-        try:
+        with whole(path, "text of comma-separated values", csv.Error, UnicodeDecodeError):
             head = next(numbered, None)
             if head is None:
                 return
@@ -152,8 +153,6 @@ def _csv_columns(
                     yield {"": array}
                 else:
                     yield {name: array[:, header.index(name)] for name in (*names, *marks)}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} must be text of comma-separated values: {error}") from error
 
 
 def _check_header(

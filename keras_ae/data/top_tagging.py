@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from keras_ae.data.damage import whole
 from keras_ae.data.jets import JetImages, check_file, make_jet_images
 from keras_ae.errors import InputError
 
@@ -68,10 +69,8 @@ def _read_table(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     import pandas as pd
 
     # PyTables' own errors for a file that is not HDF5 are no OSErrors.
-    try:
+    with whole(path, "HDF5 file"):
         h5py.File(path).close()
-    except OSError as error:
-        raise InputError(f"{path} must be an HDF5 file: {error}") from error
     with pd.HDFStore(path, mode="r") as store:
         try:
             chunks = store.select("table", chunksize=_JETS_PER_READ)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
-import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from keras_ae.data.chunk import Chunk
+from keras_ae.data.damage import whole
 from keras_ae.data.source import FileSource, check_columns, fill
 from keras_ae.errors import InputError
 from keras_ae.front_end.fields import ObjectCollection, WireField
@@ -138,11 +138,9 @@ def _some_lines(path: Path, n_lines: int) -> Iterator[dict[int, list[str]]]:
         is_gz = file.read(2) == b"\x1f\x8b"
     with (gzip.open if is_gz else open)(path, "rt", encoding="ascii") as text:
         numbered = enumerate(text, 1)
-        try:
+        with whole(path, "text of hexadecimal words, or gz of it", UnicodeDecodeError):
             while lines := list(itertools.islice(numbered, n_lines)):
                 yield {number: line.split() for number, line in lines if line.strip()}
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} must be text of hexadecimal words, or gz: {error}") from error
 
 
 def _words_of(path: Path, lines: dict[int, list[str]]) -> dict[str, np.ndarray]:

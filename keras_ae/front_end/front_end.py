@@ -55,23 +55,31 @@ class Column:
 def _as_fields(content: Any) -> Any:
     """With features that are a number or a list of names as a mapping from names to fields.
 
-    Then `format`, `last_bit` and `unit` beside them are those of each.
+    `format`, `last_bit` and `unit` beside them are those of each that does not say its own.
     """
     if not isinstance(content, dict) or "features" not in content:
         return content
     names = content["features"]
     if isinstance(names, int) and not isinstance(names, bool) and names >= 1:
         names = [f"x{number}" for number in range(names)]
-    if not isinstance(names, list | tuple):
-        return content
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(f"features must be names, got {names!r}")
-    repeated = [name for index, name in enumerate(names) if name in names[:index]]
+    if not isinstance(names, list | tuple | dict) or not all(isinstance(n, str) for n in names):
+        raise InputError(
+            "features must be a number of them from 1 on, a list of names, or a mapping from names "
+            f"to fields, got {names!r}"
+        )
+    listed = list(names)
+    repeated = [name for index, name in enumerate(listed) if name in listed[:index]]
     if repeated:
         raise InputError(f"features must have different names, got {repeated[0]!r} twice")
     shared = {key: content[key] for key in ("format", "last_bit", "unit") if key in content}
     others = {key: value for key, value in content.items() if key not in shared}
-    return {**others, "features": dict.fromkeys(names, shared)}
+    fields = names if isinstance(names, dict) else {name: {} for name in listed}
+    return {**others, "features": {name: _with(shared, own) for name, own in fields.items()}}
+
+
+def _with(shared: dict[str, Any], own: Any) -> Any:
+    """A field of a mapping, which may be one already, with what is shared and not its own."""
+    return {**shared, **own} if isinstance(own, dict) else own
 
 
 def _stated(field: WireField, form: FixedPointFormat) -> WireField:

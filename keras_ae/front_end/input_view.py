@@ -62,7 +62,7 @@ class ScaledView(Section):
     """
 
     kind: Literal["scaled"] = "scaled"
-    use: Patterns = ("*",)
+    use: Patterns = Field(("*",), min_length=1)
     scale: Literal["fitted", "none"] | dict[str, Scale] = "fitted"
     quantiles: ScalingQuantiles = ScalingQuantiles()
     format: FixedPointFormat | None = None
@@ -76,6 +76,12 @@ class ScaledView(Section):
     def columns(self, front_end: FrontEnd) -> list[Column]:
         """Those that the network sees; raises as `FrontEnd.choose` does."""
         return front_end.choose(self.use, "use")
+
+    def check(self, front_end: FrontEnd) -> None:
+        """Raise InputError for a column that is not there, or is none of its kind."""
+        self._unscaled(front_end)
+        if isinstance(self.scale, dict):
+            self._given(front_end, self.scale)
 
     @property
     def is_fitted(self) -> bool:
@@ -218,7 +224,7 @@ class FloatView(Section):
     """
 
     kind: Literal["float"]
-    use: Patterns = ("*",)
+    use: Patterns = Field(("*",), min_length=1)
     log: Patterns = ()
     standardize: bool = True
     clip: float | None = Field(None, gt=0)
@@ -230,6 +236,13 @@ class FloatView(Section):
         """Those that the network sees; raises as `FrontEnd.choose` does."""
         return front_end.choose(self.use, "use")
 
+    def check(self, front_end: FrontEnd) -> None:
+        """Raise InputError for a column that is not there, or not in use."""
+        self._logs(front_end)
+
+    def _logs(self, front_end: FrontEnd) -> list[Column]:
+        return _among(self.columns(front_end), "log", self.log, front_end)
+
     def fit(self, front_end: FrontEnd, background: np.ndarray) -> FloatInputs:
         """On hardware values (events, n_values).
 
@@ -239,7 +252,7 @@ class FloatView(Section):
         if len(background) == 0:
             raise InputError("background must hold at least one event, got 0")
         columns = self.columns(front_end)
-        logs = {column.index for column in _among(columns, "log", self.log, front_end)}
+        logs = {column.index for column in self._logs(front_end)}
         inputs = FloatInputs(
             front_end.n_values,
             tuple(column.index for column in columns),
@@ -261,6 +274,14 @@ def _kind(content: Any) -> str:
 InputView = Annotated[
     Annotated[ScaledView, Tag("scaled")] | Annotated[FloatView, Tag("float")], Discriminator(_kind)
 ]
+
+
+def check_view(view: ScaledView | FloatView, front_end: FrontEnd, where: str) -> None:
+    """Raise InputError, with the place in the settings, for a column that is not there."""
+    try:
+        view.check(front_end)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
 
 
 class Counts(Section):

@@ -11,7 +11,7 @@ from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import Column, FrontEnd
-from keras_ae.front_end.input_view import Counts, ScaledView
+from keras_ae.front_end.input_view import Counts, ScaledView, check_view
 from keras_ae.section import Section
 from keras_ae.settings.experiment import Experiment, FrontEndOrName, TriggerTarget
 from keras_ae.settings.firmware import FirmwareSettings
@@ -154,6 +154,8 @@ class Adoption(Section):
             raise InputError(
                 "front_end must state formats where inputs of the network are scaled, got none"
             )
+        if self.inputs is not None and self.wires is not None:
+            check_view(self.inputs, self.wires, "inputs")
         if is_scaled and self.network.input_formats:
             raise InputError(
                 "network.input_formats must be empty where inputs are scaled, which are in the "

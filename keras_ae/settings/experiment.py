@@ -16,7 +16,7 @@ from keras_ae.data.source import EventSource, parse_source
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormats
 from keras_ae.front_end.front_end import Column, FrontEnd
-from keras_ae.front_end.input_view import Counts, FloatView, InputView, ScaledView
+from keras_ae.front_end.input_view import Counts, FloatView, InputView, ScaledView, check_view
 from keras_ae.front_end.presets import load_front_end
 from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture, ConvolutionalSpec
@@ -215,6 +215,7 @@ class Experiment(Section):
         if self.student is not None:
             views["student."] = (self.deployed_inputs, self.student.architecture)
         for prefix, (view, architecture) in views.items():
+            check_view(view, wires, f"{prefix}inputs")
             n_inputs = len(view.columns(wires))
             if architecture.input_dim != n_inputs:
                 raise InputError(
