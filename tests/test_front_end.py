@@ -245,7 +245,10 @@ def test_widths_of_the_global_trigger() -> None:
             {"features": 0},
             "front_end: features must be a number of them from 1 on, a list .*, got 0",
         ),
-        ({"features": {"a": 5}, "format": "fixed<9,3>"}, "features.a: must be a mapping of keys"),
+        (
+            {"features": {"a": 5}, "format": "fixed<9,3>"},
+            "front_end: features.a: must be a mapping",
+        ),
         ({"image": {"shape": [-2, -3, 1]}}, "front_end: image.shape.0: .* greater than or equal"),
         ({"features": ["a b"]}, "front_end: .*name of a field must be letters, .* got 'a b'"),
         (
