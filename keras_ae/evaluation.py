@@ -51,7 +51,9 @@ def evaluate(run: Run) -> bool:
         scores = score_samples(run, data, inputs, models)
         result = {
             "test_background_events": len(data.test),
-            "methods": {name: separation(samples) for name, samples in scores.items()},
+            "methods": {
+                name: separation(samples, data.parents) for name, samples in scores.items()
+            },
             "weights_zero": {name: weights_zero(models[name]) for name in IN_FIXED_POINT},
         }
         model = load_model(run, "float")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import binomtest, norm, rankdata
+from scipy.stats import norm, rankdata
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
@@ -18,6 +18,14 @@ TARGET_FPRS = (1e-2, 1e-3, 1e-4, 1e-5)
 
 #: Score of one method on background ("background") and on each signal.
 ScoresBySample = Mapping[str, np.ndarray]
+
+#: Parent of each event, (events,), by sample: events of equal parent are not independent. Where a
+#: sample is not named, they are.
+Parents = Mapping[str, np.ndarray]
+NONE_SHARED: Parents = {}
+
+#: Of a background and a signal; None where events are independent.
+ParentsOfPair = tuple[np.ndarray | None, np.ndarray | None]
 
 #: Below this many background events above the threshold a rate is not worth printing.
 MIN_BACKGROUND_EVENTS = 10
@@ -37,34 +45,45 @@ class Estimate:
     high: float
 
 
-def roc_auc(background: np.ndarray, signal: np.ndarray) -> Estimate:
+def roc_auc(
+    background: np.ndarray, signal: np.ndarray, parents: ParentsOfPair = (None, None)
+) -> Estimate:
     """Area under the ROC curve: P(signal score > background score), ties counted half.
 
-    Its error is that of DeLong et al., Biometrics 44 (1988) 837, from midranks; its interval is
-    symmetric in the logit, so that it stays within [0, 1]. Where no pair of events is out of order,
-    so that there is no error to be had, it ends where that would be seen in one event of the
-    smaller sample with a probability of 95% (the rule of three).
+    Its error is that of DeLong et al., Biometrics 44 (1988) 837, from midranks; of events that
+    share a parent, that of Obuchowski, Biometrics 53 (1997) 567. Its interval is symmetric in the
+    logit, so that it stays within [0, 1]. Where no pair of events is out of order, so that there is
+    no error to be had, it ends where that would be seen in one parent of the smaller sample with a
+    probability of 95% (the rule of three).
+
+    Args:
+        background, signal: scores, (events,).
+        parents: of both, (events,).
 
     Raises:
-        InputError: an empty sample.
+        InputError: an empty sample, or parents that are not as many as events.
     """
-    background_part, signal_part = _placements(background, signal)
-    value, error = float(signal_part.mean()), _standard_error(background_part, signal_part)
+    parts = _placements(background, signal)
+    value, error = float(parts[1].mean()), _standard_error(parts, parents)
     if not 0 < value < 1:
-        missed = 1 - 0.05 ** (1 / min(len(background), len(signal)))
+        sizes = [len(_sums(part, of)) for part, of in zip(parts, parents, strict=True)]
+        missed = 1 - 0.05 ** (1 / min(sizes))
         return Estimate(value, error, *sorted((value, abs(value - missed))))
     half = _Z * error / (value * (1 - value))
     low, high = expit(logit(value) + np.array([-half, half]))
     return Estimate(value, error, float(low), float(high))
 
 
-def auc_difference(new: ScoresBySample, old: ScoresBySample, signal: str) -> Estimate:
+def auc_difference(
+    new: ScoresBySample, old: ScoresBySample, signal: str, parents: Parents = NONE_SHARED
+) -> Estimate:
     """AUC of `new` minus that of `old`, two scores of the same events.
 
-    The error is that of DeLong's paired comparison: what both scores share cancels.
+    The error is that of the paired comparison of `roc_auc`'s: what both scores share cancels.
 
     Raises:
-        InputError: an empty sample, or scores of different numbers of events.
+        InputError: an empty sample, scores of different numbers of events, or parents that are not
+            as many.
     """
     for name in ("background", signal):
         if len(new[name]) != len(old[name]):
@@ -77,9 +96,14 @@ def auc_difference(new: ScoresBySample, old: ScoresBySample, signal: str) -> Est
         _placements(old["background"], old[signal]),
         strict=True,
     )
-    background_part, signal_part = (one - other for one, other in pairs)
-    value, error = float(signal_part.mean()), _standard_error(background_part, signal_part)
+    parts = [one - other for one, other in pairs]
+    value, error = float(parts[1].mean()), _standard_error(parts, of_pair(parents, signal))
     return Estimate(value, error, value - _Z * error, value + _Z * error)
+
+
+def of_pair(parents: Parents, signal: str) -> ParentsOfPair:
+    """Those of the background and of a signal."""
+    return parents.get("background"), parents.get(signal)
 
 
 def _placements(background: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +117,33 @@ def _placements(background: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray,
     )
 
 
-def _standard_error(*parts: np.ndarray) -> float:
-    """Of a sum of independent means."""
-    return float(np.sqrt(sum(np.var(x, ddof=1) / len(x) if len(x) > 1 else 0.0 for x in parts)))
+def _sums(values: np.ndarray, parents: np.ndarray | None) -> np.ndarray:
+    """Of the events of each parent; the values themselves where each has its own."""
+    if parents is None:
+        return values
+    if len(parents) != len(values):
+        raise InputError(f"parents must be {len(values)}, one an event, got {len(parents)}")
+    _, place = np.unique(parents, return_inverse=True)
+    return np.bincount(place, weights=values)
+
+
+def _standard_error(parts: Sequence[np.ndarray], groups: Sequence[np.ndarray | None]) -> float:
+    """Of a sum of independent means over events, of which those of a parent go together."""
+    variance = 0.0
+    for values, parents in zip(parts, groups, strict=True):
+        sums = _sums(values - values.mean(), parents)
+        if len(sums) > 1:
+            variance += (sums**2).sum() / len(values) ** 2 * len(sums) / (len(sums) - 1)
+    return float(np.sqrt(variance))
+
+
+def effective_number(sizes: np.ndarray) -> float:
+    """(sum n)^2 / sum n^2 of groups of n events: as many of equal size have the same error.
+
+    Kish, Survey Sampling (1965). 0 of no events.
+    """
+    total = float(np.sum(np.square(sizes, dtype=np.float64)))
+    return float(np.sum(sizes)) ** 2 / total if total else 0.0
 
 
 def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
@@ -131,32 +179,47 @@ def check_rate(n_background: int, target_fpr: float, subject: str) -> None:
         )
 
 
-def tpr_at_fpr(background: np.ndarray, signal: np.ndarray, target_fpr: float) -> Estimate | None:
+def tpr_at_fpr(
+    background: np.ndarray,
+    signal: np.ndarray,
+    target_fpr: float,
+    parents: ParentsOfPair = (None, None),
+) -> Estimate | None:
     """Signal efficiency at a false-positive rate.
 
     Its error adds the signal's binomial one to that of the threshold, which moves with the number
     of background events above it. So does each end of its interval, where the binomial part is
     Wilson's and the parts are added in quadrature (Newcombe, Statistics in Medicine 17 (1998) 873,
-    method 10). None where there are fewer background events above it than `MIN_BACKGROUND_EVENTS`,
+    method 10). The events of a parent pass together, or as many of them as have. None where there
+    are fewer background events above it than `MIN_BACKGROUND_EVENTS`, by their effective number,
     because the sample is small or because the score is too coarse for the rate.
 
+    Args:
+        background, signal: scores, (events,).
+        target_fpr: of the background.
+        parents: of both, (events,).
+
     Raises:
-        InputError: an empty sample, or a rate outside (0, 1).
+        InputError: an empty sample, a rate outside (0, 1), or parents that are not as many as
+            events.
     """
     check_not_empty(background=background, signal=signal)
     threshold = threshold_at_fpr(background, target_fpr)
-    n_above = int((background > threshold).sum())
-    if n_above < MIN_BACKGROUND_EVENTS:
+    of_background, of_signal = parents
+    above = _sums((background > threshold).astype(np.float64), of_background)
+    if effective_number(above) < MIN_BACKGROUND_EVENTS:
         return None
+    n_above, deviation = int(above.sum()), float(np.sqrt((above**2).sum()))
     ordered = np.sort(background)[::-1]
 
     def at_shifted_threshold(sigmas: float) -> float:
         """TPR where as many more background events pass as their number fluctuates."""
-        place = min(round(n_above + sigmas * np.sqrt(n_above)), len(ordered) - 1)
+        place = min(round(n_above + sigmas * deviation), len(ordered) - 1)
         return float(np.mean(signal > ordered[max(place, 0)]))
 
-    rate = rate_interval(signal > threshold)
-    binomial = rate.value * (1 - rate.value) / len(signal)
+    passed = signal > threshold
+    rate = rate_interval(passed, of_signal)
+    binomial = rate.value * (1 - rate.value) / _n_independent(passed, of_signal)
     fewer, more = at_shifted_threshold(-_Z), at_shifted_threshold(_Z)
     shift = (at_shifted_threshold(1) - at_shifted_threshold(-1)) / 2
     return Estimate(
@@ -176,29 +239,50 @@ class Rate:
     high: float
 
 
-def rate_interval(passed: np.ndarray) -> Rate:
+def rate_interval(passed: np.ndarray, parents: np.ndarray | None = None) -> Rate:
     """Of the events, (events,) bool, that passed.
 
+    Of events that share a parent, Wilson's interval for as many independent ones as have the same
+    variance (Rao and Scott, Biometrics 48 (1992) 577).
+
     Raises:
-        InputError: no events.
+        InputError: no events, or parents that are not as many.
     """
     check_not_empty(passed=passed)
-    interval = binomtest(int(passed.sum()), len(passed)).proportion_ci(method="wilson")
-    return Rate(float(passed.mean()), float(interval.low), float(interval.high))
+    value, n = float(passed.mean()), _n_independent(passed, parents)
+    spread = _Z**2 / n
+    centre = (value + spread / 2) / (1 + spread)
+    half = np.sqrt(spread * (value * (1 - value) + spread / 4)) / (1 + spread)
+    return Rate(value, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
 
 
-def separation(scores: ScoresBySample) -> dict[str, dict[str, Any]]:
+def _n_independent(passed: np.ndarray, parents: np.ndarray | None) -> float:
+    """How many independent events would have the same variance of their fraction that passed.
+
+    Not more than there are; where all or none passed, the effective number.
+    """
+    n_events = len(passed)
+    sizes = _sums(np.ones(n_events), parents)
+    value = passed.mean()
+    if not 0 < value < 1:
+        return effective_number(sizes)
+    residuals = _sums(passed - value, parents)
+    return float(min(n_events, value * (1 - value) * n_events**2 / (residuals**2).sum()))
+
+
+def separation(scores: ScoresBySample, parents: Parents = NONE_SHARED) -> dict[str, dict[str, Any]]:
     """AUC and TPR at each of `TARGET_FPRS` by signal; a TPR that the sample cannot give is None.
 
-    With standard errors, and 95% intervals as [low, high].
+    With standard errors, and 95% intervals as [low, high], of independent parents.
     """
     background = scores["background"]
     table: dict[str, dict[str, Any]] = {}
     for signal, values in scores.items():
         if signal == "background":
             continue
-        auc = roc_auc(background, values)
-        tpr = {f"{fpr:g}": tpr_at_fpr(background, values, fpr) for fpr in TARGET_FPRS}
+        pair = of_pair(parents, signal)
+        auc = roc_auc(background, values, pair)
+        tpr = {f"{fpr:g}": tpr_at_fpr(background, values, fpr, pair) for fpr in TARGET_FPRS}
         table[signal] = {
             "auc": auc.value,
             "auc_error": auc.error,

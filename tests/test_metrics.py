@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from keras_ae.errors import InputError
 from keras_ae.metrics import (
     auc_difference,
     check_rate,
+    effective_number,
     rate_interval,
     roc_auc,
+    separation,
     threshold_at_fpr,
     tpr_at_fpr,
 )
@@ -155,3 +161,137 @@ def test_tpr_at_a_rate_close_to_one() -> None:
     tpr = tpr_at_fpr(scores, scores, 0.95)
     assert tpr is not None
     assert tpr.value == pytest.approx(0.95)
+
+
+def clustered(
+    rng: np.random.Generator, n_parents: int, shift: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and parents of events of which those of a parent are alike."""
+    sizes = rng.geometric(0.4, n_parents)
+    parents = np.repeat(np.arange(n_parents), sizes)
+    scores = shift + rng.normal(size=n_parents)[parents] + 0.3 * rng.normal(size=len(parents))
+    return scores, parents
+
+
+def resampled(rng: np.random.Generator, parents: np.ndarray, n: int) -> list[np.ndarray]:
+    """Places of the events of as many parents, drawn with replacement, `n` times."""
+    places = [np.flatnonzero(parents == parent) for parent in np.unique(parents)]
+    chosen = rng.integers(len(places), size=(n, len(places)))
+    return [np.concatenate([places[i] for i in draw]) for draw in chosen]
+
+
+def near(first: Any, second: Any, **tolerances: float) -> bool:
+    """Whether two estimates or rates agree in all their numbers."""
+    return asdict(first) == pytest.approx(asdict(second), **tolerances)
+
+
+class TestParents:
+    """Events of a parent are not independent: errors are of parents."""
+
+    def test_copies_say_nothing_new(self) -> None:
+        rng = np.random.default_rng(1)
+        background, signal = rng.normal(size=2000), rng.normal(1.0, size=300)
+        copies = np.repeat(background, 3), np.repeat(signal, 2)
+        parents = np.repeat(np.arange(2000), 3), np.repeat(np.arange(300), 2)
+        assert near(roc_auc(*copies, parents), roc_auc(background, signal))
+        assert roc_auc(*copies).error < 0.75 * roc_auc(background, signal).error
+        once, copied = tpr_at_fpr(background, signal, 0.05), tpr_at_fpr(*copies, 0.05, parents)
+        assert once is not None and copied is not None
+        assert copied.value == once.value
+        assert copied.error == pytest.approx(once.error, rel=0.02)
+        assert (copied.low, copied.high) == pytest.approx((once.low, once.high), abs=2e-3)
+        passed = signal > 1
+        assert near(rate_interval(np.repeat(passed, 2), parents[1]), rate_interval(passed))
+        scores = {"background": copies[0], "s": copies[1]}
+        worse = {"background": copies[0], "s": copies[1] ** 3}
+        both = {"background": parents[0], "s": parents[1]}
+        alone = auc_difference(
+            {"background": background, "s": signal**3},
+            {"background": background, "s": signal},
+            "s",
+        )
+        assert near(auc_difference(worse, scores, "s", both), alone)
+
+    def test_parents_of_one_event_each(self) -> None:
+        rng = np.random.default_rng(2)
+        background, signal = rng.normal(size=1500), rng.normal(1.0, size=200)
+        alone = rng.permutation(1500), rng.permutation(200)
+        assert near(roc_auc(background, signal, alone), roc_auc(background, signal))
+        assert tpr_at_fpr(background, signal, 0.05, alone) == tpr_at_fpr(background, signal, 0.05)
+        assert near(rate_interval(signal > 1, alone[1]), rate_interval(signal > 1))
+
+    def test_against_drawing_parents_anew(self) -> None:
+        rng = np.random.default_rng(3)
+        (background, b_parents), (signal, s_parents) = (
+            clustered(rng, 400, 0.0),
+            clustered(rng, 150, 0.8),
+        )
+        parents = b_parents, s_parents
+        draws = list(zip(*(resampled(rng, each, 400) for each in parents), strict=True))
+        aucs = [roc_auc(background[b], signal[s]).value for b, s in draws]
+        found = roc_auc(background, signal, parents)
+        assert found.error == pytest.approx(np.std(aucs), rel=0.12)
+        assert found.error > 1.5 * roc_auc(background, signal).error
+        ends = np.quantile(aucs, [0.025, 0.975])
+        assert (found.low, found.high) == pytest.approx(tuple(ends), abs=0.3 * found.error)
+        tprs = []
+        for b, s in draws:
+            tprs.append(np.mean(signal[s] > threshold_at_fpr(background[b], 0.1)))
+        tpr = tpr_at_fpr(background, signal, 0.1, parents)
+        assert tpr is not None and tpr.error == pytest.approx(np.std(tprs), rel=0.2)
+
+    def test_intervals_of_rates_cover(self) -> None:
+        rng, covered, naive = np.random.default_rng(4), 0, 0
+        for _ in range(400):
+            scores, parents = clustered(rng, 200, 0.0)
+            # Of the mean of parents' sizes times what each event has: by symmetry a half.
+            found, alone = rate_interval(scores > 0, parents), rate_interval(scores > 0)
+            covered += found.low <= 0.5 <= found.high
+            naive += alone.low <= 0.5 <= alone.high
+        assert covered > 0.92 * 400 > naive
+
+    def test_few_parents_above_are_few_events(self) -> None:
+        background = np.arange(1000.0)
+        signal = np.arange(900.0, 1100)
+        parents = np.arange(1000)
+        assert tpr_at_fpr(background, signal, 0.02, (parents, None)) is not None
+        parents[980:] = 980 + np.arange(20) // 4
+        assert tpr_at_fpr(background, signal, 0.02, (parents, None)) is None
+
+    def test_effective_number(self) -> None:
+        assert effective_number(np.array([1, 1, 1])) == 3
+        assert effective_number(np.array([2, 2, 2, 0])) == 3
+        assert effective_number(np.array([3, 1])) == 1.6
+        assert effective_number(np.zeros(0)) == effective_number(np.zeros(3)) == 0
+
+    def test_another_number_of_parents(self) -> None:
+        scores = np.arange(100.0)
+        for call in (
+            lambda: roc_auc(scores, scores, (np.arange(99), None)),
+            lambda: tpr_at_fpr(scores, scores, 0.2, (None, np.arange(99))),
+            lambda: rate_interval(scores > 3, np.arange(101)),
+        ):
+            with pytest.raises(InputError, match="parents must be 100, one an event, got"):
+                call()
+
+    def test_a_table_of_both(self) -> None:
+        rng = np.random.default_rng(5)
+        (background, b_parents), (signal, s_parents) = (
+            clustered(rng, 3000, 0.0),
+            clustered(rng, 200, 1.0),
+        )
+        scores = {"background": background, "s": signal}
+        table = separation(scores, {"background": b_parents, "s": s_parents})["s"]
+        pair = b_parents, s_parents
+        assert table["auc_error"] == roc_auc(background, signal, pair).error
+        tpr = tpr_at_fpr(background, signal, 0.01, pair)
+        assert tpr is not None and table["tpr_error"]["0.01"] == tpr.error
+
+
+def test_rate_against_scipy() -> None:
+    rng = np.random.default_rng(6)
+    for n_events, share in ((1, 0.5), (10, 0.0), (50, 1.0), (400, 0.03)):
+        passed = rng.random(n_events) < share
+        interval = binomtest(int(passed.sum()), n_events).proportion_ci(method="wilson")
+        found = rate_interval(passed)
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-12)

@@ -16,6 +16,7 @@ from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
 from hls.report.fidelity import Fidelity, LayerError, layer_outputs
 from keras_ae.errors import InputError
+from keras_ae.metrics import NONE_SHARED, Parents
 from keras_ae.settings.tensor_scores import TensorScore
 
 Values = tuple[np.ndarray, ...]
@@ -27,8 +28,12 @@ def adopted_fidelity(
     firmware: Mapping[str, TriggerOutput],
     in_float: Mapping[str, Mapping[str, np.ndarray]] | None,
     layers: tuple[LayerError, ...] = (),
+    parents: Parents = NONE_SHARED,
 ) -> Fidelity:
-    """Of scores by sample, "background" and signals: by the exact reference, firmware and float."""
+    """Of scores by sample, "background" and signals: by the exact reference, firmware and float.
+
+    `parents` are those of the events by sample.
+    """
     found: dict[str, Mapping[str, Mapping[str, np.ndarray]]] = {
         "quantized": {sample: output.scores for sample, output in reference.items()},
         "firmware": {sample: output.scores for sample, output in firmware.items()},
@@ -44,9 +49,8 @@ def adopted_fidelity(
 
     deciding, *others = graph.score_names
     tables = tuple(layer for layer in graph.layers if isinstance(layer, LookupTable))
-    return Fidelity(
-        deciding, by_level(deciding), {name: by_level(name) for name in others}, layers, tables, ()
-    )
+    other_scores = {name: by_level(name) for name in others}
+    return Fidelity(deciding, by_level(deciding), other_scores, layers, tables, (), parents)
 
 
 def scores_in_float(

@@ -20,7 +20,14 @@ from keras_ae.data.dataset import Dataset
 from keras_ae.evaluation import evaluated_models, seen_by
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.mapping import map_batches
-from keras_ae.metrics import ScoresBySample, auc_difference, rate_interval, separation
+from keras_ae.metrics import (
+    NONE_SHARED,
+    Parents,
+    ScoresBySample,
+    auc_difference,
+    rate_interval,
+    separation,
+)
 from keras_ae.models import ScoringModel
 from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 from keras_ae.run_contents import sample_scores, tested_inputs
@@ -52,7 +59,8 @@ class Fidelity:
     """Scores by level and sample ("background" and signals), and errors by layer.
 
     `scores` are those of the score `deciding`; `other_scores` by name those given out beside it.
-    `tables` stand in firmware for functions, in the scores `with_tables`.
+    `tables` stand in firmware for functions, in the scores `with_tables`. `parents` are those of
+    the events by sample.
     """
 
     deciding: str
@@ -61,6 +69,7 @@ class Fidelity:
     layers: tuple[LayerError, ...]
     tables: tuple[LookupTable, ...]
     with_tables: tuple[str, ...]
+    parents: Parents = NONE_SHARED
 
     def as_dict(self, threshold: float) -> dict[str, Any]:
         """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample.
@@ -71,18 +80,20 @@ class Fidelity:
         signals = [name for name in self.scores["firmware"] if name != "background"]
 
         def changes(new: ScoresBySample, old: ScoresBySample) -> dict[str, Any]:
-            return {signal: asdict(auc_difference(new, old, signal)) for signal in signals}
+            return {
+                signal: asdict(auc_difference(new, old, signal, self.parents)) for signal in signals
+            }
 
         by_score = {self.deciding: self.scores, **self.other_scores}
         return {
             "levels": {
                 level: {
-                    "separation": separation(samples),
+                    "separation": separation(samples, self.parents),
                     # A teacher's score is another quantity, with no such threshold.
                     "trigger_rate": None
                     if level == "teacher"
                     else {
-                        name: asdict(rate_interval(values > threshold))
+                        name: asdict(rate_interval(values > threshold, self.parents.get(name)))
                         for name, values in samples.items()
                     },
                 }
@@ -94,7 +105,9 @@ class Fidelity:
                 if level in self.scores and "float" in self.scores
             },
             "other_scores": {
-                score: {level: separation(samples) for level, samples in levels.items()}
+                score: {
+                    level: separation(samples, self.parents) for level, samples in levels.items()
+                }
                 for score, levels in self.other_scores.items()
             },
             "tables": [
@@ -158,7 +171,9 @@ def measure_fidelity(
     with_tables = tuple(
         score for score in (deciding, *others) if set(graph.node(score).inputs) & set(names)
     )
-    return Fidelity(deciding, by_level(deciding), other_scores, layers, tables, with_tables)
+    return Fidelity(
+        deciding, by_level(deciding), other_scores, layers, tables, with_tables, data.parents
+    )
 
 
 def layer_errors(

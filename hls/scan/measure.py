@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,15 @@ from hls.stages.table import function_of
 from keras_ae.data.dataset import Dataset, Sample, halves
 from keras_ae.errors import InputError
 from keras_ae.files import locked, remove_unfinished
-from keras_ae.metrics import MIN_BACKGROUND_EVENTS, ScoresBySample, roc_auc, tpr_at_fpr
+from keras_ae.metrics import (
+    MIN_BACKGROUND_EVENTS,
+    NONE_SHARED,
+    Parents,
+    ScoresBySample,
+    of_pair,
+    roc_auc,
+    tpr_at_fpr,
+)
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
@@ -65,12 +74,16 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
             scores = sample_scores(trained, network_inputs(run, precision, sample))
             return scores[experiment.deciding_score]
 
+        def found(score: Callable[[Sample], np.ndarray], events: Mapping[str, Sample]) -> Quality:
+            parents = {name: sample.parents for name, sample in events.items()}
+            return quality({name: score(x) for name, x in events.items()}, wanted, parents)
+
         for_search, for_test = samples(data, experiment.seed)
         return Measurement(
-            quality({name: in_firmware(x) for name, x in for_search.items()}, wanted),
-            quality({name: in_firmware(x) for name, x in for_test.items()}, wanted),
-            quality({name: in_float(x) for name, x in for_search.items()}, wanted),
-            quality({name: in_float(x) for name, x in for_test.items()}, wanted),
+            found(in_firmware, for_search),
+            found(in_firmware, for_test),
+            found(in_float, for_search),
+            found(in_float, for_test),
             design.estimated_lut,
             design.register_bits,
             design.latency_cycles,
@@ -89,8 +102,8 @@ def samples(data: Dataset, seed: int) -> tuple[dict[str, Sample], dict[str, Samp
     )
 
 
-def quality(scores: ScoresBySample, wanted: Objectives) -> Quality:
-    """AUC or TPR, of one signal or as the mean of all.
+def quality(scores: ScoresBySample, wanted: Objectives, parents: Parents = NONE_SHARED) -> Quality:
+    """AUC or TPR, of one signal or as the mean of all; `parents` of the events by sample.
 
     The error of a mean is the mean of the errors: that is what it were if the signals, which share
     a background, moved together, and it is not larger.
@@ -104,9 +117,9 @@ def quality(scores: ScoresBySample, wanted: Objectives) -> Quality:
         if name == "background" or wanted.signal not in (None, name):
             continue
         if wanted.fpr is None:
-            estimates.append(roc_auc(background, values))
+            estimates.append(roc_auc(background, values, of_pair(parents, name)))
             continue
-        found = tpr_at_fpr(background, values, wanted.fpr)
+        found = tpr_at_fpr(background, values, wanted.fpr, of_pair(parents, name))
         if found is None:
             raise InputError(
                 f"score must leave at least {MIN_BACKGROUND_EVENTS} background events above the "

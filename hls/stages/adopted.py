@@ -207,7 +207,7 @@ def evaluate(run: Run) -> bool:
             scores[f"baseline/{observable}"] = {
                 name: sample.observables[observable] for name, sample in data.tested.items()
             }
-        methods = {name: separation(samples) for name, samples in scores.items()}
+        methods = {name: separation(samples, data.parents) for name, samples in scores.items()}
         result = {"test_background_events": len(data.test), "methods": methods}
         if run.audit_path.exists():
             result["audit"] = read_json(run.audit_path)
@@ -232,7 +232,7 @@ def fidelity_of_adopted(
     """What the scores have lost on the way from float, where the settings name a float model."""
     settings = settings_in(run)
     if settings.network.float_model is None:
-        return adopted_fidelity(graph, reference, firmware, None)
+        return adopted_fidelity(graph, reference, firmware, None, parents=data.parents)
     model = load_model(run, "float")
     in_float = {
         name: _scores_in_float(settings, model, sample, graph.interface)
@@ -243,7 +243,7 @@ def fidelity_of_adopted(
     traced = graph.trace(*graph.with_threshold(events))
     formats = {name: graph.grids[name].format for name in traced}
     errors = layer_errors_of(model, traced, formats, seen)
-    return adopted_fidelity(graph, reference, firmware, in_float, errors)
+    return adopted_fidelity(graph, reference, firmware, in_float, errors, data.parents)
 
 
 def _scores_in_float(

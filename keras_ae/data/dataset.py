@@ -62,6 +62,11 @@ class Dataset:
         """Background of the test, and signals."""
         return {"background": self.test, **self.signals}
 
+    @property
+    def parents(self) -> dict[str, np.ndarray]:
+        """Of the events of `tested`, (events,) each."""
+        return {name: sample.parents for name, sample in self.tested.items()}
+
 
 def load_dataset(
     source: EventSource,
