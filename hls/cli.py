@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 _n_events = click.option(
     "--n-events",
-    type=click.IntRange(min=0),
-    default=0,
+    type=click.IntRange(min=1),
     help="Validate so many at least, by more stress events. Default: 20,000 stress events.",
 )
 _run_folder = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
@@ -51,7 +50,7 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 @_n_events
-def run(config: Path, run_dir: Path | None, n_events: int) -> None:
+def run(config: Path, run_dir: Path | None, n_events: int | None) -> None:
     """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
 
     A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
@@ -74,7 +73,7 @@ def run(config: Path, run_dir: Path | None, n_events: int) -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 @_n_events
-def adopt(model: Path, config: Path, run_dir: Path | None, n_events: int) -> None:
+def adopt(model: Path, config: Path, run_dir: Path | None, n_events: int | None) -> None:
     """Make a run of MODEL, a quantized Keras model that came trained; evaluate, convert, validate.
 
     CONFIG names its data, the roles of its tensors, the score, trigger and firmware. Commands that
@@ -165,6 +164,9 @@ def check(path: Path) -> None:
     click.echo(
         f"RTL by the cost model: {cost.lut:,.0f} LUT, {cost.latency_cycles} cycles{untrained}"
     )
+    limit = experiment.require_firmware(str(path)).max_rtl_lut
+    if cost.lut > limit:
+        click.echo(f"warning: 'keras-ae rtl' refuses more than firmware.max_rtl_lut, {limit:,} LUT")
 
 
 @cli.command()
@@ -177,8 +179,9 @@ def check(path: Path) -> None:
 def inspect(config: Path, figures: Path | None) -> None:
     """Show what the events of CONFIG are, field by field, and what is odd in them.
 
-    CONFIG is an experiment, or the settings of a network that comes trained. Exit code 1 where
-    something is wrong.
+    CONFIG is an experiment, or the settings of a network that comes trained. `filled` is the mean
+    number of slots of an event that hold something, `without` the share of events that have none.
+    Exit code 1 where something is wrong in the events, which `run` refuses.
     """
     from keras_ae.events import audited_events
     from keras_ae.settings.adoption import load_run_settings
@@ -210,10 +213,10 @@ def inspect(config: Path, figures: Path | None) -> None:
     "event_files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="More events to compare, in the ADC2021 layout; can be repeated.",
+    help="More events to compare, in a file like that of the background; can be repeated.",
 )
 @_n_events
-def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int) -> None:
+def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int | None) -> None:
     """Compare the HLS project of RUN with the quantized model, every event, every bit.
 
     Exit code 1 unless all bits are equal.
@@ -387,13 +390,13 @@ def _show_implementations(run: Run) -> None:
     click.echo(as_text(implementations(run, settings)))
 
 
-def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> None:
+def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int | None = None) -> None:
     _start_stage("validate")
     from hls.report.verdicts import what_differs
     from hls.stages.firmware import validate as work
     from keras_ae.summary import summary
 
-    validation = work(run, event_files, n_events)
+    validation = work(run, event_files, n_events or 0)
     click.echo(summary(run))
     click.echo(f"fidelity report: {run.fidelity_page_path}")
     if not validation.is_proved:

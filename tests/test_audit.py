@@ -115,6 +115,10 @@ def in_degrees(objects: np.ndarray) -> None:
     objects[..., PHI] = np.degrees(objects[..., PHI])
 
 
+def without_an_angle(objects: np.ndarray) -> None:
+    objects[[20, 30, 40], 9, PHI] = -999
+
+
 def out_of_order(objects: np.ndarray) -> None:
     objects[7:, 9:11] = objects[7:, 10:8:-1]
 
@@ -214,6 +218,14 @@ def turned_to_the_first_jet(objects: np.ndarray) -> None:
             "beyond_a_turn",
             "met.phi",
             r"met.phi must be within one turn, .* got 9\d.\d % beyond, .*: is it in degrees\?",
+        ),
+        (
+            without_an_angle,
+            "error",
+            "far_beyond_a_turn",
+            "jet.phi",
+            r"jet.phi must be within ±12.56\d+ rad, got -999 rad in 0.\d+ % of slots in "
+            r"background, event \d+: is it a value that means nothing\? Leave such events out",
         ),
         (
             out_of_order,

@@ -116,7 +116,9 @@ def test_more_events_can_be_validated_without_an_evaluation(
     assert "AUC float" not in out
     assert f"events checked: {before + 5000}   mismatching bits: 0" in out
     assert_one_line(
-        run_cli(capsys, "validate", run_copy, "--events", tmp_path / "none.h5"), "none.h5"
+        run_cli(capsys, "validate", run_copy, "--events", tmp_path / "none.h5"),
+        "--events: event file not found",
+        "none.h5",
     )
 
 

@@ -89,6 +89,17 @@ def test_features_are_centred_on_their_median() -> None:
     np.testing.assert_array_equal(inputs.steps, [1 / 8, 2.0])
 
 
+def test_features_that_are_mostly_padding() -> None:
+    """Their scale is of what is not: zeros say nothing of the unit."""
+    rng = np.random.default_rng(2)
+    x = np.where(rng.random((4000, 2)) < [0.05, 0.0], rng.normal(0, 30, (4000, 2)), 0.0)
+    front_end = load_front_end({"features": 2, "format": "fixed<16,10>"})
+    inputs = ScaledView().fit(front_end, front_end.to_hardware(x))
+    np.testing.assert_array_equal(inputs.offsets, [0, 0])
+    # 1.64 deviations, 49, as the power of two above; of nothing but zeros, none.
+    np.testing.assert_array_equal(inputs.steps, [1 / 64, 1.0])
+
+
 PHI = {"format": "fixed<9,9>", "turn": 144, "last_bit": "2*pi/144"}
 ANGLES = {
     "objects": {

@@ -285,14 +285,21 @@ def test_the_format_that_an_input_states() -> None:
 def test_a_score_that_stands_still() -> None:
     score = squared_norm(output_format=FixedPointFormat(8, 2, signed=False))
     message = (
-        "^score 'squared_norm' should be below its largest value 3.98438 for more than 0.9 of "
-        "background, got a threshold of 3.98438, above which no event can be: give it, or the "
-        "layers before it, more integer bits$"
+        r"^score 'squared_norm' must leave background events above its threshold, got 0.\d+ of "
+        "them with the largest score that there is, 3.98438, and none above it where 0.1 may be: "
+        "give it, or the layers before it, more integer bits$"
     )
     with pytest.warns(UserWarning, match=message):
         build_trigger_graph(encoder(), score, X, 0.1)
     # One that is set later may be any.
     build_trigger_graph(encoder(), score, X, 0.1, threshold_input=True)
+
+
+def test_a_score_that_is_the_same_for_most() -> None:
+    """Its largest value is not the end of its format, but more have it than may pass."""
+    x = np.zeros_like(X)
+    with pytest.warns(UserWarning, match="none above it where 0.1 may be: .* a finer format"):
+        build_trigger_graph(encoder(), squared_norm(), x, 0.1)
 
 
 def test_background_off_the_grid() -> None:

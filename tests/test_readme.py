@@ -81,3 +81,9 @@ def test_run_block_names_what_exists() -> None:
         for name in names.split():
             assert f"{module}.{name}(run)" in block
             assert callable(getattr(namespace[module], name))
+
+
+def test_objects_of_ones_own() -> None:
+    wires = load_front_end(yaml_block("front_end:")["front_end"])
+    assert wires.names[:4] == ("met.pt", "jet.pt[0]", "jet.phi[0]", "jet.pt[1]")
+    assert wires.n_values == 1 + 4 * 2

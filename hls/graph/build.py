@@ -108,21 +108,26 @@ def set_threshold(
     check_rate(len(scores), target_fpr, "background")
     threshold = threshold_at_fpr(scores, target_fpr)
     if not threshold_input:
-        _warn_if_out_of_reach(graph, threshold, target_fpr)
+        _warn_if_none_passes(graph, scores, threshold, target_fpr)
     return with_decision(graph, threshold, threshold_input)
 
 
-def _warn_if_out_of_reach(graph: LayerGraph, threshold: float, target_fpr: float) -> None:
-    """Where no event of any kind could be above the threshold."""
+def _warn_if_none_passes(
+    graph: LayerGraph, scores: np.ndarray, threshold: float, target_fpr: float
+) -> None:
+    """Where no background event is above the threshold: too many share the largest score."""
     name = graph.output_names[0]
-    largest = float(graph.grids[name].high.max())
-    if threshold >= largest > 0:
-        warnings.warn(
-            f"score '{name}' should be below its largest value {largest:g} for more than "
-            f"{1 - target_fpr:g} of background, got a threshold of {threshold:g}, above which no "
-            "event can be: give it, or the layers before it, more integer bits",
-            stacklevel=3,
-        )
+    if (scores > threshold).any():
+        return
+    share = float((scores == threshold).mean())
+    at_end = threshold >= float(graph.grids[name].high.max()) > 0
+    remedy = "more integer bits" if at_end else "a finer format, or a longer training"
+    warnings.warn(
+        f"score '{name}' must leave background events above its threshold, got {share:.3g} of them "
+        f"with the largest score that there is, {threshold:g}, and none above it where "
+        f"{target_fpr:g} may be: give it, or the layers before it, {remedy}",
+        stacklevel=3,
+    )
 
 
 def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False) -> TriggerGraph:

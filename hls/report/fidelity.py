@@ -7,7 +7,7 @@ lost on the way from float, in physics (AUC, TPR, trigger rate) and number by nu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import keras
@@ -21,7 +21,6 @@ from keras_ae.evaluation import evaluated_models, seen_by
 from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.mapping import map_batches
 from keras_ae.metrics import (
-    NONE_SHARED,
     Parents,
     ScoresBySample,
     auc_difference,
@@ -69,7 +68,7 @@ class Fidelity:
     layers: tuple[LayerError, ...]
     tables: tuple[LookupTable, ...]
     with_tables: tuple[str, ...]
-    parents: Parents = NONE_SHARED
+    parents: Parents = field(default_factory=dict)
 
     def as_dict(self, threshold: float) -> dict[str, Any]:
         """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample.

@@ -18,6 +18,7 @@ from hls.proof.stress import stress_events, stress_words
 from hls.stages.adopted import port_values as values_of_adopted
 from keras_ae.data.dataset import Dataset, Sample, read_samples
 from keras_ae.data.source import BACKGROUND
+from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.run_contents import fitted_inputs, network_inputs
@@ -89,7 +90,11 @@ def events_of_file(run: Run, path: Path, max_events: int | None = None) -> Sampl
     """Events of a file like that of the background of a run's data."""
     experiment = run.experiment
     source = experiment.data.of_file(path, max_events)
-    return read_samples(source, experiment.wires, experiment.counts)[BACKGROUND]
+    try:
+        return read_samples(source, experiment.wires, experiment.counts)[BACKGROUND]
+    except (InputError, FileNotFoundError) as error:
+        # The background of the run's data is another file.
+        raise type(error)(f"--events: {str(error).removeprefix('data.background: ')}") from error
 
 
 def bench_inputs(run: Run, data: Dataset, graph: TriggerGraph) -> list[np.ndarray]:

@@ -135,9 +135,18 @@ def beyond_a_turn(samples: Samples, limit: float) -> Iterator[Problem]:
             ends = f"±{turn / 2:.6g} or 0 to {field.written(turn)}"
             must = f"be within one turn, {ends}{but_for(limit)}"
             got = f"{percent(share)} beyond, such as {field.written(count.value or 0.0)},"
-            far = max(abs(tally.low), abs(tally.high)) > 2 * turn
+            far = counts["far_beyond"].n > 0
             remedy = "is it in degrees?" if far else "is it exchanged with another field?"
             yield Problem.of(sample, field.name, count, tally.n_present, must, got, remedy)
+
+
+def far_beyond_a_turn(samples: Samples, limit: float) -> Iterator[Problem]:
+    """Angles so far out that no resolution took them there."""
+    for sample, tally in samples.fields(only_used=False):
+        two_turns = tally.field.written(2 * tally.turn)
+        must, got = f"be within ±{two_turns}", "{value} in {share} of slots"
+        remedy = "is it a value that means nothing? Leave such events out"
+        yield from _counted(sample, tally, "far_beyond", limit, must, got, remedy)
 
 
 def constant(samples: Samples, limit: float) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ RULES = (
     Rule("not_zero", "error", 0.0, of_values.not_zero),
     # Simulated angles may leave the turn by their resolution, seldom.
     Rule("beyond_a_turn", "error", 0.001, of_values.beyond_a_turn),
+    Rule("far_beyond_a_turn", "error", 0.0, of_values.far_beyond_a_turn, "beyond_a_turn"),
     # Of MeV for GeV most saturates; of the electrons of a trigger, a hundredth does.
     Rule("background_saturates", "error", 0.1, of_values.background_saturates),
     Rule("saturates", "warning", 0.02, of_values.saturates, "background_saturates"),

@@ -23,6 +23,7 @@ _COUNTED = (
     "before_zero",
     "beyond_half_turn",
     "beyond_turn",
+    "far_beyond",
 )
 
 
@@ -127,6 +128,7 @@ class FieldTally:
         self._count("before_zero", present & (values < -margin), values, first_event)
         self._count("beyond_half_turn", present & (values > turn / 2 + margin), values, first_event)
         self._count("beyond_turn", present & (values > turn + margin), values, first_event)
+        self._count("far_beyond", present & (np.abs(values) > 2 * turn), values, first_event)
 
     @property
     def turn(self) -> float:

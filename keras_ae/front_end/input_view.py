@@ -42,7 +42,8 @@ class ScalingQuantiles(Section):
     Of the field that says whether a slot is empty, such as pT, `pt_offset` is subtracted; at 0, the
     default, that is the threshold of the collection. `pt_spread` of it, and `angle_spread` of the
     absolute values of other fields, become 1 at most. Of what is never empty the median is
-    subtracted, and `angle_spread` of the distance from it becomes 1 at most.
+    subtracted, and `angle_spread` of the distance from it becomes 1 at most; where that is zero,
+    of the distances that are not.
     """
 
     pt_offset: float = Field(0.0, ge=0, le=1)
@@ -188,7 +189,12 @@ class ScaledView(Section):
         elif column.guard is None and column.field.turn is None:
             offset = np.median(values)
         offset = float(np.round(offset / step) * step)
-        spread = float(np.quantile(np.abs(values - offset), quantile))
+        distances = np.abs(values - offset)
+        spread = float(np.quantile(distances, quantile))
+        if not is_guard and spread == 0:
+            # A field that is mostly one value, such as the zero that pads it.
+            distances = distances[distances > 0]
+            spread = float(np.quantile(distances, quantile)) if len(distances) else 1.0
         return Scale(offset=offset, shift=math.ceil(math.log2(max(spread, step))))
 
     def _scaled(
