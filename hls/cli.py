@@ -197,7 +197,7 @@ def inspect(config: Path, figures: Path | None) -> None:
     for line in report.table():
         click.echo(line)
     if not report.findings:
-        click.echo("nothing is odd")
+        click.echo("nothing is odd in what the network depends on")
     if figures is not None:
         from keras_ae.plots.fields import save_field_figures
 
@@ -323,8 +323,10 @@ def _fail(verdict: str) -> NoReturn:
 def _audit(settings: RunSettings) -> None:
     """Read all events; raise InputError for what is wrong in them, and say what is odd."""
     from keras_ae.events import audited_events
+    from keras_ae.metrics import check_rate
 
-    _, audit = audited_events(settings)
+    data, audit = audited_events(settings)
+    check_rate(len(data.validation), settings.trigger.fpr, "the validation part of data.background")
     if audit is not None:
         report = audit.report()
         report.require()

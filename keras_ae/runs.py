@@ -19,6 +19,7 @@ from keras_ae.files import (
     read_json,
     remove_unfinished,
     whole_file,
+    whole_folder,
     write_json,
     write_text,
 )
@@ -207,8 +208,12 @@ class Run(RunFiles):
         with self.locked():
             self._record(stage, None)
             for name in entry["outputs"]:
-                with whole_file(self.folder / name) as temporary:
-                    shutil.copyfile(other.folder / name, temporary)
+                if (other.folder / name).is_dir():
+                    with whole_folder(self.folder / name) as folder:
+                        shutil.copytree(other.folder / name, folder, dirs_exist_ok=True)
+                else:
+                    with whole_file(self.folder / name) as temporary:
+                        shutil.copyfile(other.folder / name, temporary)
             self._record(stage, entry)
 
     @contextmanager

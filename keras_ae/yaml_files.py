@@ -101,7 +101,15 @@ def _first_fault(model: type[BaseModel], content: dict[str, Any], error: Validat
 
 
 def _most_telling(faults: list[Any]) -> Any:
-    """The first; where that is of a union without tags, the alternative that comes farthest."""
+    """The first; where that is of a union without tags, the alternative that comes farthest.
+
+    A key that is missing may be one that is written wrong beside it.
+    """
+    if faults[0]["type"] == "missing":
+        beside = faults[0]["loc"][:-1]
+        for fault in faults:
+            if fault["type"] == "extra_forbidden" and fault["loc"][:-1] == beside:
+                return fault
     steps = faults[0]["loc"]
     place = next((n for n, part in enumerate(steps) if _is_alternative(part)), None)
     if place is None:

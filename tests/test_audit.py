@@ -22,6 +22,8 @@ from keras_ae.data.dataset import read_samples
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.data.source import parse_source, resolve_path
 from keras_ae.errors import InputError
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.input_view import Counts, ScaledView
 from keras_ae.front_end.presets import load_front_end
 
 SIGNALS = ("a_4l", "h0_tautau", "hch_taunu", "lq_btau")
@@ -617,7 +619,11 @@ FOREIGN: dict[str, tuple[dict[str, Any], dict[str, Any] | str, set[str]]] = {
     "nano_dy.parquet": ({"layout": "nanoaod"}, ADC_OBJECTS, set()),
     "nano_tt_v15.root": ({"layout": "nanoaod"}, ADC_OBJECTS, set()),
     # Sums that the file leaves zero, and flags.
-    "ugt_vectors.txt.gz": ({"kind": "ugt_words"}, "cms_ugt_run3", {"constant", "in_empty"}),
+    "ugt_vectors.txt.gz": (
+        {"kind": "ugt_words"},
+        "cms_ugt_run3",
+        {"constant", "in_empty", "never_filled"},
+    ),
 }
 
 
@@ -656,3 +662,46 @@ def test_distance_from_uniform() -> None:
     for start in (-3.2, 0.0, 0.3, 17.8):
         assert turn_distance(half + start, 1) == pytest.approx(0.5, abs=0.01)
     assert turn_distance(np.zeros(0), 1) == 0
+
+
+def used_by(content: dict[str, Any], front_end: FrontEnd) -> set[str]:
+    """Fields that inputs depend on."""
+    view = ScaledView.model_validate(content)
+    return {column.group for column in view.needs(front_end)}
+
+
+def test_what_inputs_depend_on_is_used() -> None:
+    """The momentum that masks an angle, and the angle that others are measured from."""
+    found = used_by({"use": ["jet.phi"], "relative_to": "met.phi"}, ADC)
+    assert found == {"jet.phi", "jet.pt", "met.phi"}
+    assert used_by({"use": ["met.pt"]}, ADC) == {"met.pt"}
+    counted = {column.group for column in Counts(shifts={"muon": 2}).needs(ADC)}
+    assert counted == {"muon.pt"}
+
+
+def test_a_collection_of_which_there_is_nothing() -> None:
+    objects = read_l1_events(resolve_path("package:l1/background.h5"), 500).objects
+    events = ADC.to_hardware(objects[:, :, :3].reshape(len(objects), -1))
+    events[:, [column.index for column in ADC.columns if column.group.startswith("muon")]] = 0
+    for use, expected in ((["muon.pt"], ["never_filled"]), (["jet.pt"], [])):
+        audit = Audit(ADC, ADC.choose(use, "use"))
+        audit.add("background", events, is_hardware=True)
+        assert [finding.rule for finding in audit.report().findings] == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "value", "is_found"),
+    [(0.02, -999.0, True), (0.5, -99.0, True), (0.5, 0.0, False), (0.0, 0.0, False)],
+)
+def test_padding_of_features(share: float, value: float, is_found: bool) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 15, (5000, 2))
+    x[rng.random(5000) < share, 0] = value
+    audit = Audit(load_front_end({"features": 2, "format": "fixed<16,8>"}))
+    audit.add("background", x)
+    found = [str(finding) for finding in audit.report().findings if finding.rule == "padded"]
+    assert bool(found) == is_found
+    if found:
+        assert re.match(
+            r"x0 must be spread over its values, got -\d+ in \d+(\.\d+)? % of", found[0]
+        )

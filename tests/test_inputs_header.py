@@ -537,7 +537,7 @@ def test_constants_are_those_of_python() -> None:
     for shown in (
         '{"jet.phi", 0.043633231299858237, 8, false, 1.0, Rounding::half_even, Overflow::sat',
         '{"muon.eta", 0.010874999999999999, 9, true, 1.0, Rounding::half_even, Overflow::sat',
-        "    double phi; // last bit 2*pi/144 rad, ufixed<8,8>\n",
+        "    double phi; // 1 is 2*pi/144 rad, ufixed<8,8>\n",
         "// jet: 12 slots; ordered by pt, the largest first; empty where pt == 0\n",
     ):
         assert shown in text

@@ -46,7 +46,7 @@ def test_events_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
             cli.main([command, "mine.yaml"])
         assert not ended.value.code
     text = capsys.readouterr().out
-    assert "nothing is odd" in text and "mismatching bits: 0" in text
+    assert "nothing is odd in what" in text and "mismatching bits: 0" in text
     assert (tmp_path / "runs" / "mine" / "firmware" / "inputs.h").is_file()
 
 

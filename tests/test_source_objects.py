@@ -497,3 +497,28 @@ def test_without_the_library(
     message = rf"^{library} is needed to read .*: pip install 'keras-ae\[{extra}\]'$"
     with pytest.raises(ImportError, match=message):
         read_all(content, jets())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"branches": {"jet": {"pt": "Jet_pt", "eta": "Jet_pt"}}},
+            "^data.branches.jet must have a branch of its own for each field, got Jet_pt twice$",
+        ),
+        (
+            {"cuts": {"jet": {"pt": [100, 30]}}},
+            "^data.cuts.jet.pt must be the lowest and the highest value, got 100 and 30$",
+        ),
+        ({"cuts": {"jets": {"pt": [1, 2]}}}, "^data.cuts must name some of jet"),
+    ],
+)
+def test_maps_that_make_no_sense(change: dict[str, Any], message: str) -> None:
+    front_end = load_front_end({"objects": {"jet": {"slots": 2, "fields": {"pt": {}, "eta": {}}}}})
+    content = {
+        "kind": "objects",
+        "background": "x.root",
+        "branches": {"jet": {"pt": "Jet_pt", "eta": "Jet_eta"}},
+    }
+    with pytest.raises(InputError, match=message):
+        parse_source({**content, **change}).read(front_end)

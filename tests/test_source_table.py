@@ -252,3 +252,10 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     chunks = parse_source(table(path)).read(FRONT_END)["background"]
     path.write_text("mass,tau21,n\n1,2,3\n")
     np.testing.assert_array_equal(next(chunks).values, [[1, 2, 3]])
+
+
+def test_a_column_that_stands_twice(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b,c,a\n1,2,3,4\n")
+    front_end = load_front_end({"features": ["a", "b", "c"]})
+    with pytest.raises(InputError, match="x.csv must hold each column once, got 'a' twice$"):
+        read_all({"kind": "table", "background": str(tmp_path / "x.csv")}, front_end)

@@ -102,7 +102,7 @@ def _size(kind: ObjectCollection) -> str:
 def _said(field: WireField) -> str:
     """A comment on a field."""
     unit = f" {field.unit}" if field.unit else ""
-    return _comment(f"last bit {field.last_bit}{unit}, {field.format}")
+    return _comment(f"1 is {field.last_bit}{unit}, {field.format}")
 
 
 def _said_of(name: str, kind: ObjectCollection) -> str:

@@ -60,6 +60,21 @@ def other_class(samples: Samples, limit: float) -> Iterator[Problem]:
             yield Problem.of(sample, name, count, tally.n_filled, must, got, remedy)
 
 
+def never_filled(samples: Samples, limit: float) -> Iterator[Problem]:
+    """Collections that are used and of which there is nothing, in more than so many events."""
+    for sample, tally in samples.collections():
+        n_events = samples.tallies[sample].n_events
+        is_used = any(field.name in samples.used for field in tally.collection.fields)
+        if is_used and tally.n_filled == 0 and n_events > limit:
+            yield Problem(
+                sample,
+                tally.collection.name,
+                "hold an object in some event",
+                f"none in {n_events}",
+                "are its branch and its cuts right? Or leave it out of what the network uses",
+            )
+
+
 def empty_events(samples: Samples, limit: float) -> Iterator[Problem]:
     """Events that hold nothing."""
     for sample, tally in samples.tallies.items():

@@ -215,3 +215,26 @@ def share_in(tally: SampleTally, other: SampleTally) -> tuple[float, int | None]
         return 0.0, None
     seen = np.isin(hashes[held], other.event_hashes)
     return float(seen.mean()), int(held[np.argmax(seen)]) if seen.any() else None
+
+
+def padded(samples: Samples, limit: float) -> Iterator[Problem]:
+    """Features whose lowest value is negative, far below others, in more than such a share."""
+    for sample, each in samples.tallies.items():
+        for tally in each.fields:
+            values = each.kept_values(tally) if tally.field.is_feature else np.zeros(0)
+            low = values.min(initial=0.0)
+            others = values[values > low]
+            if low >= 0 or not len(others) or tally.field.name not in samples.used:
+                continue
+            share = 1 - len(others) / len(values)
+            ends = np.quantile(others, [0.05, 0.95])
+            if share > limit and others.min() - low > (ends[1] - ends[0]) / 2:
+                value = tally.field.written(low * tally.field.field.last_bit.value)
+                yield Problem(
+                    sample,
+                    tally.field.name,
+                    "be spread over its values",
+                    f"{value} in {percent(share)} of events, far below all others,",
+                    "is that padding? To the network it is a number",
+                    share=share,
+                )

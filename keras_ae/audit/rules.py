@@ -32,8 +32,10 @@ RULES = (
     Rule("gaps", "error", 0.0, of_objects.gaps),
     Rule("other_class", "error", 0.0, of_objects.other_class),
     Rule("empty_events", "error", 0.5, of_objects.empty_events),
+    Rule("never_filled", "warning", 20, of_objects.never_filled, "empty_events"),
     # Number of filled slots from which on one value is odd.
     Rule("constant", "warning", 20, of_values.constant, "most_to_zero"),
+    Rule("padded", "warning", 0.001, of_samples.padded),
     # Factors beside the background: a signal may differ, but not as units do.
     Rule("other_unit", "warning", 20, of_samples.other_unit),
     Rule("other_spread", "warning", 100, of_samples.other_spread),

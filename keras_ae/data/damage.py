@@ -18,6 +18,9 @@ _SIGNS: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
+#: Characters of what a library says.
+_MOST_SAID = 160
+
 
 @contextmanager
 def whole(path: Path, kind: str, *signs: type[Exception]) -> Iterator[None]:
@@ -36,5 +39,5 @@ def whole(path: Path, kind: str, *signs: type[Exception]) -> Iterator[None]:
     except InputError:
         raise
     except _SIGNS + signs as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        said = " ".join(str(error).split())[:_MOST_SAID] or type(error).__name__
         raise InputError(f"{path} must be a whole {kind}: {said}") from error

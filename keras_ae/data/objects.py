@@ -78,18 +78,32 @@ class Objects(MarkedSource):
         if not front_end.objects:
             raise InputError("front_end must have objects for data.kind 'objects', got none")
         for key in ("branches", "where", "cuts"):
-            _check_keys(key, getattr(self, key), front_end.objects)
+            _check_keys(f"data.{key}", getattr(self, key), front_end.objects)
         for key in ("branches", "cuts"):
             for name, fields in getattr(self, key).items():
-                _check_keys(f"{key}.{name}", fields, front_end.objects[name].fields)
+                _check_keys(f"data.{key}.{name}", fields, front_end.objects[name].fields)
         scaled = {
             text
             for name, kind in front_end.objects.items()
             for label in kind.fields
             for text in (label, f"{name}.{label}")
         }
-        _check_keys("unit_scale", self.unit_scale, scaled)
-        self._places(front_end)
+        _check_keys("data.unit_scale", self.unit_scale, scaled)
+        for name, places in self._places(front_end).items():
+            branches = [place for place in places.values() if isinstance(place, tuple)]
+            twice = [place for number, place in enumerate(branches) if place in branches[:number]]
+            if twice:
+                raise InputError(
+                    f"data.branches.{name} must have a branch of its own for each field, got "
+                    f"{' or '.join(twice[0])} twice"
+                )
+        for name, limits in self.cuts.items():
+            for label, (low, high) in limits.items():
+                if low is not None and high is not None and low > high:
+                    raise InputError(
+                        f"data.cuts.{name}.{label} must be the lowest and the highest value, got "
+                        f"{low:g} and {high:g}"
+                    )
 
     def _places(self, front_end: FrontEnd) -> _Places:
         """Where each field of the front end may be."""
@@ -102,7 +116,7 @@ class Objects(MarkedSource):
                 place = own.get(label, known.get(name, {}).get(label, self.others))
                 if place is None:
                     raise InputError(
-                        f"branches.{name} must have a branch or a number for {label!r}, or others "
+                        f"data.branches.{name} must have a branch or a number for {label!r}, or others "
                         f"a number for all that have none, got {self._names_of(name)}"
                     )
                 found[name][label] = (place,) if isinstance(place, str) else place

@@ -53,6 +53,8 @@ def _numpy_arrays(path: Path) -> dict[str, Any]:
     signs = (ValueError, LookupError, AttributeError)
     with whole(path, f"{kind} file of arrays of numbers", *signs):
         if path.suffix == ".npy":
+            with path.open("rb") as file:
+                np.lib.format.read_magic(file)
             return {"array": np.load(path, mmap_mode="r", allow_pickle=False)}
         if not zipfile.is_zipfile(path):
             raise ValueError("it is no zip file")

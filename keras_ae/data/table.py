@@ -146,6 +146,9 @@ def _csv_columns(
                 numbered = itertools.chain([head], numbered)
                 _check_header(path, len(head[1]), names, marks)
             else:
+                twice = [name for name in (*names, *marks) if header.count(name) > 1]
+                if twice:
+                    raise InputError(f"{path} must hold each column once, got {twice[0]!r} twice")
                 require_names(path, (*names, *marks), header)
             while rows := list(itertools.islice(numbered, n_events)):
                 array = _numbers(path, rows, len(head[1]))

@@ -78,6 +78,11 @@ class ScaledView(Section):
         """Those that the network sees; raises as `FrontEnd.choose` does."""
         return front_end.choose(self.use, "use")
 
+    def needs(self, front_end: FrontEnd) -> list[Column]:
+        """What the network's inputs depend on: beside those, what masks them and their angles."""
+        reference, columns = self._reference(front_end), self.columns(front_end)
+        return [*columns, *_guards(columns, front_end), *([reference] if reference else [])]
+
     def check(self, front_end: FrontEnd) -> None:
         """Raise InputError for a column that is not there, or is none of its kind."""
         self._unscaled(front_end)
@@ -222,6 +227,11 @@ def _among(
     return found
 
 
+def _guards(columns: list[Column], front_end: FrontEnd) -> list[Column]:
+    """What says of columns whether they are empty."""
+    return [front_end.columns[c.guard] for c in columns if c.guard is not None]
+
+
 class FloatView(Section):
     """For a teacher, which never meets firmware: columns `use` in physical units, transformed.
 
@@ -241,6 +251,11 @@ class FloatView(Section):
     def columns(self, front_end: FrontEnd) -> list[Column]:
         """Those that the network sees; raises as `FrontEnd.choose` does."""
         return front_end.choose(self.use, "use")
+
+    def needs(self, front_end: FrontEnd) -> list[Column]:
+        """What the network's inputs depend on: beside those, what says that they are empty."""
+        columns = self.columns(front_end)
+        return [*columns, *_guards(columns, front_end)]
 
     def check(self, front_end: FrontEnd) -> None:
         """Raise InputError for a column that is not there, or not in use."""
@@ -309,6 +324,11 @@ class Counts(Section):
             front_end.n_filled(hardware, name) / 2.0**shift for name, shift in self.shifts.items()
         )
         return np.stack(list(counts), axis=1)
+
+    def needs(self, front_end: FrontEnd) -> list[Column]:
+        """What says whether the slots that are counted are empty."""
+        counted = [c for c in front_end.columns if c.group.split(".")[0] in self.shifts]
+        return _guards(counted, front_end)
 
     def fits(self, front_end: FrontEnd) -> bool:
         """Whether all collections are there, and may have empty slots."""

@@ -108,7 +108,7 @@ class Adoption(Section):
         """Those that the network sees; None of all, or where that is not known."""
         if self.inputs is None or self.wires is None:
             return None
-        return self.inputs.columns(self.wires)
+        return self.inputs.needs(self.wires)
 
     @property
     def counts(self) -> Counts | None:

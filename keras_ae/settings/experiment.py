@@ -128,10 +128,12 @@ class Experiment(Section):
 
     @property
     def used_columns(self) -> list[Column]:
-        """Those that a network of the experiment sees."""
+        """Those that what a network of the experiment sees depends on."""
         wires = self.wires
-        seen = [*self.inputs.columns(wires), *self.deployed_inputs.columns(wires)]
-        return list({column.index: column for column in seen}.values())
+        needed = [*self.inputs.needs(wires), *self.deployed_inputs.needs(wires)]
+        if self.counts is not None:
+            needed += self.counts.needs(wires)
+        return list({column.index: column for column in needed}.values())
 
     @property
     def deployed_inputs(self) -> ScaledView | FloatView:
