@@ -116,8 +116,8 @@ class Objects(MarkedSource):
                 place = own.get(label, known.get(name, {}).get(label, self.others))
                 if place is None:
                     raise InputError(
-                        f"data.branches.{name} must have a branch or a number for {label!r}, or others "
-                        f"a number for all that have none, got {self._names_of(name)}"
+                        f"data.branches.{name} must have a branch or a number for {label!r}, or "
+                        f"others a number for all that have none, got {self._names_of(name)}"
                     )
                 found[name][label] = (place,) if isinstance(place, str) else place
         return found
