@@ -15,9 +15,12 @@ from hls import cli
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
 from keras_ae.generator import chunks, processes
-from keras_ae.generator.collisions import open_collisions
+from keras_ae.generator.collisions import start_pythia
+from keras_ae.generator.decays import DecayLibrary, in_flight
+from keras_ae.generator.heavy_flavour import HeavyFlavourCollisions, Repetitions
 from keras_ae.generator.processes import PROCESSES, background_counts
 from keras_ae.generator.production import SimulationSettings, generate_sample
+from keras_ae.generator.streams import open_collisions
 
 
 @pytest.mark.parametrize("n_events", [1, 999, 10_000, 40_001])
@@ -69,19 +72,105 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     )
 
 
-def test_heavy_flavour_events_hold_a_lepton_and_nothing_undecayed() -> None:
-    collisions = open_collisions(PROCESSES["qcd"], seed=7, full=False, n_hadronizations=50)
-    collisions_batch_size = 5
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_ae.generator.collisions._BATCH_SIZE", collisions_batch_size)
-        batch = next(iter(collisions))
+@pytest.fixture
+def few_decays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras_ae.generator.decays.N_DECAYS", 300)
+
+
+def test_heavy_flavour_events_hold_a_lepton_and_nothing_undecayed(
+    few_decays: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collisions = open_collisions(PROCESSES["qcd"], 7, full=False)
+    monkeypatch.setattr("keras_ae.generator.heavy_flavour._BATCH_SIZE", 5)
+    batch = next(iter(collisions))
     ids = np.abs(ak.to_numpy(ak.flatten(batch.particles.pdg_id)))
     # pi0, rho, omega, B and D mesons decay inside the beam pipe.
     assert not np.isin(ids, (111, 113, 213, 223, 411, 421, 431, 511, 521, 531, 15)).any()
+    # Nor is there a quark or gluon that no hadron was made of.
+    assert not np.isin(ids, (1, 2, 3, 4, 5, 21)).any()
     for particles in batch.particles:
         lepton = np.isin(np.abs(np.asarray(particles.pdg_id)), (11, 13))
         assert np.hypot(particles.px, particles.py)[lepton].to_numpy().max() > 20
-    assert batch.n_simulated >= 50 * len(np.unique(batch.parents))
+        # The protons', but for what the beams' remnants round.
+        assert float(ak.sum(particles.e)) == pytest.approx(13_000, rel=1e-4)
+    assert batch.n_simulated >= Repetitions().trials * len(np.unique(batch.parents))
+
+
+@pytest.fixture(scope="module")
+def library() -> DecayLibrary:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_ae.generator.decays.N_DECAYS", 2000)
+        library = DecayLibrary(start_pythia(("ProcessLevel:all = off", "Check:event = off"), 3))
+        for pdg_id in (511, -521, 421):
+            library.of(pdg_id)
+        return library
+
+
+class TestDecays:
+    @pytest.mark.parametrize(("pdg_id", "mass"), [(511, 5.27958), (421, 1.86484)])
+    def test_momentum_is_that_of_a_hadron_at_rest(
+        self, library: DecayLibrary, pdg_id: int, mass: float
+    ) -> None:
+        decays = library.of(pdg_id)
+        sums = np.add.reduceat(decays.momenta, decays.first[:-1])
+        np.testing.assert_allclose(sums[:, 3], mass, rtol=1e-4)
+        np.testing.assert_allclose(sums[:, :3], 0, atol=1e-8)
+
+    def test_semileptonic_branching(self, library: DecayLibrary) -> None:
+        """B- -> e or mu X, (10.99 +- 0.28) % each, PDG 2022: one direct lepton of its charge."""
+        decays = library.of(-521)
+        first = [decays.products(number)[0] for number in range(len(decays.first) - 1)]
+        for lepton in (11, 13):
+            share = np.mean([(ids == lepton).any() and (ids == -lepton - 1).any() for ids in first])
+            # With those of D mesons of the other charge left out, what comes through taus added.
+            assert 0.09 < share < 0.17
+
+    def test_flying_is_a_boost(self) -> None:
+        rng = np.random.default_rng(1)
+        mass = 5.28
+        momentum = rng.normal(0, 20, 3)
+        hadron = np.array([*momentum, np.sqrt(mass**2 + momentum @ momentum)])
+        at_rest = np.array([[[0, 0, 0, mass], [0.3, -0.4, 1.2, np.sqrt(1.69 + 0.01)]]])
+        turn = np.eye(3)[np.newaxis]
+        flying = in_flight(at_rest, turn, hadron[np.newaxis], np.array([mass]))[0]
+        np.testing.assert_allclose(flying[0], hadron, rtol=1e-12)
+        # Invariants: the mass, and the product with what it comes from.
+        product, mass_squared = flying[1], 0.01
+        metric = np.array([-1, -1, -1, 1])
+        assert (product * metric) @ product == pytest.approx(mass_squared, abs=1e-9)
+        assert (product * metric) @ hadron == pytest.approx(mass * at_rest[0, 1, 3])
+
+
+@pytest.mark.slow
+def test_leptons_are_as_many_as_without_a_library() -> None:
+    """Of the same parton-level events, by Pythia alone: hadronized and decayed each time."""
+    qcd = (*PROCESSES["qcd"].settings, "PartonLevel:MPI = off")
+    collisions = HeavyFlavourCollisions(qcd, 7, Repetitions(40, 25, 1))
+    pythia = collisions._pythia
+    found, expected = [], []
+    while len(found) < 60:
+        if not pythia.next() or not collisions._has_heavy_quark():
+            continue
+        partons = type(pythia.event)(pythia.event)
+        found.append(len(collisions._repeat()) / 1000)
+        for pdg_id in collisions._heavy:
+            pythia.particleData.mayDecay(pdg_id, True)
+        leptons = 0
+        for _ in range(250):
+            pythia.event = partons
+            if pythia.forceHadronLevel():
+                event = pythia.event
+                leptons += any(
+                    p.isFinal() and p.idAbs() in (11, 13) and p.pT() > 20
+                    for p in (event[index] for index in range(partons.size(), event.size()))
+                )
+        expected.append(leptons / 250)
+        for pdg_id in collisions._heavy:
+            pythia.particleData.mayDecay(pdg_id, False)
+    # Both of the same parents: what is left is the binomial error, of 40 hadronizations and of 250.
+    difference = np.array(found) - expected
+    assert abs(difference.mean()) < 3 * difference.std() / np.sqrt(len(found))
+    assert np.mean(expected) > 0.01
 
 
 @pytest.mark.parametrize(
@@ -114,11 +203,12 @@ def test_missing_extra_names_the_install_command(
 
 @pytest.mark.parametrize("name", ["w_lnu", pytest.param("qcd", marks=pytest.mark.slow)])
 def test_full_simulation_has_more_particles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("keras_ae.generator.collisions._BATCH_SIZE", 20)
+    for module in ("collisions", "heavy_flavour"):
+        monkeypatch.setattr(f"keras_ae.generator.{module}._BATCH_SIZE", 20)
     sizes = [
         len(ak.flatten(batch.particles.pdg_id)) / max(len(batch.particles), 1)
         for full in (False, True)
-        for batch in [next(iter(open_collisions(PROCESSES[name], 3, full, 10)))]
+        for batch in [next(iter(open_collisions(PROCESSES[name], 3, full)))]
     ]
     assert sizes[1] > 1.3 * sizes[0]
 

@@ -6,7 +6,7 @@ Particles travel as awkward arrays of shape (events, particles) with the fields 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,16 @@ import awkward as ak
 import numpy as np
 import pythia8mc
 
-from keras_ae.generator.processes import COMMON_SETTINGS, MINIMUM_BIAS_SETTINGS, Process
+from keras_ae.generator.processes import COMMON_SETTINGS, MINIMUM_BIAS_SETTINGS
 
 PARTICLE_FIELDS = ("pdg_id", "px", "py", "pz", "e")
 
 #: Before detector effects; the trigger asks for 23 GeV after them.
 LEPTON_PRESELECTION_PT_GEV = 20.0
-HEAVY_QUARK_PT_GEV = 30.0
-HEAVY_QUARK_MAX_ETA = 3.2
 
 MEAN_OVERLAY_EVENTS = 2.0
 OVERLAY_LIBRARY_SIZE = 2000
 _BATCH_SIZE = 250
-_DECAY_PRODUCT_STATUS = 91  # Pythia's status codes: 81-89 hadronization, 91-99 decays
 
 
 @dataclass(frozen=True)
@@ -43,24 +40,29 @@ class CollisionBatch:
     n_simulated: int
 
 
-def open_collisions(process: Process, seed: int, full: bool, n_hadronizations: int) -> Collisions:
-    """An endless, reproducible stream of collisions of `process`.
+class HardProcessFilter(pythia8mc.UserHooks):
+    """Lets Pythia go on with those hard processes only that `keep` says; counts all."""
 
-    Args:
-        process: what collides into what.
-        seed: Pythia's, 1 to 900,000,000.
-        full: simulate multiparton interactions.
-        n_hadronizations: of each parton-level event, for processes with `heavy_flavour_filter`.
-    """
-    mpi = f"PartonLevel:MPI = {'on' if full else 'off'}"
-    if process.heavy_flavour_filter:
-        return HeavyFlavourCollisions((*process.settings, mpi), seed, n_hadronizations)
-    return Collisions((*process.settings, mpi), seed)
+    def __init__(self, keep: Callable[[Any], bool]) -> None:
+        super().__init__()
+        self._keep = keep
+        self.n_seen = 0
+
+    def canVetoProcessLevel(self) -> bool:
+        return True
+
+    def doVetoProcessLevel(self, process: Any) -> bool:
+        self.n_seen += 1
+        return not self._keep(process)
 
 
-def start_pythia(process_settings: tuple[str, ...], seed: int) -> Any:
+def start_pythia(
+    process_settings: tuple[str, ...], seed: int, hooks: HardProcessFilter | None = None
+) -> Any:
     """An initialized Pythia; settings are its command lines, later ones win."""
     pythia = pythia8mc.Pythia("", False)
+    if hooks is not None:
+        pythia.setUserHooksPtr(hooks)
     seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
     for setting in (*COMMON_SETTINGS, *process_settings, *seeding):
         if not pythia.readString(setting):
@@ -88,8 +90,10 @@ def final_state(events: ak.Array) -> ak.Array:
 class Collisions:
     """Every event simulated once, from the hard process to hadrons; iterating gives batches."""
 
-    def __init__(self, settings: tuple[str, ...], seed: int) -> None:
-        self._pythia = start_pythia(settings, seed)
+    def __init__(
+        self, settings: tuple[str, ...], seed: int, hooks: HardProcessFilter | None = None
+    ) -> None:
+        self._pythia = start_pythia(settings, seed, hooks)
 
     def __iter__(self) -> Iterator[CollisionBatch]:
         first_parent = 0
@@ -105,108 +109,19 @@ class Collisions:
 
     def cross_section_pb(self) -> float:
         """Of the hard process, before any selection, estimated from the events so far."""
-        return float(self._pythia.infoPython().sigmaGen()) * 1e9
+        info = self._pythia.infoPython()
+        # What a filter has left out counts.
+        parts = (
+            info.sigmaGen(code) * info.nSelected(code) / info.nAccepted(code)
+            for code in info.codesHard()
+            if info.nAccepted(code)
+        )
+        return float(sum(parts)) * 1e9
 
 
-class HeavyFlavourCollisions(Collisions):
-    """Multijet events whose lepton comes from a b or c quark.
-
-    One multijet event in many thousands holds an isolated lepton. So the parton-level event is
-    asked for a heavy quark that could give one, then hadronized `n_hadronizations` times; every
-    hadronization with a lepton is kept, with its parent. Leptons faked by light hadrons are absent.
-
-    Light hadrons decay only in the events that are kept: they give no such lepton, and decaying
-    them takes a third of the time.
-    """
-
-    def __init__(self, settings: tuple[str, ...], seed: int, n_hadronizations: int) -> None:
-        super().__init__((*settings, "HadronLevel:all = off"), seed)
-        self._n_hadronizations = n_hadronizations
-        self._light_hadrons = _decaying_light_hadrons(self._pythia.particleData)
-        self._let_light_hadrons_decay(False)
-
-    def __iter__(self) -> Iterator[CollisionBatch]:
-        parent = 0
-        while True:
-            rows: list[list[tuple[float, ...]]] = []
-            parents: list[int] = []
-            first = parent
-            while len(rows) < _BATCH_SIZE:
-                if self._pythia.next():
-                    kept = self._hadronize() if self._has_heavy_quark() else []
-                    rows += kept
-                    parents += [parent] * len(kept)
-                    parent += 1
-            yield CollisionBatch(
-                _particles_from_rows(rows),
-                np.array(parents),
-                (parent - first) * self._n_hadronizations,
-            )
-
-    def _has_heavy_quark(self) -> bool:
-        event = self._pythia.event
-        # From the end: final partons come last. The first entries are the beams.
-        for index in range(event.size() - 1, 4, -1):
-            parton = event[index]
-            if (
-                parton.idAbs() in (4, 5)
-                and parton.isFinal()
-                and parton.pT() > HEAVY_QUARK_PT_GEV
-                and abs(parton.eta()) < HEAVY_QUARK_MAX_ETA
-            ):
-                return True
-        return False
-
-    def _hadronize(self) -> list[list[tuple[float, ...]]]:
-        pythia = self._pythia
-        parton_level = type(pythia.event)(pythia.event)
-        kept: list[list[tuple[float, ...]]] = []
-        for _ in range(self._n_hadronizations):
-            pythia.event = parton_level
-            if pythia.forceHadronLevel() and self._has_lepton():
-                self._let_light_hadrons_decay(True)
-                pythia.moreDecays()
-                self._let_light_hadrons_decay(False)
-                event = pythia.event
-                particles = (event[index] for index in range(event.size()))
-                kept.append(
-                    [(p.id(), p.px(), p.py(), p.pz(), p.e()) for p in particles if p.isFinal()]
-                )
-        return kept
-
-    def _has_lepton(self) -> bool:
-        event = self._pythia.event
-        # From the end: decay products (status 91 and above) come last.
-        for index in range(event.size() - 1, 0, -1):
-            particle = event[index]
-            if particle.statusAbs() < _DECAY_PRODUCT_STATUS:
-                return False
-            if particle.idAbs() in (11, 13) and particle.pT() > LEPTON_PRESELECTION_PT_GEV:
-                return True
-        return False
-
-    def _let_light_hadrons_decay(self, decay: bool) -> None:
-        for pdg_id in self._light_hadrons:
-            self._pythia.particleData.mayDecay(pdg_id, decay)
-
-
-def _decaying_light_hadrons(particle_data: Any) -> list[int]:
-    """PDG codes of the hadrons without c and b quarks that decay inside the beam pipe."""
-    hadron_codes = range(100, 100_000)
-    return [
-        code
-        for code in hadron_codes
-        if particle_data.isParticle(code)
-        and particle_data.isHadron(code)
-        and particle_data.mayDecay(code)
-        and particle_data.canDecay(code)
-        # Digits 2 to 4 from the right are the quark content.
-        and not set("45") & set(f"{code:05d}"[-4:-1])
-    ]
-
-
-def _particles_from_rows(rows: list[list[tuple[float, ...]]]) -> ak.Array:
-    flat = np.array([particle for event in rows for particle in event])
+def particles_of(rows: list[np.ndarray]) -> ak.Array:
+    """Of each event its final particles (particles, 5): PDG code, px, py, pz, e."""
+    flat = np.concatenate([np.empty((0, len(PARTICLE_FIELDS))), *rows])
     columns = dict(zip(PARTICLE_FIELDS, flat.T, strict=True))
     columns["pdg_id"] = columns["pdg_id"].astype(np.int32)
     return ak.unflatten(ak.zip(columns), [len(event) for event in rows])

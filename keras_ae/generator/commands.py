@@ -16,9 +16,15 @@ import click
 @click.option("--full", is_flag=True, help="Simulate multiparton interactions instead of overlay.")
 @click.option(
     "--n-hadronizations",
-    default=50,
+    default=4,
     show_default=True,
     help="Of each parton-level multijet event.",
+)
+@click.option(
+    "--n-decays",
+    default=32,
+    show_default=True,
+    help="Of the heavy hadrons of each of those.",
 )
 def generate(
     folder: Path,
@@ -28,15 +34,18 @@ def generate(
     n_workers: int | None,
     full: bool,
     n_hadronizations: int,
+    n_decays: int,
 ) -> None:
     """Generate L1 trigger events with Pythia 8 and FastJet into FOLDER, in the ADC2021 layout.
 
-    Needs the extra `physics`. Events are made in whole chunks of 100 to 2,000 of one process, which
+    Needs the extra `physics`. Events are made in whole chunks of 200 to 2,000 of one process, which
     stay in FOLDER/chunks: an interrupted generation, or one for more events, continues from them.
     """
     from keras_ae.generator.production import SimulationSettings, generate_sample
 
-    settings = SimulationSettings(full=full, n_hadronizations=n_hadronizations, seed=seed)
+    settings = SimulationSettings(
+        full=full, n_hadronizations=n_hadronizations, n_decays=n_decays, seed=seed
+    )
     for path in generate_sample(folder, n_background, n_signal, settings, n_workers).values():
         click.echo(path)
 

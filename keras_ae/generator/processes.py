@@ -21,8 +21,8 @@ class Process:
     """One hard process.
 
     `settings` are Pythia 8 command lines. With `heavy_flavour_filter` the event must hold a b or c
-    quark that can give a triggering lepton, and is hadronized many times (see
-    `collisions.HeavyFlavourCollisions`). `chunk_size` is the number of accepted events that one
+    quark that can give a triggering lepton, and is hadronized and decayed many times (see
+    `heavy_flavour`). `chunk_size` is the number of accepted events that one
     worker makes in roughly a minute.
     """
 
@@ -50,7 +50,7 @@ PROCESSES: dict[str, Process] = {
             "qcd",
             "QCD multijet, pT-hat > 30 GeV, lepton from a b or c quark",
             ("HardQCD:all = on", "PhaseSpace:pTHatMin = 30."),
-            chunk_size=100,
+            chunk_size=500,
             heavy_flavour_filter=True,
         ),
         Process(

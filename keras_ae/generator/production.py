@@ -35,11 +35,13 @@ class SimulationSettings:
 
     With `full`, Pythia's multiparton interactions are simulated for every event. Without it they
     are replaced by minimum-bias events overlaid from a library: several times faster.
-    `n_hadronizations`: how often each parton-level multijet event is hadronized.
+    `n_hadronizations`: how often each parton-level multijet event is hadronized; `n_decays`: how
+    often, each time, its heavy hadrons decay.
     """
 
     full: bool = False
-    n_hadronizations: int = 50
+    n_hadronizations: int = 4
+    n_decays: int = 32
     seed: int = 1
 
 
@@ -73,6 +75,7 @@ def generate_sample(
         ("n_background", n_background, 0),
         ("n_signal", n_signal, 0),
         ("n_hadronizations", settings.n_hadronizations, 1),
+        ("n_decays", settings.n_decays, 1),
         ("seed", settings.seed, 0),
         ("n_workers", n_workers, 1),
     )
@@ -127,14 +130,17 @@ def _make_overlay_library(task: ChunkTask[SimulationSettings]) -> None:
 
 
 def _make_chunk(task: ChunkTask[SimulationSettings]) -> int:
-    from keras_ae.generator.collisions import load_particles, open_collisions, overlay
+    from keras_ae.generator.collisions import load_particles, overlay
     from keras_ae.generator.detector import pass_trigger, simulate_detector
+    from keras_ae.generator.heavy_flavour import Repetitions
+    from keras_ae.generator.streams import open_collisions
 
     process, settings = task.process, task.settings
     process_key = 1 + list(PROCESSES).index(process.name)
     pythia_seed, rng = random_stream(settings.seed, process_key, task.index)
     library = None if settings.full else load_particles(_overlay_path(task.folder))
-    collisions = open_collisions(process, pythia_seed, settings.full, settings.n_hadronizations)
+    repetitions = Repetitions(settings.n_hadronizations, settings.n_decays)
+    collisions = open_collisions(process, pythia_seed, settings.full, repetitions)
 
     objects, parents, n_simulated, n_accepted = [], [], 0, 0
     for batch in collisions:
