@@ -145,7 +145,9 @@ def test_modes_in_fractions(rounding: str, overflow: str, data: st.DataObject) -
     form = FixedPointFormat(width, data.draw(st.integers(-3, 20)), signed, rounding, overflow)
     # Halves and quarters of a step, and numbers of any exponent.
     near = st.integers(-(2**23), 2**23).map(lambda n: n * form.step / 4)
-    values = data.draw(st.lists(near | st.floats(-(2**30), 2**30, width=32), min_size=1))
+    # TensorFlow takes subnormal numbers for zero.
+    floats = st.floats(-(2**30), 2**30, width=32, allow_subnormal=False)
+    values = data.draw(st.lists(near | floats, min_size=1))
     single = np.array(values, np.float32)
     expected = [in_fractions(float(value), form) for value in single]
     in_keras = form.quantized(ops, ops.convert_to_tensor(single))

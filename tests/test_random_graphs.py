@@ -224,12 +224,14 @@ def check_all(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
     assert not failures, "\n".join(failures)
 
 
+@pytest.mark.filterwarnings("ignore:score .* must leave background events above its threshold")
 def test_reference_keras_and_storage(tmp_path: Path) -> None:
     drawn = draw_different(drawings(), 30, derandomize=True, times=4)
     assert len(drawn) == 30
     check_drawings(drawn, tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:score .* must leave background events above its threshold")
 @pytest.mark.parametrize(
     "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
 )

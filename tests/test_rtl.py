@@ -116,6 +116,7 @@ def test_ports_of_other_bits_than_results() -> None:
     assert signed["verilog"] == "{{2{results[7]}}, results[7:5]}"
 
 
+@pytest.mark.filterwarnings("ignore:score .* must leave background events above its threshold")
 def test_results_that_no_event_changes(tmp_path: Path) -> None:
     model = build_autoencoder("plain", SPEC, PRECISION)
     layer = model.encoder.get_layer("latent_mean")

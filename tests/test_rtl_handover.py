@@ -104,6 +104,7 @@ def test_the_interface_file_is_enough_to_instantiate(project: Path, tmp_path: Pa
         assert said in check_wrapper(copy, tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:score .* must leave background events above its threshold")
 def test_order_and_decision_for_programs(project: Path, tmp_path: Path) -> None:
     described = json.loads((project / "interface.json").read_text())
     assert described["threshold"] == "input"

@@ -51,7 +51,7 @@ def render_page(
     # How a network that came trained was quantized, nobody says.
     labels = {**_LABELS, "quantized": "quantized"} if is_adopted else _LABELS
     fields = [
-        _labelled(path.read_text(encoding="utf-8"), path.stem)
+        _labelled(plots.element_of(path.read_text(encoding="utf-8")), path.stem)
         for path in sorted(run.fields_folder.glob("*.svg"))
     ]
     figures = {}

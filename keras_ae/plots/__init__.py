@@ -19,7 +19,7 @@ from keras_ae.plots.curves import (
 )
 from keras_ae.plots.fidelity import layer_error_bars, roc_overlay, score_scatter
 from keras_ae.plots.fields import field_distributions
-from keras_ae.plots.figure import save, svg
+from keras_ae.plots.figure import element_of, save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
 from keras_ae.plots.pareto import pareto_front
@@ -27,6 +27,7 @@ from keras_ae.plots.ranges import tensor_ranges
 
 __all__ = [
     "average_images",
+    "element_of",
     "feature_contributions",
     "field_distributions",
     "interpolation_strip",
