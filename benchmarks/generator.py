@@ -24,7 +24,14 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from keras_ae.data.l1 import ELECTRON, JET, MET, MUON, read_l1_events
 from keras_ae.data.source import resolve_path
 from keras_ae.files import write_text
-from keras_ae.generator.collisions import CollisionBatch, Collisions, make_overlay_library, overlay
+from keras_ae.generator.collisions import (
+    LEPTON_IDS,
+    LEPTON_PRESELECTION_PT_GEV,
+    CollisionBatch,
+    Collisions,
+    make_overlay_library,
+    overlay,
+)
 from keras_ae.generator.detector import pass_trigger, simulate_detector
 from keras_ae.generator.heavy_flavour import HeavyFlavourCollisions, Repetitions
 from keras_ae.generator.processes import PROCESSES
@@ -52,15 +59,10 @@ class HadronizedAnew(HeavyFlavourCollisions):
             particle = event[index]
             if particle.statusAbs() < 91:
                 return []
-            if particle.idAbs() in (11, 13) and particle.pT() > 20:
-                break
-        self._let_light_hadrons_decay(True)
-        self._pythia.moreDecays()
-        self._let_light_hadrons_decay(False)
-        particles = (event[i] for i in range(event.size()))
-        return [
-            np.array([(p.id(), p.px(), p.py(), p.pz(), p.e()) for p in particles if p.isFinal()])
-        ]
+            if particle.idAbs() in LEPTON_IDS and particle.pT() > LEPTON_PRESELECTION_PT_GEV:
+                # Nothing heavy is held back, so that these are all.
+                return [self._others()]
+        return []
 
 
 class Recipe:

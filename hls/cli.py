@@ -322,11 +322,10 @@ def _fail(verdict: str) -> NoReturn:
 
 def _audit(settings: RunSettings) -> None:
     """Read all events; raise InputError for what is wrong in them, and say what is odd."""
-    from keras_ae.events import audited_events
-    from keras_ae.metrics import check_rate
+    from keras_ae.events import audited_events, check_number
 
     data, audit = audited_events(settings)
-    check_rate(len(data.validation), settings.trigger.fpr, "the validation part of data.background")
+    check_number(settings, data)
     if audit is not None:
         report = audit.report()
         report.require()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras_ae.audit.audit import Audit
 from keras_ae.data.dataset import Dataset, load_dataset
+from keras_ae.metrics import check_rate
 from keras_ae.settings.adoption import RunSettings
 
 
@@ -18,3 +19,9 @@ def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
     audit = None if front_end is None else Audit(front_end, settings.used_columns)
     data = load_dataset(settings.data, front_end, settings.seed, settings.counts, audit)
     return data, audit
+
+
+def check_number(settings: RunSettings, data: Dataset) -> None:
+    """Raise InputError where the events that set the threshold are too few for its rate."""
+    subject = "the validation part of data.background"
+    check_rate(len(data.validation), settings.trigger.fpr, subject)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_ae.audit.audit import Audit
+from keras_ae.audit.report import AuditReport
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import load_events
@@ -58,11 +59,13 @@ def load_data(run: Run) -> Dataset:
     return load_events(run.settings)
 
 
-def keep_audit(run: RunFiles, audit: Audit) -> None:
-    """Write what an audit has found beside a run, and a figure of each field."""
-    write_json(run.audit_path, audit.report().as_dict())
+def keep_audit(run: RunFiles, audit: Audit) -> AuditReport:
+    """Write what an audit has found beside a run, and a figure of each field; returns the first."""
+    report = audit.report()
+    write_json(run.audit_path, report.as_dict())
     with whole_folder(run.fields_folder) as folder:
         save_field_figures(audit, folder, ".svg")
+    return report
 
 
 def fitted_inputs(run: Run, precision: str) -> ScaledInputs | FloatInputs:

@@ -6,12 +6,11 @@ import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
-from keras_ae.events import audited_events
+from keras_ae.events import audited_events, check_number
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
 from keras_ae.files import whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
-from keras_ae.metrics import check_rate
 from keras_ae.models import ScoringModel
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
@@ -41,13 +40,8 @@ def train(run: Run, progress: bool = True) -> bool:
         build_fixed_point_model(experiment)
         data, audit = audited_events(experiment)
         if audit is not None:
-            keep_audit(run, audit)
-            audit.report().require()
-        check_rate(
-            len(data.validation),
-            experiment.trigger.fpr,
-            "the validation part of data.background",
-        )
+            keep_audit(run, audit).require()
+        check_number(experiment, data)
         _fit_inputs(run, "float", experiment.inputs, data)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from trigger_objects import FRONT_END, fitted_scaler
+from trigger_objects import FRONT_END, PACKED, fitted_scaler
 
 from hls import cli
 from hls.graph.trigger_graph import TriggerGraph
@@ -160,30 +160,8 @@ def test_trigger_objects_through_a_scaler(
     assert score_graph(open_run(tmp_path / "run")).layer("scale") is not None
 
 
-WORDS: dict[str, Any] = {
-    "packed": True,
-    "objects": {
-        "met": {
-            "word_bits": 16,
-            "fields": {"pt": {"format": "ufixed<9,9>", "low_bit": 3, "last_bit": 0.5}},
-        },
-        "muon": {
-            "slots": 2,
-            "word_bits": 64,
-            "empty": "pt == 0",
-            "order": "pt",
-            "fields": {
-                # Over the end of the first 32 bits.
-                "pt": {"format": "ufixed<9,9>", "low_bit": 28, "last_bit": 0.5},
-                "eta": {"format": "fixed<9,9>", "low_bit": 50, "last_bit": 0.01},
-            },
-        },
-    },
-}
-
-
 def muons(n_events: int, scale: float, seed: int) -> np.ndarray:
-    """Hardware values (events, 5) of `WORDS`: missing ET, and two muons in their order."""
+    """Hardware values (events, 5) of `PACKED`: missing ET, and two muons in their order."""
     rng = np.random.default_rng(seed)
     pt = -np.sort(-np.minimum(1 + rng.exponential(scale, (n_events, 2)), 510).astype(int), axis=1)
     pt[rng.random(n_events) < 0.3, 1] = 0
@@ -206,7 +184,7 @@ def test_packed_words_that_are_scaled(
         "signals": {"heavy": str(tmp_path / "heavy.npy")},
         "hardware": True,
     }
-    given["front_end"] = WORDS
+    given["front_end"] = PACKED
     given["inputs"] = {
         "use": ["met.pt", "muon.pt"],
         "scale": {"met.pt": {"offset": 100, "shift": 6}, "muon.pt": {"offset": 0, "shift": 5}},

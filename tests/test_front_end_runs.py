@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import made_once, run_chain
+from trigger_objects import PACKED
 
 from hls import cli
 from hls.graph.interface import read_interface
@@ -104,28 +105,6 @@ def test_inputs_are_noticed(taught: Run) -> None:
     assert other.digest("train") == taught.digest("train")
     assert other.digest("distill") != taught.digest("distill")
     assert "inputs" in STAGES["train"].inputs and "front_end" in STAGES["train"].inputs
-
-
-PACKED: dict[str, Any] = {
-    "packed": True,
-    "objects": {
-        "met": {
-            "word_bits": 16,
-            "fields": {"pt": {"format": "ufixed<9,9>", "low_bit": 3, "last_bit": 0.5}},
-        },
-        "muon": {
-            "slots": 2,
-            "word_bits": 64,
-            "empty": "pt == 0",
-            "order": "pt",
-            "fields": {
-                # Over the end of the first 32 bits.
-                "pt": {"format": "ufixed<9,9>", "low_bit": 28, "last_bit": 0.5},
-                "eta": {"format": "fixed<9,9>", "low_bit": 50, "last_bit": 0.01},
-            },
-        },
-    },
-}
 
 
 def packed_events(front_end: FrontEnd, n_events: int, seed: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,3 +33,26 @@ def scaler_by(offset: Sequence[int], shift: Sequence[int]) -> ScaledInputs:
         for column, (moved, by) in enumerate(zip(offset, shift, strict=True))
     )
     return ScaledInputs(len(offset), tuple(parts))
+
+
+#: Words of missing ET and two muons, as ports of their own.
+PACKED: dict[str, Any] = {
+    "packed": True,
+    "objects": {
+        "met": {
+            "word_bits": 16,
+            "fields": {"pt": {"format": "ufixed<9,9>", "low_bit": 3, "last_bit": 0.5}},
+        },
+        "muon": {
+            "slots": 2,
+            "word_bits": 64,
+            "empty": "pt == 0",
+            "order": "pt",
+            "fields": {
+                # Over the end of the first 32 bits.
+                "pt": {"format": "ufixed<9,9>", "low_bit": 28, "last_bit": 0.5},
+                "eta": {"format": "fixed<9,9>", "low_bit": 50, "last_bit": 0.01},
+            },
+        },
+    },
+}

@@ -19,6 +19,7 @@ from keras_ae.generator.processes import COMMON_SETTINGS, MINIMUM_BIAS_SETTINGS
 
 PARTICLE_FIELDS = ("pdg_id", "px", "py", "pz", "e")
 
+LEPTON_IDS = (11, 13)
 #: Before detector effects; the trigger asks for 23 GeV after them.
 LEPTON_PRESELECTION_PT_GEV = 20.0
 
@@ -102,7 +103,7 @@ class Collisions:
             n_events = len(particles)
             parents = np.arange(first_parent, first_parent + n_events)
             first_parent += n_events
-            lepton = np.isin(abs(ak.flatten(particles.pdg_id)), (11, 13))
+            lepton = np.isin(abs(ak.flatten(particles.pdg_id)), LEPTON_IDS)
             hard = ak.flatten(_pt(particles)) > LEPTON_PRESELECTION_PT_GEV
             selected = ak.any(ak.unflatten(lepton & hard, ak.num(particles)), axis=1)
             yield CollisionBatch(particles[selected], parents[selected], n_events)

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_ae.generator.collisions import LEPTON_IDS
+
 #: Of each kind of hadron. A lepton that triggers is of one decay in about ten, turned at random.
 N_DECAYS = 3000
 _AT_ONCE = 100
 #: A status of Pythia: primary hadrons from hadronization.
 _HADRON_STATUS = 83
-LEPTON_IDS = (11, 13)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from keras_ae.generator.collisions import (
+    LEPTON_IDS,
     LEPTON_PRESELECTION_PT_GEV,
     CollisionBatch,
     Collisions,
@@ -23,7 +24,7 @@ from keras_ae.generator.collisions import (
     particles_of,
     start_pythia,
 )
-from keras_ae.generator.decays import LEPTON_IDS, DecayLibrary, in_flight
+from keras_ae.generator.decays import DecayLibrary, in_flight
 
 HEAVY_QUARK_PT_GEV = 30.0
 HEAVY_QUARK_MAX_ETA = 3.2
