@@ -35,7 +35,7 @@ def test_counts_add_up_in_the_right_proportions(n_events: int) -> None:
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, process in PROCESSES.items():
         monkeypatch.setitem(PROCESSES, name, dataclasses.replace(process, chunk_size=4))
-    monkeypatch.setattr("keras_ae.generator.collisions.OVERLAY_LIBRARY_SIZE", 50)
+    monkeypatch.setattr("keras_ae.generator.minimum_bias.LIBRARY_SIZE", 50)
 
 
 @pytest.mark.slow

@@ -12,9 +12,18 @@ from trigger_objects import FRONT_END
 
 from keras_ae.data.adc2021 import Adc2021
 from keras_ae.data.dataset import load_dataset
-from keras_ae.data.l1 import JET, LEPTONS, MET, L1Events, read_l1_events, write_l1_events
+from keras_ae.data.l1 import (
+    JET,
+    LAST_BITS,
+    LEPTONS,
+    MET,
+    L1Events,
+    read_l1_events,
+    write_l1_events,
+)
 from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
+from keras_ae.front_end.presets import load_front_end
 
 
 @pytest.fixture
@@ -43,18 +52,20 @@ def test_public_layout_is_read(public_file: Path) -> None:
 
 def test_written_file_reads_back_and_has_the_public_keys(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
+    objects = (rng.integers(1, 9, (20, 19, 4)) * LAST_BITS).astype("float32")
     events = L1Events(
-        objects=rng.normal(size=(20, 19, 4)).astype("float32"),
+        objects=objects,
         parents=rng.integers(0, 2**60, 20),
         process=rng.integers(0, 2, 20),
         process_names=("w_lnu", "qcd"),
         provenance={"w_lnu": {"acceptance": 0.3}, "qcd": {"acceptance": 1e-4}},
+        pile_up=rng.poisson(50, 20),
     )
     write_l1_events(tmp_path / "a.h5", events)
     time.sleep(1.1)  # HDF5 would store the time of writing, in seconds
     write_l1_events(tmp_path / "b.h5", events)
     found = read_l1_events(tmp_path / "a.h5")
-    for name in ("objects", "parents", "process"):
+    for name in ("objects", "parents", "process", "pile_up"):
         np.testing.assert_array_equal(getattr(found, name), getattr(events, name))
     assert found.process_names == events.process_names
     assert found.provenance == events.provenance
@@ -62,6 +73,33 @@ def test_written_file_reads_back_and_has_the_public_keys(tmp_path: Path) -> None
     with h5py.File(tmp_path / "a.h5") as file:
         assert list(file["Particles_Names"]) == [b"Pt", b"Eta", b"Phi", b"Class"]
         assert list(file["Particles_Classes"])[3] == b"Ten_Jet_class_4"
+
+
+def test_numbers_are_rounded_to_last_bits(tmp_path: Path) -> None:
+    """The finest of the front ends that come with the package: rounding to those loses nothing."""
+    for name in ("adc2021", "axol1tl", "cms_ugt_run3"):
+        for kind in load_front_end(name).objects.values():
+            for field_name, bit in zip(("pt", "eta", "phi"), LAST_BITS, strict=False):
+                if field_name in kind.fields:
+                    ratio = kind.fields[field_name].last_bit.value / bit
+                    assert ratio == pytest.approx(round(ratio)) and ratio >= 1
+    objects = np.zeros((2, 19, 4), "float32")
+    objects[0, 0] = [0.26, 0.0, 3.1415, 1]
+    objects[1, 0] = [0.24, 0.0, 1.0, 1]  # no pT is left of it
+    write_l1_events(tmp_path / "x.h5", L1Events(objects, np.arange(2), np.zeros(2), ("qcd",)))
+    found = read_l1_events(tmp_path / "x.h5").objects[:, 0]
+    np.testing.assert_allclose(found, [[0.5, 0, np.pi, 1], [0, 0, 0, 0]], rtol=1e-6)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file["Particles"].dtype == np.int16
+        np.testing.assert_array_equal(file["Particles"][0, 0], [1, 0, 288, 1])
+
+
+@pytest.mark.parametrize("value", [1e5, np.nan])
+def test_numbers_that_no_16_bits_hold(tmp_path: Path, value: float) -> None:
+    objects = np.full((2, 19, 4), value, "float32")
+    with pytest.raises(InputError, match="objects"):
+        write_l1_events(tmp_path / "x.h5", L1Events(objects, np.arange(2), np.zeros(2), ("qcd",)))
+    assert not (tmp_path / "x.h5").exists()
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -101,6 +139,7 @@ def test_files_not_in_the_layout(tmp_path: Path, key: str, data: np.ndarray, mes
     [
         ("short", r"'Parent' must hold 20 integers, one an event, got int64 \(7,\)"),
         ("no names", "'Process' must have the attribute 'names' .* got none"),
+        ("last bits", "attribute 'last_bits' of 'Particles' must be 4 numbers > 0, one a column"),
         ("number", "'Process' must have the attribute 'names' with a name for each number"),
     ],
 )
@@ -111,6 +150,8 @@ def test_our_own_files_with_faults(tmp_path: Path, fault: str, message: str) -> 
         if fault == "short":
             del file["Parent"]
             file["Parent"] = np.arange(7)
+        elif fault == "last bits":
+            file["Particles"].attrs["last_bits"] = [0.5, 0.1]
         elif fault == "no names":
             del file["Process"].attrs["names"]
         else:

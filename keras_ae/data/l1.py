@@ -3,13 +3,14 @@
 An event is 19 objects: the missing transverse momentum (MET), up to 4 electrons, 4 muons and 10
 jets, each class ordered by pT and padded with zeros; an object is (pT [GeV], eta, phi, class).
 On disk: HDF5 with `Particles` (events, 19, 4) and the name tables `Particles_Names` and
-`Particles_Classes`. Files of our own generator also hold `Process` and `Parent`, one integer an
-event, and a group `Processes` with the provenance of each process in its attributes.
+`Particles_Classes`. In files of our own generator `Particles` are integers, in the last bits that
+the attribute `last_bits` states; they also hold `Process`, `Parent` and, with pile-up, `PileUp`,
+one integer an event, and a group `Processes` with the provenance of each process in its attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,9 @@ N_OBJECTS = 19
 TRIGGER_LEPTON_PT_GEV = 23.0
 
 COLUMN_NAMES = ("Pt", "Eta", "Phi", "Class")
+#: Of the columns in files of our own: the finest of any front end, those of muons in the CMS global
+#: trigger; pT in GeV.
+LAST_BITS = (0.5, 0.087 / 8, 2 * np.pi / 576, 1.0)
 CLASS_NAMES = ("MET_class_1", "Four_Ele_class_2", "Four_Mu_class_3", "Ten_Jet_class_4")
 
 
@@ -60,7 +64,8 @@ class L1Events:
 
     `objects` (events, 19, 4) float32: pT [GeV], eta, phi, class. `parents` (events,): events of
     equal parent share a parton-level event and must stay on one side of a split. `process`
-    (events,): index into `process_names`. `provenance`: attributes by process.
+    (events,): index into `process_names`. `provenance`: attributes by process. `pile_up` (events,):
+    other collisions in the same crossing, where that is known.
     """
 
     objects: np.ndarray
@@ -68,6 +73,7 @@ class L1Events:
     process: np.ndarray
     process_names: tuple[str, ...] = ("unknown",)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pile_up: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -80,6 +86,27 @@ class L1Events:
             self.process[index],
             self.process_names,
             self.provenance,
+            None if self.pile_up is None else self.pile_up[index],
+        )
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[L1Events], provenance: Mapping[str, Mapping[str, Any]]
+    ) -> L1Events:
+        """The events of all parts, one part after the other; numbers of processes are made anew."""
+        names = tuple(dict.fromkeys(name for part in parts for name in part.process_names))
+        numbers = [
+            np.array([names.index(name) for name in part.process_names])[part.process]
+            for part in parts
+        ]
+        pile_up = [part.pile_up for part in parts if part.pile_up is not None]
+        return cls(
+            np.concatenate([part.objects for part in parts]),
+            np.concatenate([part.parents for part in parts]),
+            np.concatenate(numbers),
+            names,
+            provenance,
+            np.concatenate(pile_up) if len(pile_up) == len(parts) else None,
         )
 
 
@@ -89,7 +116,7 @@ def read_l1_events(path: Path, max_events: int | None = None) -> L1Events:
     Raises:
         FileNotFoundError: there is no such file.
         InputError: not HDF5, no `Particles`, another shape, no events, values that are not finite,
-            or `Parent` or `Process` that are not one integer >= 0 an event.
+            or `Parent`, `Process` or `PileUp` that are not one integer >= 0 an event.
     """
     with _open(path) as file:
         events = _read_events(path, file, slice(0, max_events))
@@ -127,18 +154,20 @@ def _open(path: Path) -> Iterator[h5py.File]:
 
 
 def _read_events(path: Path, file: h5py.File, events: slice) -> L1Events:
-    objects = file["Particles"][events].astype(np.float32)
+    particles = file["Particles"]
+    objects = particles[events] * np.asarray(particles.attrs.get("last_bits", 1))
     first = events.start
     own = _is_own(file)
     process_names = tuple(file["Process"].attrs["names"]) if own else ("unknown",)
     return L1Events(
-        objects=objects,
+        objects=objects.astype(np.float32),
         parents=file["Parent"][events] if own else np.arange(first, first + len(objects)),
         process=file["Process"][events] if own else np.zeros(len(objects), np.uint8),
         process_names=process_names,
         provenance={name: dict(file["Processes"][name].attrs) for name in process_names}
         if own
         else {},
+        pile_up=file["PileUp"][events] if "PileUp" in file else None,
     )
 
 
@@ -159,12 +188,18 @@ def _check_particles(path: Path, file: h5py.File) -> None:
         raise InputError(
             f"{path}: 'Particles' must have shape (events, {N_OBJECTS}, 4), got {particles.shape}"
         )
+    last_bits = np.asarray(particles.attrs.get("last_bits", LAST_BITS))
+    if last_bits.shape != (4,) or last_bits.dtype.kind not in "fiu" or not (last_bits > 0).all():
+        raise InputError(
+            f"{path}: attribute 'last_bits' of 'Particles' must be 4 numbers > 0, one a column, "
+            f"got {last_bits.tolist()}"
+        )
 
 
 def _check_numbers(path: Path, file: h5py.File) -> None:
-    """Of parents and processes, also where one of them stands alone."""
+    """Of parents, processes and pile-up, also where one of them stands alone."""
     n_events = len(file["Particles"])
-    for name in {"Parent", "Process"} & set(file):
+    for name in {"Parent", "Process", "PileUp"} & set(file):
         stored = file[name]
         if not isinstance(stored, h5py.Dataset):
             raise InputError(f"{path}: '{name}' must hold {n_events} integers, got a group")
@@ -190,13 +225,28 @@ def _check_names(path: Path, file: h5py.File) -> None:
 
 
 def write_l1_events(path: Path, events: L1Events) -> None:
-    """Write `events` in the ADC2021 layout; equal events give equal bytes."""
+    """Write `events` in the ADC2021 layout, rounded to `LAST_BITS`; equal events give equal bytes.
+
+    What has no pT left is empty.
+
+    Raises:
+        InputError: a value is not finite, or needs more than 16 bits.
+    """
+    check_finite(events.objects, "objects")
     # In memory first: HDF5 does not survive a full disk in an orderly way.
     with h5py.File("events.h5", "w", driver="core", backing_store=False) as file:
-        compression = {"compression": "gzip", "shuffle": True, "track_times": False}
-        file.create_dataset("Particles", data=events.objects.astype(np.float32), **compression)
+        compression = {
+            "compression": "gzip",
+            "compression_opts": 9,
+            "shuffle": True,
+            "track_times": False,
+        }
+        file.create_dataset("Particles", data=_rounded(events.objects), **compression)
+        file["Particles"].attrs["last_bits"] = LAST_BITS
         file.create_dataset("Parent", data=events.parents.astype(np.int64), **compression)
         file.create_dataset("Process", data=events.process.astype(np.uint8), **compression)
+        if events.pile_up is not None:
+            file.create_dataset("PileUp", data=events.pile_up.astype(np.uint16), **compression)
         file["Particles_Names"] = np.array(COLUMN_NAMES, dtype="S")
         file["Particles_Classes"] = np.array(CLASS_NAMES, dtype="S")
         # A group that tracks its order would carry the time of writing.
@@ -207,3 +257,16 @@ def write_l1_events(path: Path, events: L1Events) -> None:
         content = file.id.get_file_image()
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _rounded(objects: np.ndarray) -> np.ndarray:
+    """Objects (events, 19, 4) in last bits, int16."""
+    integers = np.rint(objects.astype(np.float64) / LAST_BITS)
+    integers[integers[:, :, 0] == 0] = 0
+    limits = np.iinfo(np.int16)
+    if integers.size and not limits.min <= integers.min() <= integers.max() <= limits.max:
+        raise InputError(
+            f"objects must be within {limits.max} last bits of {LAST_BITS}, got "
+            f"{objects[np.abs(integers) > limits.max].ravel()[0]:g}"
+        )
+    return integers.astype(np.int16)

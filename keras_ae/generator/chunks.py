@@ -8,9 +8,8 @@ workers nor on how many chunks are asked for.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,13 +18,16 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from keras_ae.errors import InputError
 from keras_ae.files import write_text
 from keras_ae.generator.processes import Process
+from keras_ae.generator.progress import Progress
+from keras_ae.generator.workers import work_through
 
-_PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy")
+_PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy", "scipy")
+#: To be raised whenever the same settings give other events.
+_RECIPE = 2
 _MAX_PYTHIA_SEED = 900_000_000
 
 
@@ -50,6 +52,9 @@ class ChunkTask(Generic[Settings]):
     def n_items(self) -> int:
         """How many events or jets it will hold."""
         return self.process.chunk_size
+
+    def __str__(self) -> str:
+        return f"chunk {self.index} of {self.process.name}"
 
 
 def chunk_tasks(
@@ -79,8 +84,8 @@ def check_minima(*limits: tuple[str, int | None, int]) -> None:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that a chunk's content depends on."""
-    return {name: version(name) for name in _PACKAGES}
+    """Versions of the recipe and of the packages that a chunk's content depends on."""
+    return {"recipe": str(_RECIPE), **{name: version(name) for name in _PACKAGES}}
 
 
 def random_stream(seed: int, *key: int) -> tuple[int, np.random.Generator]:
@@ -108,6 +113,8 @@ def claim_folder(
         "versions": package_versions(),
         "processes": {name: list(lines) for name, lines in processes.items()},
     }
+    # As it is read: without tuples.
+    record = json.loads(json.dumps(record))
     chunk_folder = folder / "chunks"
     path = chunk_folder / "production.json"
     if not path.exists():
@@ -126,37 +133,51 @@ def claim_folder(
 
 def make_chunks(
     tasks: Sequence[ChunkTask[Settings]],
-    make: Callable[[ChunkTask[Settings]], int],
+    make: Callable[[ChunkTask[Settings]], None],
+    contents: Callable[[ChunkTask[Settings]], tuple[np.ndarray, Mapping[str, Any]]],
     n_workers: int | None,
     unit: str,
 ) -> None:
-    """Make the chunks that are not there yet.
+    """Make the chunks that are not there yet; show how far they are, and a table at the end.
 
     Args:
         tasks: all chunks of the production; slow ones are best put first.
-        make: writes one chunk as a whole and returns its `n_items`; runs in a fresh process.
+        make: writes one chunk as a whole; runs in another process.
+        contents: of a chunk that is there, the parents of its items and its provenance.
         n_workers: processes; by default one for each core.
-        unit: what a chunk holds, for the progress bar.
+        unit: what a chunk holds.
+
+    Raises:
+        WorkerError: two processes have died of the same chunk.
     """
+    totals = Counter[str]()
+    for task in tasks:
+        totals[task.process.name] += task.n_items
     missing = [task for task in tasks if not task.path.exists()]
-    n_items = sum(task.n_items for task in tasks)
-    done = n_items - sum(task.n_items for task in missing)
-    with tqdm(
-        total=n_items, initial=done, unit=unit, desc="generate", smoothing=0, disable=None
-    ) as bar:
-        if not missing:
-            return
-        context = multiprocessing.get_context("spawn")
-        n_workers = min(n_workers or os.cpu_count() or 1, len(missing))
-        with context.Pool(n_workers, _start_worker) as pool:
-            for n_made in pool.imap_unordered(make, missing):
-                bar.update(n_made)
+    n_workers = n_workers or os.cpu_count() or 1
+    progress = Progress(totals, min(n_workers, len(missing)), unit)
+
+    def add(task: ChunkTask[Settings], seconds: float | None) -> None:
+        progress.add(task.process.name, *contents(task), seconds)
+
+    for task in tasks:
+        if task.path.exists():
+            add(task, None)
+    try:
+        work_through(_one_of_each_first(missing), make, n_workers, add, progress.warn)
+    finally:
+        progress.close()
 
 
-def _start_worker() -> None:
-    # Ctrl-C is the parent's business; FastJet's greeting is nobody's.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _one_of_each_first(tasks: Sequence[ChunkTask[Settings]]) -> list[ChunkTask[Settings]]:
+    """In the same order otherwise: so that the rate of each process is known soon."""
+    seen: set[str] = set()
+    first = []
+    for task in tasks:
+        if task.process.name not in seen:
+            seen.add(task.process.name)
+            first.append(task)
+    return first + [task for task in tasks if task not in first]
 
 
 def chunk_provenance(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pythia8mc
 
-from keras_ae.generator.processes import COMMON_SETTINGS, MINIMUM_BIAS_SETTINGS
+from keras_ae.generator.processes import COMMON_SETTINGS
 
 PARTICLE_FIELDS = ("pdg_id", "px", "py", "pz", "e")
 
@@ -23,8 +22,6 @@ LEPTON_IDS = (11, 13)
 #: Before detector effects; the trigger asks for 23 GeV after them.
 LEPTON_PRESELECTION_PT_GEV = 20.0
 
-MEAN_OVERLAY_EVENTS = 2.0
-OVERLAY_LIBRARY_SIZE = 2000
 _BATCH_SIZE = 250
 
 
@@ -130,44 +127,3 @@ def particles_of(rows: list[np.ndarray]) -> ak.Array:
 
 def _pt(particles: ak.Array) -> ak.Array:
     return np.hypot(particles.px, particles.py)
-
-
-def make_overlay_library(seed: int) -> ak.Array:
-    """`OVERLAY_LIBRARY_SIZE` minimum-bias collisions, simulated in full."""
-    pythia = start_pythia(MINIMUM_BIAS_SETTINGS, seed)
-    batches: list[ak.Array] = []
-    while sum(map(len, batches)) < OVERLAY_LIBRARY_SIZE:
-        batches.append(final_state(pythia.nextBatch(_BATCH_SIZE)))
-    return ak.concatenate(batches)[:OVERLAY_LIBRARY_SIZE]
-
-
-def overlay(particles: ak.Array, library: ak.Array, rng: np.random.Generator) -> ak.Array:
-    """Add Poisson(`MEAN_OVERLAY_EVENTS`) library events to each event, turned in azimuth."""
-    counts = rng.poisson(MEAN_OVERLAY_EVENTS, len(particles))
-    chosen = library[rng.integers(len(library), size=counts.sum())]
-    angle = rng.uniform(0, 2 * np.pi, len(chosen))
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned = ak.zip(
-        {
-            "pdg_id": chosen.pdg_id,
-            "px": cos * chosen.px - sin * chosen.py,
-            "py": sin * chosen.px + cos * chosen.py,
-            "pz": chosen.pz,
-            "e": chosen.e,
-        }
-    )
-    per_event = ak.flatten(ak.unflatten(turned, counts, axis=0), axis=2)
-    return ak.concatenate([particles, per_event], axis=1)
-
-
-def save_particles(path: Path, particles: ak.Array) -> None:
-    """Write particles (events, particles) to a .npz file."""
-    columns = {name: ak.to_numpy(ak.flatten(particles[name])) for name in PARTICLE_FIELDS}
-    np.savez(path, counts=ak.to_numpy(ak.num(particles)), **columns)
-
-
-def load_particles(path: Path) -> ak.Array:
-    """Read what `save_particles` wrote."""
-    with np.load(path) as stored:
-        columns = {name: stored[name] for name in PARTICLE_FIELDS}
-        return ak.unflatten(ak.zip(columns), stored["counts"])

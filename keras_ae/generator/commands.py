@@ -26,6 +26,13 @@ import click
     show_default=True,
     help="Of the heavy hadrons of each of those.",
 )
+@click.option(
+    "--pile-up",
+    default="0",
+    show_default=True,
+    metavar="MEAN|CSV",
+    help="Other collisions in a crossing: mean number, or a CSV file of mean number and weight.",
+)
 def generate(
     folder: Path,
     n_background: int,
@@ -35,16 +42,22 @@ def generate(
     full: bool,
     n_hadronizations: int,
     n_decays: int,
+    pile_up: str,
 ) -> None:
     """Generate L1 trigger events with Pythia 8 and FastJet into FOLDER, in the ADC2021 layout.
 
     Needs the extra `physics`. Events are made in whole chunks of 200 to 2,000 of one process, which
     stay in FOLDER/chunks: an interrupted generation, or one for more events, continues from them.
     """
+    from keras_ae.generator.pile_up import read_pile_up
     from keras_ae.generator.production import SimulationSettings, generate_sample
 
     settings = SimulationSettings(
-        full=full, n_hadronizations=n_hadronizations, n_decays=n_decays, seed=seed
+        full=full,
+        n_hadronizations=n_hadronizations,
+        n_decays=n_decays,
+        pile_up=read_pile_up(pile_up),
+        seed=seed,
     )
     for path in generate_sample(folder, n_background, n_signal, settings, n_workers).values():
         click.echo(path)

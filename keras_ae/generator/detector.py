@@ -3,6 +3,11 @@
 In the spirit of Delphes' CMS card, not compared with it: tracks, an electromagnetic and a hadronic
 calorimeter with Gaussian resolutions, efficiencies that depend on pseudorapidity. FastJet has its
 one importer here. Momenta and energies in GeV.
+
+Pile-up is treated as where the vertex of each track is known: tracks of other collisions are
+dropped. What leaves no track stays; its median density, in a central and a forward ring, is
+subtracted from jets by their area and from isolation cones. The missing transverse momentum has
+what is left.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from keras_ae.data.l1 import (
     TRIGGER_LEPTON_PT_GEV,
     ObjectClass,
 )
+from keras_ae.generator.density import density_at, median_density
 
 CALORIMETER_MAX_ETA = 5.0
 TRACKER_MAX_ETA = 2.5
@@ -40,20 +46,33 @@ MAX_RELATIVE_ISOLATION = 0.45
 JET_RADIUS = 0.4
 JET_MIN_PT_GEV = 15.0
 
+PILE_UP_MITIGATION = (
+    "tracks of other vertices dropped; median density times area subtracted from jets and cones"
+)
+_DENSITY_EDGES = (0.0, TRACKER_MAX_ETA, CALORIMETER_MAX_ETA)
 
-def simulate_detector(particles: ak.Array, rng: np.random.Generator) -> np.ndarray:
+
+def simulate_detector(
+    particles: ak.Array, rng: np.random.Generator, pile_up: ak.Array | None = None
+) -> np.ndarray:
     """Trigger objects of each collision.
 
     Args:
         particles: final-state particles (events, particles), see `collisions.PARTICLE_FIELDS`.
         rng: smears momenta and drops particles.
+        pile_up: particles (events, particles) of other collisions in the same crossing.
 
     Returns:
         Objects (events, 19, 4) float32: pT [GeV], eta, phi, class; laid out as in `data.l1`.
     """
     seen = _measure(particles, rng)
-    isolated = _isolated_leptons(seen, rng)
-    jets = _cluster_jets(seen[~isolated])
+    densities = None
+    if pile_up is not None:
+        others = _measure(pile_up, rng)
+        seen = ak.concatenate([seen, others[~others.tracked]], axis=1)
+        densities = median_density(seen, _DENSITY_EDGES)
+    isolated = _isolated_leptons(seen, rng, densities)
+    jets = _cluster_jets(seen[~isolated], densities)
     leptons = seen[isolated]
 
     objects = np.zeros((len(particles), N_OBJECTS, 4), np.float32)
@@ -114,6 +133,7 @@ def _measure(particles: ak.Array, rng: np.random.Generator) -> ak.Array:
     measured = ak.zip(
         {
             "pdg_id": pdg_id,
+            "tracked": tracked,
             "pt": response * pt,
             "eta": eta,
             "phi": np.arctan2(py, px),
@@ -126,7 +146,9 @@ def _measure(particles: ak.Array, rng: np.random.Generator) -> ak.Array:
     return ak.unflatten(measured, counts)[ak.unflatten(visible, counts)]
 
 
-def _isolated_leptons(seen: ak.Array, rng: np.random.Generator) -> ak.Array:
+def _isolated_leptons(
+    seen: ak.Array, rng: np.random.Generator, densities: np.ndarray | None
+) -> ak.Array:
     """Mask (events, particles) of identified, isolated electrons and muons."""
     counts = ak.to_numpy(ak.num(seen))
     kind, pt, eta = (ak.to_numpy(ak.flatten(seen[name])) for name in ("pdg_id", "pt", "eta"))
@@ -153,6 +175,9 @@ def _isolated_leptons(seen: ak.Array, rng: np.random.Generator) -> ak.Array:
     near = d_eta**2 + d_phi**2 < ISOLATION_RADIUS**2
     near = near & (pairs.lepton.place != pairs.other.place)
     around = ak.sum(ak.where(near, pairs.other.pt, 0.0), axis=-1)
+    if densities is not None:
+        local = density_at(densities, _DENSITY_EDGES, leptons.eta)
+        around = around - np.pi * ISOLATION_RADIUS**2 * local
     isolated = leptons.place[around < MAX_RELATIVE_ISOLATION * leptons.pt]
 
     mask = np.zeros(kind.size, bool)
@@ -160,7 +185,7 @@ def _isolated_leptons(seen: ak.Array, rng: np.random.Generator) -> ak.Array:
     return ak.unflatten(mask, counts)
 
 
-def _cluster_jets(particles: ak.Array) -> ak.Array:
+def _cluster_jets(particles: ak.Array, densities: np.ndarray | None) -> ak.Array:
     """Anti-kT jets, pT-ordered, within acceptance: fields pt, eta, phi."""
     vector.register_awkward()
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
@@ -170,7 +195,13 @@ def _cluster_jets(particles: ak.Array) -> ak.Array:
     jets = fastjet.ClusterSequence(momenta, definition).inclusive_jets(min_pt=JET_MIN_PT_GEV)
     pt = np.hypot(jets.px, jets.py)
     jets = ak.zip({"pt": pt, "eta": np.arcsinh(jets.pz / pt), "phi": np.arctan2(jets.py, jets.px)})
-    return jets[abs(jets.eta) < JET.max_eta]
+    jets = jets[abs(jets.eta) < JET.max_eta]
+    if densities is None:
+        return jets
+    # An anti-kT jet is a circle.
+    local = density_at(densities, _DENSITY_EDGES, jets.eta)
+    jets["pt"] = jets.pt - np.pi * JET_RADIUS**2 * local
+    return jets[jets.pt > JET_MIN_PT_GEV]
 
 
 def cluster_fat_jets(particles: ak.Array, radius: float, min_pt_gev: float) -> ak.Array:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from keras_ae.data.jets import JetImages, make_jet_images, read_jet_images, write_jet_images
 from keras_ae.generator.chunks import (
@@ -58,9 +62,8 @@ def generate_jet_sample(
         name: chunk_tasks(chunk_folder, process, n_jets, settings)
         for name, process in JET_PROCESSES.items()
     }
-    make_chunks(
-        [task for chunks in tasks.values() for task in chunks], _make_chunk, n_workers, "jet"
-    )
+    all_tasks = [task for chunks in tasks.values() for task in chunks]
+    make_chunks(all_tasks, _make_chunk, _contents, n_workers, unit="jet")
 
     paths = {name: folder / f"{name}.h5" for name in tasks}
     for name, path in paths.items():
@@ -70,7 +73,12 @@ def generate_jet_sample(
     return paths
 
 
-def _make_chunk(task: ChunkTask[JetSettings]) -> int:
+def _contents(task: ChunkTask[JetSettings]) -> tuple[np.ndarray, Mapping[str, Any]]:
+    jets = read_jet_images(task.path)
+    return jets.parents, jets.provenance
+
+
+def _make_chunk(task: ChunkTask[JetSettings]) -> None:
     from keras_ae.generator.boosted_jets import BoostedJets
 
     process, settings = task.process, task.settings
@@ -102,4 +110,3 @@ def _make_chunk(task: ChunkTask[JetSettings]) -> int:
     }
     jets = JetImages.join(batches, provenance).take(slice(process.chunk_size))
     write_jet_images(task.path, jets)
-    return process.chunk_size

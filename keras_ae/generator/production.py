@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from keras_ae.generator.chunks import (
     random_stream,
     require_physics,
 )
+from keras_ae.generator.pile_up import PileUp, check_pile_up, draw_counts
 from keras_ae.generator.processes import (
     COMMON_SETTINGS,
     PROCESSES,
@@ -36,12 +39,14 @@ class SimulationSettings:
     With `full`, Pythia's multiparton interactions are simulated for every event. Without it they
     are replaced by minimum-bias events overlaid from a library: several times faster.
     `n_hadronizations`: how often each parton-level multijet event is hadronized; `n_decays`: how
-    often, each time, its heavy hadrons decay.
+    often, each time, its heavy hadrons decay. `pile_up`: mean numbers of other collisions in the
+    same crossing, each with its weight; none without.
     """
 
     full: bool = False
     n_hadronizations: int = 4
     n_decays: int = 32
+    pile_up: PileUp = ()
     seed: int = 1
 
 
@@ -79,6 +84,7 @@ def generate_sample(
         ("seed", settings.seed, 0),
         ("n_workers", n_workers, 1),
     )
+    check_pile_up(settings.pile_up)
     if n_background + n_signal == 0:
         raise InputError("n_background + n_signal must be >= 1, got 0")
 
@@ -107,58 +113,77 @@ def generate_sample(
 
 
 def _make_chunks(tasks: list[ChunkTask[SimulationSettings]], n_workers: int | None) -> None:
-    if not tasks[0].settings.full and not all(task.path.exists() for task in tasks):
-        _make_overlay_library(tasks[0])
+    if _needs_library(tasks[0].settings) and not all(task.path.exists() for task in tasks):
+        _make_library(tasks[0])
     # Slow processes first, so that no worker is left alone with one at the end.
     tasks.sort(key=lambda task: (task.process.chunk_size, task.index))
-    make_chunks(tasks, _make_chunk, n_workers, unit="event")
+    make_chunks(tasks, _make_chunk, _contents, n_workers, unit="event")
 
 
-def _overlay_path(chunk_folder: Path) -> Path:
+def _contents(task: ChunkTask[SimulationSettings]) -> tuple[np.ndarray, Mapping[str, Any]]:
+    events = read_l1_events(task.path)
+    return events.parents, events.provenance[task.process.name]
+
+
+def _needs_library(settings: SimulationSettings) -> bool:
+    return not settings.full or bool(settings.pile_up)
+
+
+def _library_path(chunk_folder: Path) -> Path:
     return chunk_folder / "overlay.npz"
 
 
-def _make_overlay_library(task: ChunkTask[SimulationSettings]) -> None:
-    path = _overlay_path(task.folder)
+def _make_library(task: ChunkTask[SimulationSettings]) -> None:
+    path = _library_path(task.folder)
     if path.exists():
         return
-    from keras_ae.generator.collisions import make_overlay_library, save_particles
+    from keras_ae.generator.minimum_bias import make_library, save_library
 
     pythia_seed, _ = random_stream(task.settings.seed, 0)
     with whole_file(path) as temporary:
-        save_particles(temporary, make_overlay_library(pythia_seed))
+        save_library(temporary, make_library(pythia_seed))
 
 
-def _make_chunk(task: ChunkTask[SimulationSettings]) -> int:
-    from keras_ae.generator.collisions import load_particles, overlay
-    from keras_ae.generator.detector import pass_trigger, simulate_detector
+def _make_chunk(task: ChunkTask[SimulationSettings]) -> None:
+    from keras_ae.generator.detector import (
+        PILE_UP_MITIGATION,
+        pass_trigger,
+        simulate_detector,
+    )
     from keras_ae.generator.heavy_flavour import Repetitions
+    from keras_ae.generator.minimum_bias import draw, load_library, overlay_interactions
     from keras_ae.generator.streams import open_collisions
 
     process, settings = task.process, task.settings
     process_key = 1 + list(PROCESSES).index(process.name)
     pythia_seed, rng = random_stream(settings.seed, process_key, task.index)
-    library = None if settings.full else load_particles(_overlay_path(task.folder))
+    library = load_library(_library_path(task.folder)) if _needs_library(settings) else None
     repetitions = Repetitions(settings.n_hadronizations, settings.n_decays)
     collisions = open_collisions(process, pythia_seed, settings.full, repetitions)
 
-    objects, parents, n_simulated, n_accepted = [], [], 0, 0
+    objects, parents, others, n_simulated, n_accepted = [], [], [], 0, 0
     for batch in collisions:
         n_simulated += batch.n_simulated
         if len(batch.particles) == 0:
             continue
-        particles = batch.particles
-        if library is not None:
-            particles = overlay(particles, library, rng)
-        seen = simulate_detector(particles, rng)
+        particles, pile_up = batch.particles, None
+        counts = np.zeros(len(particles), int)
+        if not settings.full:
+            particles = overlay_interactions(particles, library, rng)
+        if settings.pile_up:
+            counts = draw_counts(settings.pile_up, len(particles), rng)
+            pile_up = draw(library, counts, rng)
+        seen = simulate_detector(particles, rng, pile_up)
         passed = pass_trigger(seen)
         objects.append(seen[passed])
         parents.append(batch.parents[passed])
+        others.append(counts[passed])
         n_accepted += int(passed.sum())
         if n_accepted >= process.chunk_size:
             break
 
     first_parent = (process_key << 56) + (task.index << 32)
+    mitigation = {"pile_up_mitigation": PILE_UP_MITIGATION} if settings.pile_up else {}
     events = L1Events(
         objects=np.concatenate(objects)[: process.chunk_size],
         parents=np.concatenate(parents)[: process.chunk_size] + first_parent,
@@ -167,6 +192,7 @@ def _make_chunk(task: ChunkTask[SimulationSettings]) -> int:
         provenance={
             process.name: {
                 "description": process.description,
+                **mitigation,
                 **chunk_provenance(
                     asdict(settings),
                     (*COMMON_SETTINGS, *process.settings),
@@ -177,9 +203,9 @@ def _make_chunk(task: ChunkTask[SimulationSettings]) -> int:
                 ),
             }
         },
+        pile_up=np.concatenate(others)[: process.chunk_size] if settings.pile_up else None,
     )
     write_l1_events(task.path, events)
-    return process.chunk_size
 
 
 def _merge_chunks(tasks: list[ChunkTask[SimulationSettings]], n_events: int) -> L1Events:
@@ -187,22 +213,11 @@ def _merge_chunks(tasks: list[ChunkTask[SimulationSettings]], n_events: int) -> 
     chunks = [read_l1_events(task.path) for task in tasks]
     (name,) = chunks[0].process_names
     record = merge_provenance([chunk.provenance[name] for chunk in chunks])
-    return L1Events(
-        objects=np.concatenate([chunk.objects for chunk in chunks])[:n_events],
-        parents=np.concatenate([chunk.parents for chunk in chunks])[:n_events],
-        process=np.zeros(n_events, np.uint8),
-        process_names=(name,),
-        provenance={name: record},
-    )
+    return L1Events.join(chunks, {name: record}).take(slice(n_events))
 
 
 def _mix(samples: list[L1Events], seed: int) -> L1Events:
     """One sample of all processes, in random order."""
-    mixed = L1Events(
-        objects=np.concatenate([sample.objects for sample in samples]),
-        parents=np.concatenate([sample.parents for sample in samples]),
-        process=np.repeat(np.arange(len(samples)), [len(sample) for sample in samples]),
-        process_names=tuple(name for sample in samples for name in sample.process_names),
-        provenance={name: rec for sample in samples for name, rec in sample.provenance.items()},
-    )
+    records = {name: rec for sample in samples for name, rec in sample.provenance.items()}
+    mixed = L1Events.join(samples, records)
     return mixed.take(np.random.default_rng(seed).permutation(len(mixed)))
