@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from hls import cli
 from keras_ae.data.l1 import read_l1_events
 from keras_ae.errors import InputError
 from keras_ae.generator import chunks, processes
+from keras_ae.generator.chunks import claim_folder, package_versions
 from keras_ae.generator.collisions import start_pythia
 from keras_ae.generator.decays import DecayLibrary, in_flight
 from keras_ae.generator.heavy_flavour import HeavyFlavourCollisions, Repetitions
@@ -62,6 +67,8 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     second = generate_sample(tmp_path / "a", 12, 5, settings, n_workers=2)
     assert {name: path.read_bytes() for name, path in second.items()} == content
     assert (chunks / "qcd" / "00000.h5").stat().st_mtime_ns == untouched
+    third = generate_sample(tmp_path / "c", 12, 5, settings, n_workers=4)
+    assert {name: path.read_bytes() for name, path in third.items()} == content
     # Other settings must not be mixed in.
     with pytest.raises(InputError, match="must hold chunks of the same settings"):
         generate_sample(tmp_path / "a", 12, 5, SimulationSettings(seed=6))
@@ -70,6 +77,44 @@ def test_same_bytes_for_any_number_of_workers_and_after_an_interruption(
     assert len(np.unique(background.parents[background.process != 1])) == np.sum(
         background.process != 1
     )
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """By SIGTERM, which nothing handles, as soon as the first chunk is there."""
+
+    def start(folder: Path, n_workers: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "hls.cli", "generate", str(folder), "--n-background", "0"]
+        options = ["--n-signal", "600", "--n-workers", str(n_workers)]
+        return subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole", 2).wait(600) == 0
+    killed = start(tmp_path / "killed", 2)
+    while not list((tmp_path / "killed").rglob("*/00000.h5")):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    killed.terminate()
+    assert killed.wait(60) != 0
+    assert not (tmp_path / "killed" / "a_4l.h5").exists()
+    assert start(tmp_path / "killed", 4).wait(600) == 0
+    for path in (tmp_path / "whole").glob("*.h5"):
+        assert (tmp_path / "killed" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_no_disk(tmp_path: Path) -> None:
+    """Files of 100 kB at most: neither the library nor a chunk of another run is half-written."""
+    limit = (100_000, 100_000)
+    found = subprocess.run(
+        [sys.executable, "-m", "hls.cli", "generate", str(tmp_path), "--n-background", "0"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert found.stderr.splitlines()[-1] == "error: [Errno 27] File too large"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["production.json"]
 
 
 @pytest.fixture
@@ -191,6 +236,20 @@ def test_other_impossible_arguments(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="folder of a sample must be a directory, got the file"):
         generate_sample(tmp_path / "file", 1, 1, SimulationSettings())
+
+
+def test_chunks_of_another_pythia_are_not_mixed_in(
+    tmp_path: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "chunks" / "production.json"
+    claim_folder(tmp_path, {"seed": 1}, {"tt": ["Top:gg2ttbar = on"]})
+    written = path.read_bytes()
+    monkeypatch.setattr(
+        chunks, "package_versions", lambda: {**package_versions(), "pythia8mc": "8.999"}
+    )
+    with pytest.raises(InputError, match=r"chunks of the same versions, .*8\.999.*choose another"):
+        claim_folder(tmp_path, {"seed": 1}, {"tt": ["Top:gg2ttbar = on"]})
+    assert path.read_bytes() == written
 
 
 def test_missing_extra_names_the_install_command(

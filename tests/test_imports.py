@@ -42,7 +42,10 @@ SINGLE_IMPORTERS = {
     "uproot": {"keras_ae.data.root_file"},
     "awkward": {
         "keras_ae.data.root_file",
-        *(f"keras_ae.generator.{name}" for name in ("boosted_jets", "collisions", "detector")),
+        *(
+            f"keras_ae.generator.{name}"
+            for name in ("boosted_jets", "collisions", "density", "detector", "minimum_bias")
+        ),
     },
     "pyarrow": {"keras_ae.data.parquet_file"},
     "yaml": {"keras_ae.yaml_files"},

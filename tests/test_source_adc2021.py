@@ -15,6 +15,7 @@ from keras_ae.audit.audit import Audit
 from keras_ae.data.adc2021 import Adc2021
 from keras_ae.data.dataset import read_samples
 from keras_ae.data.l1 import L1Events, iterate_l1_events, read_l1_events, write_l1_events
+from keras_ae.data.observables import observables
 from keras_ae.data.source import parse_source, resolve_path
 from keras_ae.errors import InputError
 from keras_ae.front_end.presets import load_front_end
@@ -52,9 +53,15 @@ def test_what_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(
         COUNTS.of(FRONT_END, integers), np.stack([electrons / 4, muons / 4, jets / 8], axis=1)
     )
-    assert list(found.observables) == ["n_objects", "n_leptons"]
-    np.testing.assert_array_equal(found.observables["n_leptons"], electrons + muons)
-    np.testing.assert_array_equal(found.observables["n_objects"], electrons + muons + jets)
+    named = observables(FRONT_END, integers)
+    assert list(named) == ["n_objects", "n_leptons", "leading_pt", "ht", "met"]
+    np.testing.assert_array_equal(named["n_leptons"], electrons + muons)
+    np.testing.assert_array_equal(named["n_objects"], electrons + muons + jets)
+    # In GeV, of the file's numbers rounded to half of one.
+    pt = events.objects[:, :, 0].astype(np.float64)
+    np.testing.assert_allclose(named["ht"], pt[:, 9:].sum(axis=1), atol=10 * 0.25)
+    np.testing.assert_allclose(named["met"], pt[:, 0], atol=0.25)
+    np.testing.assert_allclose(named["leading_pt"], pt[:, 1:].max(axis=1), atol=0.25)
     parts, n_chunks = read_in_chunks(monkeypatch, PACKAGE, FRONT_END, 700)
     assert_equal(found, parts)
     assert n_chunks == 5
@@ -80,8 +87,13 @@ def test_some_of_the_slots(tmp_path: Path) -> None:
     objects[0, 0, :3], objects[0, 9, :3], objects[0, 10, :3] = (1, 2, 3), (4, 5, 6), (0.2, 8, 9)
     found, _ = read_all(adc(write(tmp_path / "x.h5", objects)), front_end)
     np.testing.assert_allclose(found.values, [[4, 6, 0.2, 9, 3]], rtol=1e-7)
-    # The second jet's pT rounds to zero.
-    assert not found.observables
+    # Without a rule for empty slots, none is counted.
+    hardware = front_end.to_hardware(found.values)
+    named = observables(front_end, hardware)
+    assert {name: values.tolist() for name, values in named.items()} == {
+        "leading_pt": [4.0],
+        "ht": [4.0],
+    }
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ jet_source      jet images, as a source
 digit_source    digits and MNIST, as sources
 array_source    arrays of any shape, as a source
 fingerprint     whether files have changed
+observables     what one would cut on without a network
 chunk           events as a source gives them, some at a time
 dataset         background in three parts and signals, from any source
 """

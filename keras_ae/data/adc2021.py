@@ -11,8 +11,6 @@ import numpy as np
 from keras_ae.data.chunk import Chunk
 from keras_ae.data.l1 import (
     COLUMN_NAMES,
-    JET,
-    LEPTONS,
     OBJECT_CLASSES,
     L1Events,
     iterate_l1_events,
@@ -30,8 +28,7 @@ class Adc2021(FileSource):
     """Trigger events in the ADC2021 layout, see `data.l1`: physical pt, eta, phi by slot.
 
     A front end takes those that it names among met, electron, muon and jet. Parents, and the
-    process as label, where the file has them. Observables: `n_objects`, `n_leptons`, of filled
-    slots.
+    process as label, where the file has them.
     """
 
     kind: Literal["adc2021"] = "adc2021"
@@ -66,28 +63,12 @@ def _to_chunk(events: L1Events, front_end: FrontEnd) -> Chunk:
             _FIELDS.index(column.field_name),
         ],
     )
-    counts = {kind.name: _n_filled(values, front_end, kind.name) for kind in _CLASSES.values()}
-    leptons = np.sum([counts[kind.name] for kind in LEPTONS], axis=0)
     return Chunk(
         values,
         parents=events.parents,
         labels=events.process,
         classes=_classes(events, front_end),
-        observables={"n_objects": leptons + counts[JET.name], "n_leptons": leptons}
-        if set(counts) <= set(front_end.objects)
-        else {},
     )
-
-
-def _n_filled(values: np.ndarray, front_end: FrontEnd, name: str) -> np.ndarray:
-    """(events,) slots of a collection whose pT does not round to zero; 0 without a pT."""
-    count = np.zeros(len(values), int)
-    for column in front_end.columns:
-        if column.collection == name and column.field_name == _FIELDS[0]:
-            # What is not finite is for the front end to refuse.
-            pt = np.nan_to_num(values[:, column.index])
-            count += column.field.to_hardware(pt) > 0
-    return count
 
 
 def _classes(events: L1Events, front_end: FrontEnd) -> np.ndarray:

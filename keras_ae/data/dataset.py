@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from keras_ae.audit.audit import Audit
 from keras_ae.data.array_source import ArrayData
 from keras_ae.data.chunk import Chunk
+from keras_ae.data.observables import observables
 from keras_ae.data.source import BACKGROUND, EventSource
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
@@ -155,21 +156,16 @@ def _joined(chunks: Iterator[Chunk], front_end: FrontEnd, counts: Counts | None)
         if counts is not None:
             condition = counts.of(front_end, hardware)
     parents = _concatenated(part.parents for part in parts)
-    observables = {
+    of_source = {
         name: np.concatenate([part.observables[name] for part in parts])
         for name in parts[0].observables
     }
-    counted = [name for name, kind in front_end.objects.items() if kind.empty and kind.slots > 1]
-    if counted and "n_objects" not in observables:
-        observables["n_objects"] = np.sum(
-            [front_end.n_filled(hardware, name) for name in counted], axis=0
-        )
     return Sample(
         hardware.reshape(len(hardware), *front_end.event_shape),
         condition,
         np.arange(len(hardware)) if parents is None else parents,
         _concatenated(part.labels for part in parts),
-        observables,
+        observables(front_end, hardware) | of_source,
         _concatenated(part.weights for part in parts),
     )
 

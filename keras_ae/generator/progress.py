@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import click
 import numpy as np
 from tqdm import tqdm
 
@@ -93,10 +92,10 @@ class Progress:
         if not self._is_terminal and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             made = sum(tally.n_items for tally in self.tallies.values())
-            click.echo(
-                f"{made:,} of {sum(self._totals.values()):,} {self._unit}s, {self.expected_end()}; "
-                f"{name}: {tally}",
-                err=True,
+            total = sum(self._totals.values())
+            print(
+                f"{made:,} of {total:,} {self._unit}s, {self.expected_end()}; {name}: {tally}",
+                file=sys.stderr,
             )
 
     def expected_end(self) -> str:
@@ -134,4 +133,4 @@ class Progress:
             cells = [row[0].ljust(widths[0])] + [
                 cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)
             ]
-            click.echo("  ".join(cells), err=True)
+            print("  ".join(cells), file=sys.stderr)

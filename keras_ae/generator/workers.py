@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -121,14 +122,15 @@ def _work(do: Callable[[Any], None], pipe: Connection) -> None:
     # Ctrl-C is the parent's business; FastJet's greeting is nobody's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    while True:
-        try:
-            task = pipe.recv()
-        except EOFError:
-            return
-        try:
-            do(task)
-        except Exception as error:
-            pipe.send(error)
-        else:
-            pipe.send(None)
+    # Without a parent, nobody is there to give tasks or to take results.
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            pipe.send(_error_of(do, pipe.recv()))
+
+
+def _error_of(do: Callable[[Any], None], task: Any) -> Exception | None:
+    try:
+        do(task)
+    except Exception as error:
+        return error
+    return None
