@@ -1,19 +1,22 @@
 """Multijet events by the present recipe, and by hadronizing each parton-level event 50 times.
 
-    python benchmarks/generator.py --seconds 120 --n-events 4000
+    git archive 28e7d11 keras_ae/data/samples/l1 | tar -x -C /tmp --strip-components 3
+    python benchmarks/generator.py --before /tmp/l1 --seconds 120
 
 Rates are of one core, measured in turns in the same run, without the time of starting Pythia;
-effective rates are of events that do not share a parent. The events of the present recipe are
-compared with those of the shipped sample, which the other recipe made: every field and the masses
-by two-sample tests, and everything at once by a classifier. Writes benchmarks/generator.md.
+effective rates are of events that do not share a parent. The events of the shipped sample are
+compared, process by process, with those of the sample before, which the other recipe made: every
+field and the masses by two-sample tests, and everything at once by a classifier. Writes
+benchmarks/generator.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,7 @@ from scipy.stats import ks_2samp, kstwo
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from keras_ae.data.l1 import ELECTRON, JET, MET, MUON, read_l1_events
+from keras_ae.data.l1 import ELECTRON, JET, MET, MUON, L1Events, read_l1_events, write_l1_events
 from keras_ae.data.source import resolve_path
 from keras_ae.files import write_text
 from keras_ae.generator.collisions import (
@@ -29,18 +32,19 @@ from keras_ae.generator.collisions import (
     LEPTON_PRESELECTION_PT_GEV,
     CollisionBatch,
     Collisions,
-    make_overlay_library,
-    overlay,
 )
 from keras_ae.generator.detector import pass_trigger, simulate_detector
 from keras_ae.generator.heavy_flavour import HeavyFlavourCollisions, Repetitions
-from keras_ae.generator.processes import PROCESSES
+from keras_ae.generator.minimum_bias import make_library, overlay_interactions
+from keras_ae.generator.processes import BACKGROUND_PERCENT, PROCESSES
 from keras_ae.metrics import effective_number, roc_auc
 
 _QCD = PROCESSES["qcd"]
 _SETTINGS = (*_QCD.settings, "PartonLevel:MPI = off")
 #: Of a two-sample test.
 _FEWEST = 30
+#: Of the classifier, of each sample.
+_MOST = 30_000
 _KINDS = {"met": MET, "electron": ELECTRON, "muon": MUON, "jet": JET}
 
 
@@ -83,7 +87,7 @@ class Recipe:
         start = time.process_time()
         while time.process_time() - start < seconds:
             batch = next(self._batches)
-            particles = overlay(batch.particles, self._library, self._rng)
+            particles = overlay_interactions(batch.particles, self._library, self._rng)
             seen = simulate_detector(particles, self._rng)
             passed = pass_trigger(seen)
             self.objects.append(seen[passed])
@@ -173,14 +177,55 @@ def classifier_auc(
     return roc_auc(scores[y == 0], scores[y == 1], (old_parents, new_parents))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120, help="Of each recipe, for the rates.")
-    parser.add_argument("--n-events", type=int, default=20_000, help="Of the present recipe.")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    seed = 1000 * arguments.seed
-    library = make_overlay_library(seed + 3)
+def of_process(folder: Path, name: str) -> tuple[L1Events, np.ndarray]:
+    """Events of a sample, as the shipped one holds them, and their parents from 0 on."""
+    path = folder / ("background.h5" if name in BACKGROUND_PERCENT else f"{name}.h5")
+    found = read_l1_events(path)
+    found = found.take(found.process == found.process_names.index(name))
+    with TemporaryDirectory() as temporary:
+        rounded = Path(temporary) / "rounded.h5"
+        write_l1_events(rounded, found)
+        found = read_l1_events(rounded)
+    return found, np.unique(found.parents, return_inverse=True)[1]
+
+
+def acceptance(events: L1Events, name: str, parents: np.ndarray) -> str:
+    """Of a process, with the error of its parents."""
+    value = float(events.provenance[name]["acceptance"])
+    effective = effective_number(np.bincount(parents))
+    return f"{value:.3g} ± {value / np.sqrt(effective):.1g}"
+
+
+def compare(name: str, before: Path, now: Path) -> tuple[list[str], list[tuple[str, float, float]]]:
+    """A process in both samples: a row of the table, and its two-sample tests."""
+    old, old_parents = of_process(before, name)
+    new, new_parents = of_process(now, name)
+    accepted = [acceptance(*each) for each in ((old, name, old_parents), (new, name, new_parents))]
+    tests = []
+    of_old, of_new = numbers_of(old.objects), numbers_of(new.objects)
+    for number, values in of_new.items():
+        if min(np.sum(~np.isnan(values)), np.sum(~np.isnan(of_old[number]))) >= _FEWEST:
+            test = two_sample_test(values, of_old[number], new_parents, old_parents)
+            tests.append((number, *test))
+    smallest = min(p for _, _, p in tests)
+    chance = 1 - (1 - smallest) ** len(tests)
+    kept = slice(_MOST)
+    flat = [events.objects[kept, :, :3].reshape(-1, 57) for events in (new, old)]
+    auc = classifier_auc(*flat, new_parents[kept], old_parents[kept])
+    row = [
+        name,
+        f"{len(old):,}",
+        f"{len(new):,}",
+        *accepted,
+        f"{auc.value:.3f} ± {auc.error:.3f}",
+        f"{smallest:.2g} of {len(tests)} ({100 * chance:.0f} %)",
+    ]
+    return row, tests
+
+
+def rates(seconds: float, seed: int) -> tuple[list[list[str]], float]:
+    """A row for each recipe, and the ratio of their effective rates."""
+    library = make_library(seed + 3)
     collisions = HeavyFlavourCollisions(_SETTINGS, seed + 1, Repetitions())
     now = Recipe("present", collisions, library, seed)
     before = Recipe("50 hadronizations", HadronizedAnew(seed + 2), library, seed)
@@ -190,58 +235,61 @@ def main() -> None:
     turns = 4
     for _ in range(turns):
         for recipe in (now, before):
-            recipe.go_on(arguments.seconds / turns)
-    rows = [recipe.row() for recipe in (before, now)]
+            recipe.go_on(seconds / turns)
     ratio = (now.effective / now.seconds) / (before.effective / before.seconds)
-    while now.n_accepted < arguments.n_events:
-        now.go_on(1)
+    return [recipe.row() for recipe in (before, now)], ratio
 
-    shipped = read_l1_events(resolve_path("package:l1/background.h5"))
-    chosen = shipped.process == shipped.process_names.index("qcd")
-    old, old_parents = shipped.objects[chosen], shipped.parents[chosen]
-    _, old_parents = np.unique(old_parents, return_inverse=True)
-    new, new_parents = np.concatenate(now.objects), np.concatenate(now.parents)
-    tests = []
-    of_old = numbers_of(old)
-    for name, values in numbers_of(new).items():
-        if min(np.sum(~np.isnan(values)), np.sum(~np.isnan(of_old[name]))) < _FEWEST:
-            continue
-        distance, p = two_sample_test(values, of_old[name], new_parents, old_parents)
-        tests.append((name, distance, p))
-    flat = [objects[:, :, :3].reshape(len(objects), -1) for objects in (new, old)]
-    auc = classifier_auc(*flat, new_parents, old_parents)
-    smallest = min(p for _, _, p in tests)
 
-    def line(cells: Any) -> str:
-        return "| " + " | ".join(cells) + " |"
+def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Markdown."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
-    head = ("recipe", "accepted", "acceptance", "accepted/s", "effective/s", "events for one")
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path, required=True, help="Folder of the other sample.")
+    parser.add_argument("--seconds", type=float, default=120, help="Of each recipe, for the rates.")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    rows, ratio = rates(arguments.seconds, 1000 * arguments.seed)
+    now = resolve_path("package:l1/background.h5").parent
+    found = {name: compare(name, arguments.before, now) for name in PROCESSES}
     text = [
         "# Two recipes for multijet events",
         "",
-        f"`python benchmarks/generator.py --seconds {arguments.seconds:g} --n-events "
-        f"{arguments.n_events} --seed {arguments.seed}`, one core, both recipes in turns. "
-        "Effective: (Σn)²/Σn² of the parents.",
+        f"`python benchmarks/generator.py --before FOLDER --seconds {arguments.seconds:g} --seed "
+        f"{arguments.seed}`, one core, both recipes in turns. Effective: (Σn)²/Σn² of the parents.",
         "",
-        line(head),
-        line("---" for _ in head),
-        *(line(row) for row in rows),
+        *table(
+            ("recipe", "accepted", "acceptance", "accepted/s", "effective/s", "events for one"),
+            rows,
+        ),
         "",
         f"Effective events for the same time: {ratio:.1f} times as many.",
         "",
-        f"## {len(new)} events of the present recipe beside {len(old)} of the shipped sample",
+        "# The shipped sample beside the one before",
         "",
-        f"Boosted trees tell them apart with AUC {auc.value:.3f} ± {auc.error:.3f} on events of "
-        f"other parents. Of {len(tests)} two-sample tests, the smallest p-value is {smallest:.2g}; "
-        f"by chance it is below {1 - 0.95 ** (1 / len(tests)):.2g} in 5 % of cases.",
+        "AUC: of boosted trees that tell both apart, on events of other parents than they know; at "
+        f"most {_MOST:,} events of each. Smallest p-value: of two-sample tests of every field, and "
+        "in brackets how often as small a one comes by chance.",
         "",
-        line(("", "distance", "p")),
-        line(("---",) * 3),
-        *(line((name, f"{distance:.3f}", f"{p:.2f}")) for name, distance, p in tests),
+        *table(
+            (
+                *("process", "events before", "now", "acceptance before", "now"),
+                *("AUC", "smallest p-value"),
+            ),
+            (row for row, _ in found.values()),
+        ),
+        "",
+        "# Multijets, number by number",
+        "",
+        *table(
+            ("", "distance", "p"),
+            ((name, f"{distance:.3f}", f"{p:.2f}") for name, distance, p in found["qcd"][1]),
+        ),
         "",
     ]
-    path = Path(__file__).with_suffix(".md")
-    write_text(path, "\n".join(text))
+    write_text(Path(__file__).with_suffix(".md"), "\n".join(text))
     print("\n".join(text))
 
 
