@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
@@ -109,12 +109,20 @@ def of_pair(parents: Parents, signal: str) -> ParentsOfPair:
 def _placements(background: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The part of the other sample that each background event stays below, each signal beats."""
     check_not_empty(background=background, signal=signal)
-    n_background, n_signal = len(background), len(signal)
-    ranks = rankdata(np.concatenate([background, signal]))
-    return (
-        1 - (ranks[:n_background] - rankdata(background)) / n_signal,
-        (ranks[n_background:] - rankdata(signal)) / n_background,
-    )
+    return 1 - _part_below(background, signal), _part_below(signal, background)
+
+
+def _part_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Of each value, (events,), the part of `others` that is smaller; equal ones count half."""
+    ordered = np.sort(others)
+    # In order, so that neighbours in memory are asked for one after the other.
+    place = np.argsort(values, kind="stable")
+    below = np.empty(len(values))
+    below[place] = (
+        np.searchsorted(ordered, values[place], "left")
+        + np.searchsorted(ordered, values[place], "right")
+    ) / (2 * len(others))
+    return below
 
 
 def _sums(values: np.ndarray, parents: np.ndarray | None) -> np.ndarray:
@@ -123,8 +131,14 @@ def _sums(values: np.ndarray, parents: np.ndarray | None) -> np.ndarray:
         return values
     if len(parents) != len(values):
         raise InputError(f"parents must be {len(values)}, one an event, got {len(parents)}")
-    _, place = np.unique(parents, return_inverse=True)
-    return np.bincount(place, weights=values)
+    if not 0 <= parents.min() <= parents.max() < 2 * len(parents):
+        _, parents = np.unique(parents, return_inverse=True)
+    return np.bincount(parents, weights=values)[np.bincount(parents) > 0]
+
+
+def numbered(parents: np.ndarray) -> np.ndarray:
+    """The same parents, numbered from 0 on: what is asked about them is found sooner."""
+    return np.unique(parents, return_inverse=True)[1]
 
 
 def _standard_error(parts: Sequence[np.ndarray], groups: Sequence[np.ndarray | None]) -> float:
@@ -156,8 +170,12 @@ def threshold_at_fpr(background: np.ndarray, target_fpr: float) -> float:
     """
     check_not_empty(background=background)
     _check_target_fpr(target_fpr)
-    n_above = int(np.floor(target_fpr * len(background) * (1 + 1e-12)))
-    return float(np.sort(background)[::-1][n_above])
+    return _threshold(np.sort(background)[::-1], target_fpr)
+
+
+def _threshold(falling: np.ndarray, target_fpr: float) -> float:
+    """The same, of scores in falling order."""
+    return float(falling[int(np.floor(target_fpr * len(falling) * (1 + 1e-12)))])
 
 
 def _check_target_fpr(target_fpr: float) -> None:
@@ -204,13 +222,14 @@ def tpr_at_fpr(
             events.
     """
     check_not_empty(background=background, signal=signal)
-    threshold = threshold_at_fpr(background, target_fpr)
+    _check_target_fpr(target_fpr)
+    ordered = np.sort(background)[::-1]
+    threshold = _threshold(ordered, target_fpr)
     of_background, of_signal = parents
     above = _sums((background > threshold).astype(np.float64), of_background)
     if effective_number(above) < MIN_BACKGROUND_EVENTS:
         return None
     n_above, deviation = int(above.sum()), float(np.sqrt((above**2).sum()))
-    ordered = np.sort(background)[::-1]
 
     def at_shifted_threshold(sigmas: float) -> float:
         """TPR where as many more background events pass as their number fluctuates."""

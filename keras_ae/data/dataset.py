@@ -16,6 +16,7 @@ from keras_ae.data.source import BACKGROUND, EventSource
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.input_view import Counts
+from keras_ae.metrics import numbered
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Dataset:
 
     @property
     def parents(self) -> dict[str, np.ndarray]:
-        """Of the events of `tested`, (events,) each."""
-        return {name: sample.parents for name, sample in self.tested.items()}
+        """Of the events of `tested`, (events,) each, numbered from 0 on."""
+        return {name: numbered(sample.parents) for name, sample in self.tested.items()}
 
 
 def load_dataset(
