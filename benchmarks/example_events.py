@@ -19,7 +19,14 @@ from nanoaod_file import write_nanoaod
 from keras_ae.data.l1 import ELECTRON, JET, L1Events, read_l1_events
 from keras_ae.data.source import resolve_path
 
-SAMPLES = ("background", "a_4l", "lq_btau", "h0_tautau", "hch_taunu")
+#: The first so many of each sample.
+SAMPLES = {
+    "background": 40_000,
+    "a_4l": 5000,
+    "lq_btau": 5000,
+    "h0_tautau": 5000,
+    "hch_taunu": 5000,
+}
 #: Of the calorimeter's regions: phi goes around, eta reaches as far as jets do.
 N_PHI, N_ETA, MAX_ETA = 18, 14, 4.0
 
@@ -48,12 +55,12 @@ def write_regions(path: Path, events: L1Events) -> None:
 def write_examples(folder: Path) -> None:
     """All of them into a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    for sample in SAMPLES:
+    for sample, n_events in SAMPLES.items():
         source = resolve_path(f"package:l1/{sample}.h5")
-        events = read_l1_events(source)
+        events = read_l1_events(source, n_events)
         write_table(folder / f"table_{sample}.npz", events)
         write_regions(folder / f"regions_{sample}.h5", events)
-        write_nanoaod(folder / f"nanoaod_{sample}.root", source)
+        write_nanoaod(folder / f"nanoaod_{sample}.root", source, max_events=n_events)
 
 
 if __name__ == "__main__":

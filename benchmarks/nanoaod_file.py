@@ -23,8 +23,13 @@ _FIELDS = ("pt", "eta", "phi")
 _EVENTS_PER_BASKET = 100_000
 
 
-def write_nanoaod(path: Path, events: Path, per_basket: int = _EVENTS_PER_BASKET) -> int:
-    """Write a tree `Events`; returns how many events it holds."""
+def write_nanoaod(
+    path: Path,
+    events: Path,
+    per_basket: int = _EVENTS_PER_BASKET,
+    max_events: int | None = None,
+) -> int:
+    """Write a tree `Events`; returns how many events it holds, the first `max_events` if given."""
     n_events = 0
     kinds = dict.fromkeys([*LISTS, "Tau"], "var * {pt: float32, eta: float32, phi: float32}")
     with uproot.recreate(path) as file:
@@ -35,8 +40,11 @@ def write_nanoaod(path: Path, events: Path, per_basket: int = _EVENTS_PER_BASKET
             field_name=lambda name, field: f"{name}_{field}",
         )
         for part in iterate_l1_events(events, per_basket):
-            tree.extend(branches(part))
-            n_events += len(part)
+            kept = part if max_events is None else part.take(slice(max_events - n_events))
+            tree.extend(branches(kept))
+            n_events += len(kept)
+            if n_events == max_events:
+                break
     return n_events
 
 

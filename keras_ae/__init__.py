@@ -15,6 +15,7 @@ above it in this list.
     audit          whether events are what a front end says
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
+    bounded        numbers kept within bounds, so that scores stay finite
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties

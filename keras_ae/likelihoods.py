@@ -18,6 +18,9 @@ from keras_ae.errors import InputError
 
 Tensor = Any
 
+#: Of a variance that is learned, in nats.
+LOG_VARIANCE_LIMIT = 15.0
+
 
 class Likelihood(keras.Layer):
     """What all families share; a Keras layer, because a learned variance is a weight."""
@@ -56,7 +59,8 @@ class Gaussian(Likelihood):
     Args:
         variance: of every feature; where it is learned, what it starts from.
         learn_variance: fit the one variance with the networks (its best value is the mean squared
-            error, cf. Rybkin et al., sigma-VAE, arXiv:2006.13202).
+            error, cf. Rybkin et al., sigma-VAE, arXiv:2006.13202); its logarithm is kept within
+            +-`LOG_VARIANCE_LIMIT`.
 
     Raises:
         InputError: variance <= 0.
@@ -83,7 +87,8 @@ class Gaussian(Likelihood):
         """The variance as it is now."""
         if self._log_variance is None:
             return self._initial_variance
-        return math.exp(float(self._log_variance))
+        limit = LOG_VARIANCE_LIMIT
+        return math.exp(min(max(float(self._log_variance), -limit), limit))
 
     def negative_log_likelihood(self, x: Tensor, output: Tensor) -> Tensor:
         precision, log_variance = self._moments()
@@ -94,7 +99,7 @@ class Gaussian(Likelihood):
         """1/variance and log(variance)."""
         if self._log_variance is None:
             return 1 / self._initial_variance, math.log(self._initial_variance)
-        log_variance = ops.convert_to_tensor(self._log_variance)
+        log_variance = ops.clip(self._log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
         return ops.exp(-log_variance), log_variance
 
     def get_config(self) -> dict[str, Any]:

@@ -12,12 +12,21 @@ from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 Spec = ArchitectureSpec | ConvolutionalSpec
 
 
-def build_encoder(spec: Spec, precision: Precision, variational: bool = False) -> keras.Model:
+#: Of the logarithm of the code's variance in float, either way.
+LOG_VARIANCE_LIMIT = 15.0
+
+
+def build_encoder(
+    spec: Spec,
+    precision: Precision,
+    variational: bool = False,
+    log_variance_limit: float = LOG_VARIANCE_LIMIT,
+) -> keras.Model:
     """Inputs (batch, *input_shape) -> latent (batch, latent_dim).
 
     With `variational` there are two outputs of that shape: the mean and the logarithm of the
-    variance of the latent Gaussian. With a condition the inputs are a pair; the condition has
-    shape (batch, condition_dim).
+    variance of the latent Gaussian, in float within +-`log_variance_limit`. With a condition the
+    inputs are a pair; the condition has shape (batch, condition_dim).
     """
     inputs = keras.Input(spec.input_shape, name="encoder_input")
     hidden = precision.identity("input", "encoder_input_format")(inputs)
@@ -30,7 +39,7 @@ def build_encoder(spec: Spec, precision: Precision, variational: bool = False) -
     outputs = [precision.latent_activation(spec.latent_activation, "latent_mean_format")(mean)]
     if variational:
         log_var = precision.dense(spec.latent_dim, "latent_log_var")(hidden)
-        outputs.append(precision.identity("latent", "latent_log_var_format")(log_var))
+        outputs.append(precision.log_variance(log_variance_limit, "latent_log_var_format")(log_var))
     return keras.Model(
         [inputs, *condition] if condition else inputs,
         outputs if variational else outputs[0],

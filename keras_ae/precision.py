@@ -14,6 +14,7 @@ import keras
 import qkeras
 from keras import ops
 
+from keras_ae.bounded import Bounded
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
 
@@ -50,6 +51,9 @@ class Precision(Protocol):
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         """Nothing in float, a quantizer in fixed point."""
+
+    def log_variance(self, limit: float, name: str) -> keras.Layer:
+        """Of the code: within +-limit in float, in the format of the latent in fixed point."""
 
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         """Activation of the code, in the format of the latent."""
@@ -90,6 +94,9 @@ class Float:
     def identity(self, role: Role, name: str) -> keras.Layer:
         return keras.layers.Activation("linear", name=name)
 
+    def log_variance(self, limit: float, name: str) -> keras.Layer:
+        return Bounded(limit, name=name)
+
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         return keras.layers.Activation(activation, name=name)
 
@@ -123,6 +130,10 @@ class FixedPoint(FixedPointFormats):
 
     def identity(self, role: Role, name: str) -> keras.Layer:
         return qkeras.QActivation(_straight_quantizer(getattr(self, role)), name=name)
+
+    def log_variance(self, limit: float, name: str) -> keras.Layer:
+        # The format is its bound.
+        return self.identity("latent", name)
 
     def latent_activation(self, activation: LatentActivation, name: str) -> keras.Layer:
         chosen = self.latent

@@ -34,7 +34,7 @@ def seeded() -> None:
 def small_experiment() -> dict[str, Any]:
     """configs/l1_vae.yaml as a dictionary, cut down to seconds."""
     content = yaml.safe_load((CONFIGS / "l1_vae.yaml").read_text(encoding="utf-8"))
-    content["data"]["max_events"] = 3000
+    content["data"] |= {"max_events": 3000, "train_fraction": 0.5, "validation_fraction": 0.2}
     content["trigger"]["target_fpr"] = 0.05
     content["architecture"]["hidden_dims"] = [16, 8]
     content["training"] |= {"epochs": 2}

@@ -62,7 +62,7 @@ LAYERS = [
     {"files", "arrays", "mapping", "fixed_point", "section", "yaml_files"},
     {"front_end"},
     {"audit"},
-    {"likelihoods", "corruptions", "schedules", "weights"},
+    {"bounded", "likelihoods", "corruptions", "schedules", "weights"},
     {"metrics", "divergences", "compression", "clustering"},
     {"data"},
     {"settings", "plots"},

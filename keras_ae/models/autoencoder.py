@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.inference import Inference
@@ -30,7 +31,8 @@ class Pass(NamedTuple):
 
     `x` (batch, *input_shape) is what is to be reconstructed, `encoded` what the encoder returns,
     `latent` what was decoded, `output` what the decoder returns. A variant that decodes several
-    samples of each event has `latent` and `output` (samples * batch, ...), sample by sample.
+    samples of each event has `latent` and `output` (samples * batch, ...), sample by sample, and
+    the standard normal `noise` that they were made with.
     """
 
     x: Tensor
@@ -38,6 +40,7 @@ class Pass(NamedTuple):
     encoded: Tensor
     latent: Tensor
     output: Tensor
+    noise: Tensor | None = None
 
 
 @register(PlainObjective)
@@ -169,6 +172,7 @@ class Autoencoder(Inference):
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Reconstruction (batch, *input_shape); deterministic unless training."""
         x, condition = split_condition(inputs)
+        x = bounded_input(x)
         encoded = self._encode(self.corrupt(x, training), condition, training)
         # The first of several samples.
         latent = self.latent(encoded, training)[: ops.shape(x)[0]]
@@ -229,6 +233,7 @@ class Autoencoder(Inference):
         return self.decoder([latent, self.repeat(condition, n_samples)], training=training)
 
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
+        x = bounded_input(x)
         encoded = self._encode(self.corrupt(x, training), condition, training)
         latent = self.latent(encoded, training)
         return self._pass(x, condition, encoded, latent, training)
@@ -240,6 +245,7 @@ class Autoencoder(Inference):
         encoded: Tensor,
         latent: Tensor,
         training: bool = False,
+        noise: Tensor | None = None,
     ) -> Pass:
         """`latent` decoded; all in float32.
 
@@ -248,7 +254,7 @@ class Autoencoder(Inference):
         output = self._decode(latent, condition, training)
         return tf.nest.map_structure(
             lambda part: part if part is None else ops.cast(part, "float32"),
-            Pass(x, condition, encoded, latent, output),
+            Pass(x, condition, encoded, latent, output, noise),
         )
 
     def _per_event_loss(

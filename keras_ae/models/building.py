@@ -57,14 +57,15 @@ def build_autoencoder(
     objective.check_architecture(spec)
     precision = precision or Float()
     with seeded_initializers(seed):
-        encoder = build_encoder(spec, precision, objective.variational)
+        of_networks = {name: getattr(objective, name) for name in objective.of_networks}
+        encoder = build_encoder(spec, precision, objective.variational, **of_networks)
         decoder = build_decoder(spec, precision)
     precision.check_layers(encoder, decoder)
     family = LIKELIHOODS[objective.likelihood]
     arguments = {
         name: _argument(getattr(objective, name), steps_per_epoch)
         for name in type(objective).model_fields
-        if name not in Objective.model_fields
+        if name not in (*Objective.model_fields, *objective.of_networks)
     }
     return MODELS[type(objective)](
         encoder,

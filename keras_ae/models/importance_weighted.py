@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.models.autoencoder import Pass, Tensor
 from keras_ae.models.registry import register
@@ -40,9 +41,18 @@ class ImportanceWeightedAutoencoder(VariationalAutoencoder):
                 f"beta {self._initial_beta:g} and schedule {self.schedule}"
             )
 
+    def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
+        if not training:
+            return super()._forward(x, condition, training)
+        x = bounded_input(x)
+        encoded = self._encode(x, condition, training)
+        latent, noise = self.sample_latent(encoded, self.n_samples, self.next_seed())
+        return self._pass(x, condition, encoded, latent, training, noise)
+
     def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
         if not training:
-            latent = self.sample_latent(forward.encoded, self.n_samples, _VALIDATION_SEED)
-            forward = self._pass(forward.x, forward.condition, forward.encoded, latent)
+            latent, noise = self.sample_latent(forward.encoded, self.n_samples, _VALIDATION_SEED)
+            parts = forward.x, forward.condition, forward.encoded
+            forward = self._pass(*parts, latent, noise=noise)
         log_weights = self.log_weights(forward, self.n_samples)
         return {"negative_bound": math.log(self.n_samples) - ops.logsumexp(log_weights, axis=0)}

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_ae.arrays import as_numbers, check_finite, check_not_empty
+from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
@@ -89,7 +90,7 @@ class Student(ScoringModel):
 
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Tensor:
         # In float32, also under mixed precision.
-        return ops.cast(self._encode(x, condition, training), "float32")
+        return ops.cast(self._encode(bounded_input(x), condition, training), "float32")
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Scores (batch,)."""

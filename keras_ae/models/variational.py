@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ae.arrays import as_numbers, check_count, check_events
+from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.mapping import BATCH_SIZE
@@ -20,8 +21,6 @@ from keras_ae.models.registry import register
 from keras_ae.schedules import Schedule
 from keras_ae.scores import kl_to_standard_normal, normalized_latent_norm, sum_features
 from keras_ae.settings.objectives import VariationalObjective
-
-_LOG_2PI = math.log(2 * math.pi)
 
 
 @register(VariationalObjective)
@@ -85,13 +84,16 @@ class VariationalAutoencoder(Autoencoder):
         """Mean, or when training `n_samples` samples of each event."""
         if not training:
             return self.latent_mean(encoded)
-        return self.sample_latent(encoded, self.n_samples, self.next_seed())
+        return self.sample_latent(encoded, self.n_samples, self.next_seed())[0]
 
-    def sample_latent(self, encoded: Tensor, n_samples: int, seed: Tensor) -> Tensor:
-        """z = mean + sigma * noise, (n_samples * batch, latent_dim): the reparametrization."""
+    def sample_latent(self, encoded: Tensor, n_samples: int, seed: Tensor) -> tuple[Tensor, Tensor]:
+        """z = mean + sigma * noise, the reparametrization, and the noise.
+
+        (n_samples * batch, latent_dim) each.
+        """
         mean, log_var = (self.repeat(part, n_samples) for part in encoded)
         noise = tf.random.stateless_normal(ops.shape(mean), seed, dtype=mean.dtype)
-        return mean + ops.exp(0.5 * log_var) * noise
+        return mean + ops.exp(0.5 * log_var) * noise, noise
 
     def terms(self, forward: Pass, training: bool) -> dict[str, Tensor]:
         n_samples = self.n_samples if training else 1
@@ -170,12 +172,15 @@ class VariationalAutoencoder(Autoencoder):
         return total / n_samples
 
     def log_weights(self, forward: Pass, n_samples: int) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x) of each sample: (n_samples, batch)."""
-        mean, log_var = (self.repeat(part, n_samples) for part in forward.encoded)
-        z = forward.latent
-        log_prior = -0.5 * (ops.square(z) + _LOG_2PI)
-        log_posterior = -0.5 * (ops.square(z - mean) * ops.exp(-log_var) + log_var + _LOG_2PI)
-        log_weights = sum_features(log_prior - log_posterior) - sum_features(
+        """log p(x|z) + log p(z) - log q(z|x) of each sample: (n_samples, batch).
+
+        (z - mean) / sigma is the noise that z was made with: z itself has lost it to rounding where
+        sigma is small beside the mean.
+        """
+        log_var = self.repeat(forward.encoded[1], n_samples)
+        # Both densities have the same normalization.
+        log_ratio = 0.5 * (ops.square(forward.noise) + log_var - ops.square(forward.latent))
+        log_weights = sum_features(log_ratio) - sum_features(
             self.reconstruction_terms(forward, n_samples)
         )
         return ops.reshape(log_weights, (n_samples, -1))
@@ -190,12 +195,13 @@ class VariationalAutoencoder(Autoencoder):
         calls = iter(range(2**31))
 
         def sums(x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+            x = bounded_input(x)
             encoded = self._encode(x, condition)
             log_sums, totals = [], []
             for first in range(0, n_samples, samples_at_once):
                 n_now = min(samples_at_once, n_samples - first)
-                latent = self.sample_latent(encoded, n_now, [seed, next(calls)])
-                forward = self._pass(x, condition, encoded, latent)
+                latent, noise = self.sample_latent(encoded, n_now, [seed, next(calls)])
+                forward = self._pass(x, condition, encoded, latent, noise=noise)
                 log_weights = self.log_weights(forward, n_now)
                 log_sums.append(ops.logsumexp(log_weights, axis=0))
                 totals.append(ops.sum(log_weights, axis=0))

@@ -121,6 +121,8 @@ class Objective(_Settings):
     by_gradient: ClassVar[bool] = True
     #: Optimizers that its model can learn by.
     optimizers: ClassVar[tuple[Optimizer, ...]] = get_args(Optimizer)
+    #: Fields that say how networks are built, not how they learn.
+    of_networks: ClassVar[tuple[str, ...]] = ()
     #: Names of the scores that its model has.
     scores: ClassVar[tuple[str, ...]] = SCORES
 
@@ -263,7 +265,21 @@ class ContractiveObjective(Objective):
     weight: float = Field(1e-2, ge=0)
 
 
-class VariationalObjective(Objective):
+class _DistributionObjective(Objective):
+    """The encoder gives a distribution.
+
+    `log_variance_limit`: bound of the logarithm of its variance in float, either way; what an event
+    far from all others would make of it overflows.
+    """
+
+    log_variance_limit: float = Field(15.0, gt=0, le=40)
+
+    variational: ClassVar[bool] = True
+    of_networks: ClassVar[tuple[str, ...]] = ("log_variance_limit",)
+    scores: ClassVar[tuple[str, ...]] = VARIATIONAL_SCORES
+
+
+class VariationalObjective(_DistributionObjective):
     """See `models.VariationalAutoencoder`; with beta != 1 the beta-VAE."""
 
     kind: Literal["variational"] = "variational"
@@ -271,18 +287,12 @@ class VariationalObjective(Objective):
     n_samples: int = Field(1, ge=1)
     schedule: ScheduleSettings = ConstantSettings(kind="constant")
 
-    variational: ClassVar[bool] = True
-    scores: ClassVar[tuple[str, ...]] = VARIATIONAL_SCORES
 
-
-class ImportanceWeightedObjective(Objective):
+class ImportanceWeightedObjective(_DistributionObjective):
     """See `models.ImportanceWeightedAutoencoder`."""
 
     kind: Literal["importance_weighted"] = "importance_weighted"
     n_samples: int = Field(5, ge=1)
-
-    variational: ClassVar[bool] = True
-    scores: ClassVar[tuple[str, ...]] = VARIATIONAL_SCORES
 
 
 class ConditionalVariationalObjective(VariationalObjective):
