@@ -16,6 +16,7 @@ above it in this list.
     scores         what anomaly scores are made of
     likelihoods    reconstruction as a negative log-likelihood
     bounded        numbers kept within bounds, so that scores stay finite
+    exposure       outliers made up of background, beside which a student learns
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties
@@ -39,6 +40,8 @@ above it in this list.
     stages         which stages a run has, in which order, what decides each and what it writes
     runs           the run directory, and which of its stages are finished
     run_contents   events and models of a run, and what a model sees
+    teachers       densities by scikit-learn, whose scores a student learns
+    teaching       what the student of a run learns
     training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate
     summary        what a run found, as text

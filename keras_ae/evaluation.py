@@ -32,6 +32,7 @@ from keras_ae.run_contents import (
 )
 from keras_ae.runs import Run
 from keras_ae.settings.architecture import ArchitectureSpec
+from keras_ae.teaching import mean_of, scores_by_member, teachers_of
 
 #: Events of each sample in figures that show single ones.
 _N_SHOWN = 2000
@@ -97,13 +98,20 @@ def seen_by(method: str) -> str:
 def score_samples(
     run: Run, data: Dataset, inputs: Mapping[str, Inputs], models: Mapping[str, ScoringModel]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}."""
+    """Every method's score by sample: {"float/kl_divergence": {"background": ..., ...}, ...}.
+
+    Where a student has several teachers, those of each, and `teacher/mean`, which it learns.
+    """
     scores: dict[str, dict[str, np.ndarray]] = {}
     for name, model in models.items():
         samples = inputs[seen_by(name)]
         for sample, x in samples.items():
             for score, values in sample_scores(model, x).items():
                 scores.setdefault(f"{name}/{score}", {})[sample] = values
+    for sample, events in data.tested.items() if teachers_of(run) else ():
+        found = scores_by_member(run, events)
+        for member, values in {**found, "mean": mean_of(run, found)}.items():
+            scores.setdefault(f"teacher/{member}", {})[sample] = values
     for observable in data.test.observables:
         scores[f"baseline/{observable}"] = {
             name: sample.observables[observable] for name, sample in data.tested.items()

@@ -15,6 +15,7 @@ class RunFiles:
     audit.json, fields/ what is odd in the events, their numbers by field, and a figure of each
     inputs_*.json       hardware values -> network inputs, of the float model and of a student
     float.keras, student.keras (with a student), quantized.keras, history_*.json
+    teachers/           whose scores a student learns beside the float model's
     metrics.json, plots/
     trigger.npz, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
@@ -46,6 +47,10 @@ class RunFiles:
     def model_path(self, precision: str) -> Path:
         """`precision`: float, student or quantized."""
         return self.folder / f"{precision}.keras"
+
+    @property
+    def teachers_folder(self) -> Path:
+        return self.folder / "teachers"
 
     def history_path(self, precision: str) -> Path:
         return self.folder / f"history_{precision}.json"

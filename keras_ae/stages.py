@@ -86,7 +86,11 @@ STAGES = {
             "distill",
             "train",
             ("student", "trigger.score"),
-            lambda run: (run.inputs_path("student"), *_trained("student")(run)),
+            lambda run: (
+                run.inputs_path("student"),
+                run.teachers_folder,
+                *_trained("student")(run),
+            ),
             section="student",
         ),
         Stage(

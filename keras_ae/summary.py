@@ -60,7 +60,9 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
     With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
     """
     score, deciding = experiment.trigger.score, experiment.deciding_score
-    teacher, last = methods[f"float/{score}"], methods[f"quantized/{deciding}"]
+    several = experiment.student is not None and bool(experiment.student.teachers)
+    teacher = methods["teacher/mean" if several else f"float/{score}"]
+    last = methods[f"quantized/{deciding}"]
     stages = {
         name: methods[f"{method}/{deciding}"]
         for name, method in (
@@ -92,7 +94,8 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         for signal, quality in teacher.items()
     ]
     widths = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 for title in rows[0]}
-    learned = f", learned from {score}" if experiment.student else ""
+    learned = f", learned from {'several teachers' if several else score}"
+    learned = learned if experiment.student else ""
     return [
         "",
         f"score: {deciding}{learned}",

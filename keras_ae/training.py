@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import audited_events, check_number
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
+from keras_ae.exposure import Exposure
 from keras_ae.files import whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
@@ -19,11 +24,24 @@ from keras_ae.run_contents import (
     load_data,
     load_model,
     network_inputs,
-    sample_scores,
 )
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import StudentSettings, TrainingSettings
+from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
+from keras_ae.teachers import MixtureDensity, NeighbourDistance, check_teachers
+from keras_ae.teaching import (
+    autoencoder_path,
+    density_path,
+    flat,
+    n_autoencoders,
+    standardize,
+    teacher_scores,
+    teachers_of,
+)
+
+#: Between the seeds of one autoencoder, so that they are not those of the next run.
+_SEEDS_APART = 10_007
 
 
 def train(run: Run, progress: bool = True) -> bool:
@@ -42,6 +60,8 @@ def train(run: Run, progress: bool = True) -> bool:
         if audit is not None:
             keep_audit(run, audit).require()
         check_number(experiment, data)
+        if experiment.student is not None:
+            check_teachers(experiment.student.teachers, len(data.train))
         _fit_inputs(run, "float", experiment.inputs, data)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
@@ -63,7 +83,8 @@ def distill(run: Run, progress: bool = True) -> bool:
         student = build_deployed_model(experiment, Float(), settings.training.mixed_precision)
         data = load_data(run)
         _fit_inputs(run, "student", experiment.deployed_inputs, data)
-        student.adapt(_teacher_scores(run, data.train))
+        _teach(run, data, progress)
+        student.adapt(teacher_scores(run, _learned(run, "student", data).train))
         _fit_stage(run, "student", student, data, settings.training, progress)
 
     return run.stage("distill", work)
@@ -87,6 +108,31 @@ def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Da
     save_inputs(view.fit(wires, x), run.inputs_path(precision))
 
 
+def _teach(run: Run, data: Dataset, progress: bool) -> None:
+    """Fit what the student learns beside the score of the float model."""
+    experiment, folder = run.experiment, run.teachers_folder
+    shutil.rmtree(folder, ignore_errors=True)
+    teachers = teachers_of(run)
+    if not teachers:
+        return
+    inputs = network_inputs(run, "float", data.train)
+    for number, teacher in enumerate(teachers):
+        if isinstance(teacher, GaussianMixtureTeacher):
+            mixture = MixtureDensity.fit(teacher, flat(inputs), experiment.seed)
+            mixture.save(density_path(run, number))
+        elif isinstance(teacher, NearestNeighboursTeacher):
+            NeighbourDistance.fit(teacher, flat(inputs)).save(density_path(run, number))
+    for number in range(1, n_autoencoders(run)):
+        seed = (experiment.seed + _SEEDS_APART * number) % 2**32
+        training = experiment.training
+        other = experiment.model_copy(update={"seed": seed})
+        model = build_model(other, Float(), training.mixed_precision, len(data.train))
+        path = autoencoder_path(run, number)
+        _fit_model(run, "float", model, data, training, progress, seed, path)
+        remove_checkpoint(run.folder / f"checkpoint_{path.stem}")
+    standardize(run, data.train)
+
+
 def _fit_stage(
     run: Run,
     precision: str,
@@ -95,7 +141,28 @@ def _fit_stage(
     settings: TrainingSettings,
     progress: bool,
 ) -> None:
-    checkpoint = run.folder / f"checkpoint_{precision}"
+    learned = _learned(run, precision, data)
+    path = run.model_path(precision)
+    seed = run.experiment.seed
+    history = _fit_model(run, precision, model, learned, settings, progress, seed, path)
+    write_json(run.history_path(precision), history)
+    remove_checkpoint(run.folder / f"checkpoint_{path.stem}")
+
+
+def _fit_model(
+    run: Run,
+    precision: str,
+    model: ScoringModel,
+    data: Dataset,
+    settings: TrainingSettings,
+    progress: bool,
+    seed: int,
+    path: Path,
+) -> dict[str, list[float]]:
+    """Fit a model to what one of the run's `precision` sees; returns its history.
+
+    Its checkpoint stays until the caller has written all that depends on it.
+    """
     inputs = model.check_inputs(network_inputs(run, precision, data.train), "training data")
     validation = network_inputs(run, precision, data.validation)
 
@@ -105,29 +172,50 @@ def _fit_stage(
             inputs,
             validation,
             settings,
-            seed=run.experiment.seed,
-            checkpoint=checkpoint,
-            tensorboard=run.folder / f"tensorboard_{precision}",
+            seed=seed,
+            checkpoint=run.folder / f"checkpoint_{path.stem}",
+            tensorboard=run.folder / f"tensorboard_{path.stem}",
             progress=progress,
-            targets=(_teacher_scores(run, data.train), _teacher_scores(run, data.validation))
+            targets=(teacher_scores(run, data.train), teacher_scores(run, data.validation))
             if model.has_teacher
             else None,
         )
 
     history = model.learn(inputs, validation, in_epochs)
-    with whole_file(run.model_path(precision)) as temporary:
+    with whole_file(path) as temporary:
         model.save(temporary)
-    write_json(run.history_path(precision), history)
-    remove_checkpoint(checkpoint)
+    return history
+
+
+def _learned(run: Run, precision: str, data: Dataset) -> Dataset:
+    """What a model learns from: the data, for a student with made-up events beside background."""
+    student = run.experiment.student
+    if student is None or student.exposure is None or precision == "float":
+        return data
+    exposed = (
+        _exposed(run, student.exposure, sample, part)
+        for part, sample in enumerate((data.train, data.validation))
+    )
+    train, validation = exposed
+    return replace(data, train=train, validation=validation)
+
+
+def _exposed(run: Run, exposure: Exposure, sample: Sample, part: int) -> Sample:
+    """Events of a part of the background and others that are made up of it."""
+    experiment, wires = run.experiment, run.experiment.wires
+    x = sample.x.reshape(len(sample), wires.n_values)
+    made_up = exposure.make(wires, x, (experiment.seed, part))
+    counts = experiment.counts
+    condition = np.zeros((len(made_up), 0)) if counts is None else counts.of(wires, made_up)
+    n_events = len(sample) + len(made_up)
+    return Sample(
+        np.concatenate([sample.x, made_up.reshape(-1, *sample.x.shape[1:])]),
+        np.concatenate([sample.condition, condition]),
+        np.arange(n_events),
+    )
 
 
 def _student_settings(experiment: Experiment) -> StudentSettings:
     if experiment.student is None:
         raise InputError("section student must be given to distill, got none")
     return experiment.student
-
-
-def _teacher_scores(run: Run, sample: Sample) -> np.ndarray:
-    """What the student learns of a sample: (events,)."""
-    scores = sample_scores(load_model(run, "float"), network_inputs(run, "float", sample))
-    return scores[run.experiment.trigger.score]

@@ -71,6 +71,19 @@ def test_it_learns_what_least_squares_finds() -> None:
     assert np.corrcoef(found, standardized(SCORES))[0, 1] > 0.99
 
 
+def test_signed_scores_are_shifted() -> None:
+    """As far below the lowest as the median is above it, before the logarithm."""
+    scores = np.array([-4.0, -2.0, 0.0, 6.0, 100.0], np.float32)
+    student = build_student(DENSE)
+    student.adapt(scores)
+    logarithms = np.log(scores + 8.0)
+    expected = (logarithms - logarithms.mean()) / logarithms.std()
+    np.testing.assert_allclose(student.target(scores), expected, rtol=1e-5)
+    # Monotone, and finite for what is lower than all of the training.
+    found = np.asarray(student.target(np.array([-1e9, -8.0, -4.0, 1e9], np.float32)))
+    assert np.isfinite(found).all() and (np.diff(found) >= 0).all()
+
+
 def test_loss_is_the_mean_squared_error() -> None:
     student = make_student()
     student.compile()
@@ -204,8 +217,8 @@ class TestRefusals:
             (SCORES[:, None], r"must be an array of numbers \(events,\), got \(400, 1\)"),
             (SCORES[:0], "must hold at least one event, got 0"),
             (np.array([1.0, np.nan]), "must be finite, got NaN or infinity in 1 events"),
-            (np.array([1.0, -2.0]), "must be >= 0, got -2"),
-            (np.array([0.0, 2.0, 2.0]), "two different positive values at least, got 1 in 3"),
+            (np.array([0.0, 2.0, 2.0]), "two different values at least, .* got 1 in 3"),
+            (np.array([-2.0, -2.0]), "two different values at least, .* got 0 in 2"),
         ],
     )
     def test_scores(self, scores: np.ndarray | None, message: str) -> None:
@@ -225,8 +238,8 @@ class TestRefusals:
             student.fit()
         with pytest.raises(InputError, match=r"must be the pair \(x, y\), got 1 parts"):
             student.fit(X, SCORES, validation_data=(X,))
-        with pytest.raises(InputError, match="y of validation data must be >= 0, got -1"):
-            student.fit(X, SCORES, validation_data=(X, -np.ones(400)))
+        with pytest.raises(InputError, match="y must have as many events as validation data"):
+            student.fit(X, SCORES, validation_data=(X, SCORES[1:]))
 
     def test_another_loss(self) -> None:
         with pytest.raises(InputError, match="loss of Student must be None: .*, got 'mae'"):

@@ -213,10 +213,30 @@ def test_order_of_stages(
         (
             "student.epochs",
             3,
-            "unknown key student.epochs; choices: inputs, architecture, training",
+            "unknown key student.epochs; choices: inputs, teachers, exposure, architecture, train",
         ),
-        ("trigger.score", "reconstruction", "trigger.score must be one that is never negative"),
-        ("trigger.score", "negative_elbo", "its logarithm: .*kl_divergence, got 'negative_elbo'"),
+        (
+            "student.teachers",
+            [{"kind": "autoencoder", "score": "mass"}],
+            "student.teachers.score .* must be one of reconstruction_error, .*, got 'mass'",
+        ),
+        (
+            "student.teachers",
+            [{"kind": "autoencoder", "n_samples": 5}],
+            "n_samples must not be set for the score None, which is not sampled, got 5",
+        ),
+        ("student.teachers", [{"kind": "forest"}], "student.teachers.0.kind must be one of"),
+        (
+            "student.exposure",
+            {"share": 1.0, "steps": [{"kind": "merged"}]},
+            "student.exposure.share: .*less than 1",
+        ),
+        (
+            "student.exposure",
+            {"steps": [{"kind": "merged", "collections": ["tau"]}]},
+            "collections of an exposure by 'merged' must be some of electron, muon, jet, got 'tau'",
+        ),
+        ("student.exposure", {"steps": []}, "student.exposure.steps: must have more"),
     ],
 )
 def test_refused_experiments(

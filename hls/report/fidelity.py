@@ -31,6 +31,7 @@ from keras_ae.models import ScoringModel
 from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 from keras_ae.run_contents import sample_scores, tested_inputs
 from keras_ae.runs import Run
+from keras_ae.teaching import teacher_scores
 
 #: Events on which layers are compared.
 _N_EVENTS = 2000
@@ -138,7 +139,7 @@ def measure_fidelity(
     models, experiment = evaluated_models(run), run.experiment
     methods = {level: level for level in ("float", "post_training", "quantized")}
     if experiment.student is not None:
-        methods = {"teacher": "float", **methods, "float": "student"}
+        methods["float"] = "student"
     inputs = tested_inputs(run, data)
     found = {
         level: {
@@ -148,13 +149,16 @@ def measure_fidelity(
         for level, method in methods.items()
     }
     found["firmware"] = {sample: output.scores for sample, output in firmware.items()}
+    teacher: dict[str, ScoresBySample] = {}
+    if experiment.student is not None:
+        teacher["teacher"] = {
+            name: teacher_scores(run, sample) for name, sample in data.tested.items()
+        }
 
     def by_level(score: str) -> dict[str, ScoresBySample]:
-        return {
-            level: {
-                sample: scores[experiment.trigger.score if level == "teacher" else score]
-                for sample, scores in samples.items()
-            }
+        # A student has one score.
+        return teacher | {
+            level: {sample: scores[score] for sample, scores in samples.items()}
             for level, samples in found.items()
         }
 

@@ -24,11 +24,12 @@ from keras_ae.weights import copy_weights
 class Student(ScoringModel):
     """Regresses the logarithm of a teacher's anomaly score: knowledge distillation.
 
-    Minimizes (f(x) - t)^2 with t = (log s - m) / d, s the teacher's score of the same event, m and
-    d the mean and standard deviation of log s that `adapt` has seen. Its one score,
-    `student_score`, is f(x), which grows with the teacher's. After Hinton, Vinyals & Dean,
-    arXiv:1503.02531, whose targets are the teacher's class probabilities; a score is regressed as
-    in CMS CICADA.
+    Minimizes (f(x) - t)^2 with t = (log(s - s0) - m) / d, s the teacher's score of the same event,
+    m and d the mean and standard deviation of the logarithm that `adapt` has seen. s0 is 0 for
+    scores that are never negative; for others it is as far below the lowest as the median is above
+    it. Its one score, `student_score`, is f(x), which grows with the teacher's. After Hinton,
+    Vinyals & Dean, arXiv:1503.02531, whose targets are the teacher's class probabilities; a score
+    is regressed as in CMS CICADA.
 
     Args:
         encoder: (batch, *input_shape) -> (batch, 1); with a second input, a condition.
@@ -47,11 +48,16 @@ class Student(ScoringModel):
                 f"encoder of a student must have one output of shape (None, 1), got {shapes}"
             )
         self.encoder = encoder
-        # Of the teacher's score: its lowest positive value, and mean and deviation of its
-        # logarithm; the deviation is 0 before `adapt`.
-        self._lowest, self._mean, self._deviation = (
+        # Of the teacher's score: what is subtracted, its lowest positive value then, and mean and
+        # deviation of its logarithm; the deviation is 0 before `adapt`.
+        self._offset, self._lowest, self._mean, self._deviation = (
             self.add_weight(shape=(), initializer=value, trainable=False, name=name)
-            for name, value in (("lowest", "ones"), ("mean", "zeros"), ("deviation", "zeros"))
+            for name, value in (
+                ("offset", "zeros"),
+                ("lowest", "ones"),
+                ("mean", "zeros"),
+                ("deviation", "zeros"),
+            )
         )
         self.built = True
 
@@ -65,24 +71,30 @@ class Student(ScoringModel):
         Scores below the lowest positive one, zero among them, count as that.
 
         Raises:
-            InputError: scores of another shape, not finite or negative, or without two different
-                positive ones.
+            InputError: scores of another shape, not finite, or without two different ones; where
+                none is negative, without two different positive ones.
         """
-        scores = _check_scores(scores, "scores of the teacher")
-        positive = scores[scores > 0].astype(np.float64)
+        scores = _check_scores(scores, "scores of the teacher").astype(np.float64)
+        offset = 0.0
+        if scores.min() < 0:
+            offset = 2 * scores.min() - np.median(scores)
+        # As the target has it, in float32.
+        shifted = (scores.astype(np.float32) - np.float32(offset)).astype(np.float64)
+        positive = shifted[shifted > 0]
         if len(np.unique(positive)) < 2:
             raise InputError(
-                "scores of the teacher must have two different positive values at least, got "
-                f"{len(np.unique(positive))} in {len(scores)} events"
+                "scores of the teacher must have two different values at least, positive ones "
+                f"where none is negative, got {len(np.unique(positive))} in {len(scores)} events"
             )
-        logarithms = np.log(np.maximum(scores.astype(np.float64), positive.min()))
+        logarithms = np.log(np.maximum(shifted, positive.min()))
+        self._offset.assign(offset)
         self._lowest.assign(positive.min())
         self._mean.assign(logarithms.mean())
         self._deviation.assign(logarithms.std())
 
     def target(self, scores: Tensor) -> Tensor:
         """t of the teacher's scores (batch,)."""
-        scores = ops.maximum(ops.cast(scores, "float32"), self._lowest)
+        scores = ops.maximum(ops.cast(scores, "float32") - self._offset, self._lowest)
         return (ops.log(scores) - self._mean) / self._deviation
 
     def contributions(self, forward: Any) -> dict[str, Tensor]:
@@ -128,7 +140,7 @@ class Student(ScoringModel):
 
         Raises:
             InputError: before `adapt`; an array of another shape, empty or not finite; a missing
-                condition; negative scores, or not one an event.
+                condition; scores that are not one an event.
         """
         self._check_adapted()
         if isinstance(validation_data, tuple | list):
@@ -173,7 +185,7 @@ class Student(ScoringModel):
 
     @property
     def _state(self) -> tuple[keras.Variable, ...]:
-        return self._lowest, self._mean, self._deviation
+        return self._offset, self._lowest, self._mean, self._deviation
 
     def get_config(self) -> dict[str, Any]:
         encoder = keras.saving.serialize_keras_object(self.encoder)
@@ -212,6 +224,4 @@ def _check_scores(scores: Any, subject: str) -> np.ndarray:
         raise InputError(f"{subject} must be an array of numbers (events,), got {scores.shape}")
     check_not_empty(**{subject: scores})
     check_finite(scores[:, None], subject)
-    if scores.min() < 0:
-        raise InputError(f"{subject} must be >= 0, got {scores.min():g}")
     return scores.astype(np.float32, copy=False)

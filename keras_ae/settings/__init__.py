@@ -5,6 +5,7 @@ architecture   what is connected to what
 objectives     what is minimized
 adoption       a network that comes trained, and what is made of it
 tensor_scores  scores of any tensors of a network
+teachers       whose scores a student learns
 learning       how models learn: training, student, quantization
 firmware       what the firmware is made for
 targets        what one can ask each of hls4ml's backends for: parts, strategies

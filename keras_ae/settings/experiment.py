@@ -27,11 +27,11 @@ from keras_ae.settings.learning import (
     TrainingSettings,
 )
 from keras_ae.settings.objectives import (
-    SIGNED_SCORES,
     STUDENT_SCORE,
     Objective,
     parse_objective,
 )
+from keras_ae.settings.teachers import NEGATIVE_LOG_LIKELIHOOD
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
@@ -164,10 +164,13 @@ class Experiment(Section):
         model = f"{self.objective.kind} autoencoder {self.architecture}"
         if self.student is None:
             return model
-        return (
-            f"student {self.student.architecture}, which learned the logarithm of the "
-            f"{self.trigger.score} of a {model}"
+        others = [teacher.kind for teacher in self.student.teachers]
+        learned = (
+            f"mean of the scores of {', '.join(others)} beside a {model}"
+            if others
+            else f"{self.trigger.score} of a {model}"
         )
+        return f"student {self.student.architecture}, which learned the logarithm of the {learned}"
 
     def require_firmware(self, subject: str) -> FirmwareSettings:
         """The section `firmware`.
@@ -292,12 +295,23 @@ class Experiment(Section):
                     f"student.architecture must have the {name} of architecture, "
                     f"{getattr(teachers, name)}, got {getattr(own, name)}"
                 )
-        if self.trigger.score in SIGNED_SCORES:
-            choices = (name for name in self.objective.scores if name not in SIGNED_SCORES)
-            raise InputError(
-                "trigger.score must be one that is never negative for a student, which learns its "
-                f"logarithm: {', '.join(choices)}, got '{self.trigger.score}'"
-            )
+        for teacher in student.teachers:
+            score = getattr(teacher, "score", None)
+            choices = self.objective.scores
+            if self.objective.variational:
+                choices = (*choices, NEGATIVE_LOG_LIKELIHOOD)
+            if score is not None and score not in choices:
+                raise InputError(
+                    f"student.teachers.score for objective.kind '{self.objective.kind}' must be "
+                    f"one of {', '.join(choices)}, got '{score}'"
+                )
+        if student.exposure is not None:
+            if self.data.condition_dim and own.condition_dim:
+                raise InputError(
+                    f"student.exposure must be null for data.kind '{self.data.kind}', whose "
+                    "condition no made-up event has"
+                )
+            student.exposure.check(self.wires)
 
     def _check_deployable(self, settings: FirmwareSettings) -> None:
         """Raise InputError where there is no firmware for what is asked for."""

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from keras_ae.errors import InputError
+from keras_ae.exposure import Exposure
 from keras_ae.front_end.input_view import InputView
-from keras_ae.section import Section
+from keras_ae.section import Section, as_tuple
 from keras_ae.settings.architecture import Architecture
+from keras_ae.settings.teachers import Teacher
 
 Optimizer = Literal["adam", "sgd"]
 
@@ -70,10 +72,14 @@ class StudentSettings(Section):
 
     It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
     whose one latent dimension is the score. `inputs` are what it sees of the wires; without, what
-    its teacher sees.
+    its teacher sees. It learns the run's autoencoder's `trigger.score`, or, with `teachers`, the
+    mean of their scores, each with mean 0 and deviation 1 on background. `exposure` are events that
+    it learns from beside background.
     """
 
     inputs: InputView | None = None
+    teachers: Annotated[tuple[Teacher, ...], BeforeValidator(as_tuple)] = ()
+    exposure: Exposure | None = None
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
     training: TrainingSettings = TrainingSettings()
 

@@ -28,10 +28,6 @@ SCORES = (
 #: Scores of a model whose encoder gives a distribution.
 VARIATIONAL_SCORES = (*SCORES, "normalized_latent_norm", "kl_divergence", "negative_elbo")
 
-
-#: Scores that can be below zero: logarithms of densities.
-SIGNED_SCORES = ("reconstruction", "negative_elbo")
-
 #: The one score of a student, see `models.Student`.
 STUDENT_SCORE = "student_score"
 

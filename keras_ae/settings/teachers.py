@@ -1,0 +1,60 @@
+"""Whose scores a student learns, as settings. Knows no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, model_validator
+
+from keras_ae.errors import InputError
+from keras_ae.section import Section
+
+#: Of a model whose encoder gives a distribution, estimated by importance sampling; see
+#: `log_likelihood` of the models. A score of teachers alone.
+NEGATIVE_LOG_LIKELIHOOD = "negative_log_likelihood"
+
+
+class AutoencoderTeacher(Section):
+    """The run's autoencoder, trained `n_seeds` times: each is a teacher.
+
+    `score` is the one that is learned, `trigger.score` where none is named;
+    `negative_log_likelihood` is estimated from `n_samples` of the latent of each event.
+    """
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    n_seeds: int = Field(1, ge=1, le=100)
+    score: str | None = None
+    n_samples: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _check_samples(self) -> AutoencoderTeacher:
+        unset = AutoencoderTeacher.model_fields["n_samples"].default
+        if self.n_samples != unset and self.score != NEGATIVE_LOG_LIKELIHOOD:
+            raise InputError(
+                f"n_samples must not be set for the score {self.score!r}, which is not sampled, "
+                f"got {self.n_samples}"
+            )
+        return self
+
+
+class GaussianMixtureTeacher(Section):
+    """Negative log-density of a mixture of Gaussians, by scikit-learn, in nats.
+
+    `least_variance` is added to every variance: that of a slot which is nearly always empty is 0.
+    """
+
+    kind: Literal["gaussian_mixture"] = "gaussian_mixture"
+    n_components: int = Field(30, ge=1)
+    least_variance: float = Field(1e-3, gt=0)
+
+
+class NearestNeighboursTeacher(Section):
+    """Mean distance of the nearest background events of the training, by scikit-learn."""
+
+    kind: Literal["nearest_neighbours"] = "nearest_neighbours"
+    n_neighbours: int = Field(5, ge=1)
+
+
+Teacher = Annotated[
+    AutoencoderTeacher | GaussianMixtureTeacher | NearestNeighboursTeacher, Discriminator("kind")
+]

@@ -1,0 +1,126 @@
+"""Scores that a student learns: fitted on background, and saved beside a run's models.
+
+A teacher sees what the run's autoencoder sees. Densities and distances are scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+
+from keras_ae.arrays import check_events
+from keras_ae.errors import InputError
+from keras_ae.files import whole_file
+from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher, Teacher
+
+#: Events that are scored at once.
+_EVENTS_AT_ONCE = 20_000
+
+
+def check_teachers(teachers: Iterable[Teacher], n_events: int) -> None:
+    """Raise InputError for a density that needs more events than it is to learn from."""
+    for teacher in teachers:
+        for name in ("n_components", "n_neighbours"):
+            needed = getattr(teacher, name, 0)
+            if needed > n_events:
+                raise InputError(
+                    f"{name} of a teacher must be <= {n_events}, the background events that it "
+                    f"learns from, got {needed}"
+                )
+
+
+class Density(Protocol):
+    """Learns from background what is rare."""
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """(events,), higher for the rarer, of (events, features)."""
+
+    def save(self, path: Path) -> None:
+        """As .npz."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote."""
+
+
+class MixtureDensity:
+    """Negative log-density, in nats, of a mixture of Gaussians."""
+
+    def __init__(self, mixture: GaussianMixture) -> None:
+        self._mixture = mixture
+
+    @classmethod
+    def fit(cls, settings: GaussianMixtureTeacher, x: np.ndarray, seed: int) -> Self:
+        """On background (events, features).
+
+        Raises:
+            InputError: fewer events than components.
+        """
+        check_teachers([settings], len(x))
+        mixture = GaussianMixture(
+            settings.n_components, reg_covar=settings.least_variance, random_state=seed
+        )
+        return cls(mixture.fit(np.asarray(x, np.float64)))
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        return -np.asarray(self._mixture.score_samples(np.asarray(x, np.float64)))
+
+    def save(self, path: Path) -> None:
+        with whole_file(path) as temporary:
+            np.savez(
+                temporary,
+                weights=self._mixture.weights_,
+                means=self._mixture.means_,
+                precisions_cholesky=self._mixture.precisions_cholesky_,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote."""
+        with np.load(path) as stored:
+            mixture = GaussianMixture(len(stored["weights"]))
+            mixture.weights_, mixture.means_ = stored["weights"], stored["means"]
+            mixture.precisions_cholesky_ = stored["precisions_cholesky"]
+        return cls(mixture)
+
+
+class NeighbourDistance:
+    """Mean Euclidean distance of the nearest events that are known."""
+
+    def __init__(self, known: np.ndarray, n_neighbours: int) -> None:
+        self._known, self._n_neighbours = known, n_neighbours
+        self._index = NearestNeighbors(n_neighbors=n_neighbours, algorithm="brute").fit(known)
+
+    @classmethod
+    def fit(cls, settings: NearestNeighboursTeacher, x: np.ndarray) -> Self:
+        """On background (events, features).
+
+        Raises:
+            InputError: fewer events than neighbours.
+        """
+        check_teachers([settings], len(x))
+        return cls(np.asarray(x, np.float64), settings.n_neighbours)
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        x = check_events(x, self._known.shape[1:], "x").astype(np.float64)
+        return np.concatenate(
+            [
+                self._index.kneighbors(x[first : first + _EVENTS_AT_ONCE])[0].mean(axis=1)
+                for first in range(0, len(x), _EVENTS_AT_ONCE)
+            ]
+        )
+
+    def save(self, path: Path) -> None:
+        with whole_file(path) as temporary:
+            np.savez(temporary, known=self._known, n_neighbours=self._n_neighbours)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote."""
+        with np.load(path) as stored:
+            return cls(stored["known"], int(stored["n_neighbours"]))

@@ -1,0 +1,136 @@
+"""What the student of a run learns: the score of one teacher, or the mean of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_ae.arrays import check_finite
+from keras_ae.data.dataset import Sample
+from keras_ae.errors import InputError
+from keras_ae.files import read_json, write_json
+from keras_ae.models.autoencoder import Arrays
+from keras_ae.run_contents import (
+    load_keras_model,
+    load_model,
+    network_inputs,
+    sample_scores,
+)
+from keras_ae.runs import Run
+from keras_ae.settings.teachers import (
+    NEGATIVE_LOG_LIKELIHOOD,
+    AutoencoderTeacher,
+    GaussianMixtureTeacher,
+    Teacher,
+)
+from keras_ae.teachers import Density, MixtureDensity, NeighbourDistance
+
+
+@dataclass(frozen=True)
+class Member:
+    """A teacher of several: its name, and its scores (events,) of what the float model sees."""
+
+    name: str
+    scores: Callable[[Arrays], np.ndarray]
+
+
+def teachers_of(run: Run) -> tuple[Teacher, ...]:
+    """As the student of a run names them; none where it learns from the autoencoder alone."""
+    student = run.experiment.student
+    return () if student is None else student.teachers
+
+
+def n_autoencoders(run: Run) -> int:
+    """How often the autoencoder of a run is trained."""
+    kinds = teachers_of(run)
+    return max((t.n_seeds for t in kinds if isinstance(t, AutoencoderTeacher)), default=1)
+
+
+def autoencoder_path(run: Run, number: int) -> Path:
+    """Of another seed, `number` >= 1."""
+    return run.teachers_folder / f"autoencoder_{number}.keras"
+
+
+def density_path(run: Run, number: int) -> Path:
+    """Of the teacher at `number`."""
+    return run.teachers_folder / f"density_{number}.npz"
+
+
+def members_of(run: Run) -> Iterator[Member]:
+    """All teachers, each seed of an autoencoder by itself, as they were fitted."""
+    for number, teacher in enumerate(teachers_of(run)):
+        if isinstance(teacher, AutoencoderTeacher):
+            yield from _autoencoders(run, number, teacher)
+            continue
+        is_mixture = isinstance(teacher, GaussianMixtureTeacher)
+        kind: type[Density] = MixtureDensity if is_mixture else NeighbourDistance
+        density = kind.load(density_path(run, number))
+
+        def scores(x: Arrays, density: Density = density) -> np.ndarray:
+            return density.scores(flat(x))
+
+        yield Member(f"{number}_{teacher.kind}", scores)
+
+
+def _autoencoders(run: Run, number: int, teacher: AutoencoderTeacher) -> Iterator[Member]:
+    for seed in range(teacher.n_seeds):
+        path = autoencoder_path(run, seed) if seed else run.model_path("float")
+        model = load_keras_model(path)
+        score = teacher.score or run.experiment.trigger.score
+
+        def scores(x: Arrays, model: Any = model, score: str = score) -> np.ndarray:
+            if score != NEGATIVE_LOG_LIKELIHOOD:
+                return sample_scores(model, x)[score]
+            first, *condition = x if isinstance(x, tuple) else (x,)
+            return -model.log_likelihood(first, teacher.n_samples, *condition)
+
+        yield Member(f"{number}_{teacher.kind}_{seed}", scores)
+
+
+def flat(inputs: Arrays) -> np.ndarray:
+    """What a density sees of network inputs: (events, features), with a condition at the end."""
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def standardize(run: Run, train: Sample) -> None:
+    """Take mean and deviation of each teacher's scores from the background of the training."""
+    inputs = network_inputs(run, "float", train)
+    moments = {}
+    for member in members_of(run):
+        scores = member.scores(inputs).astype(np.float64)
+        check_finite(scores, f"scores of the teacher {member.name}")
+        if np.ptp(scores) == 0:
+            raise InputError(
+                f"scores of the teacher {member.name} must differ between events, got "
+                f"{scores[0]:g} in all {len(scores)} events"
+            )
+        moments[member.name] = [float(scores.mean()), float(scores.std())]
+    write_json(run.teachers_folder / "moments.json", moments)
+
+
+def teacher_scores(run: Run, sample: Sample) -> np.ndarray:
+    """What the student learns of a sample: (events,)."""
+    inputs = network_inputs(run, "float", sample)
+    if not teachers_of(run):
+        return sample_scores(load_model(run, "float"), inputs)[run.experiment.trigger.score]
+    return mean_of(run, scores_by_member(run, sample))
+
+
+def scores_by_member(run: Run, sample: Sample) -> dict[str, np.ndarray]:
+    """Of each of several teachers, (events,)."""
+    inputs = network_inputs(run, "float", sample)
+    return {member.name: member.scores(inputs) for member in members_of(run)}
+
+
+def mean_of(run: Run, scores: dict[str, np.ndarray]) -> np.ndarray:
+    """The mean of the teachers' scores, each with mean 0 and deviation 1 on the training."""
+    moments = read_json(run.teachers_folder / "moments.json", *scores)
+    standardized = [
+        (values - moments[name][0]) / moments[name][1] for name, values in scores.items()
+    ]
+    return np.mean(standardized, axis=0)

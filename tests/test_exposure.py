@@ -1,0 +1,186 @@
+"""Made-up events: what each step does, and that they are events of the front end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from trigger_objects import FRONT_END
+
+from keras_ae.errors import InputError
+from keras_ae.exposure import Exposure, Step
+from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.front_end.presets import load_front_end
+from keras_ae.yaml_files import validate_settings
+
+STEPS: list[dict[str, Any]] = [
+    {"kind": "exchanged"},
+    {"kind": "merged"},
+    {"kind": "added"},
+    {"kind": "removed"},
+    {"kind": "scaled"},
+    {"kind": "uniform"},
+]
+
+
+def step(**content: Any) -> Any:
+    return TypeAdapter(Step).validate_python(content)
+
+
+def exposure(*steps: dict[str, Any], **content: Any) -> Exposure:
+    return validate_settings(Exposure, {"steps": list(steps), **content}, "exposure")
+
+
+def assert_are_events(front_end: FrontEnd, events: np.ndarray) -> None:
+    """Ordered, padded with zeros, within the ranges of their fields."""
+    for column in front_end.columns:
+        form = column.field.format
+        values = events[:, column.index]
+        assert form is None or (form.low <= values.min() and values.max() <= form.high)
+    np.testing.assert_array_equal(events[~front_end.is_filled(events)], 0)
+    for name, kind in front_end.collections.items():
+        if kind.empty and kind.slots > 1:
+            columns = [c.index for c in front_end.columns if c.group == f"{name}.{kind.order}"]
+            assert (np.diff(events[:, columns], axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("content", STEPS, ids=lambda content: content["kind"])
+def test_events_stay_events_and_change(events: np.ndarray, content: dict[str, Any]) -> None:
+    rng = np.random.default_rng(3)
+    before = events.copy()
+    found = step(**content).changed(events[:500], events, FRONT_END, rng)
+    assert found.shape == (500, 57) and found.dtype == events.dtype
+    assert_are_events(FRONT_END, found)
+    assert (found != events[:500]).any(axis=1).mean() > 0.4
+    np.testing.assert_array_equal(events, before)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from([content["kind"] for content in STEPS]), min_size=1, max_size=4),
+    seed=st.integers(0, 1000),
+)
+def test_any_steps_one_after_the_other(kinds: list[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    physical = np.abs(rng.normal(0, 300, (60, 57))) * (rng.random((60, 57)) < 0.7)
+    background = step(kind="scaled").changed(
+        FRONT_END.to_hardware(physical), physical, FRONT_END, rng
+    )
+    chosen = exposure(*({"kind": kind, "probability": 0.7} for kind in kinds), share=0.6)
+    made = chosen.make(FRONT_END, background, (seed,))
+    assert made.shape == (90, 57)
+    assert_are_events(FRONT_END, made)
+    np.testing.assert_array_equal(made, chosen.make(FRONT_END, background, (seed,)))
+    assert (made != chosen.make(FRONT_END, background, (seed + 1,))).any()
+
+
+def test_share() -> None:
+    assert exposure({"kind": "merged"}, share=0.8).n_made_up(1000) == 4000
+    assert exposure({"kind": "merged"}).n_made_up(1000) == 1000
+
+
+def small(n_slots: int = 3) -> FrontEnd:
+    pt = {"format": "ufixed<8,8>"}
+    fields = {"pt": pt, "eta": {"format": "fixed<8,8>"}}
+    return load_front_end(
+        {
+            "objects": {
+                "met": {"fields": {"pt": pt}},
+                "jet": {"slots": n_slots, "empty": "pt == 0", "order": "pt", "fields": fields},
+            }
+        }
+    )
+
+
+class TestSteps:
+    """On events that can be followed by eye: met, then (pt, eta) of three jets."""
+
+    mine = np.array([[9, 50, 1, 20, 2, 0, 0]])
+    other = np.array([[7, 40, 3, 30, 4, 10, 5]])
+
+    def of(self, **content: Any) -> list[int]:
+        rng = np.random.default_rng(1)
+        found = step(**content).changed(self.mine, self.other, small(), rng)
+        return list(found[0])
+
+    def test_exchanged(self) -> None:
+        assert self.of(kind="exchanged", collections=["met"], rate=1.0) == [7, 50, 1, 20, 2, 0, 0]
+        assert self.of(kind="exchanged", rate=1.0) == [7, 40, 3, 30, 4, 10, 5]
+
+    def test_merged(self) -> None:
+        assert self.of(kind="merged", rate=1.0) == [9, 50, 1, 40, 3, 30, 4]
+
+    def test_added(self) -> None:
+        choices = [[9, 50, 1, 40, 3, 20, 2], [9, 50, 1, 30, 4, 20, 2], [9, 50, 1, 20, 2, 10, 5]]
+        found = set()
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            new = step(kind="added", rate=1.0).changed(self.mine, self.other, small(), rng)
+            found.add(tuple(new[0].tolist()))
+        assert found == set(map(tuple, choices))
+
+    def test_removed(self) -> None:
+        assert self.of(kind="removed", rate=1.0) == [9, 0, 0, 0, 0, 0, 0]
+
+    def test_scaled(self) -> None:
+        rng = np.random.default_rng(1)
+        factor = np.exp(0.5 * np.random.default_rng(1).standard_normal(1))[0]
+        found = step(kind="scaled").changed(self.mine, self.other, small(), rng)[0]
+        expected = [9, round(50 * factor), 1, round(20 * factor), 2, 0, 0]
+        np.testing.assert_array_equal(found, expected)
+
+    def test_scaled_out_of_range_saturates(self) -> None:
+        rng = np.random.default_rng(1)
+        many = np.repeat(self.mine, 200, axis=0)
+        found = step(kind="scaled", deviation=5.0).changed(many, self.other, small(), rng)
+        assert_are_events(small(), found)
+        assert (found[:, 1] == 255).any() and (found[:, 1] == 0).any()
+
+    def test_uniform(self) -> None:
+        background = np.concatenate([self.mine, self.other])
+        rng = np.random.default_rng(1)
+        many = np.repeat(self.mine, 300, axis=0)
+        found = step(kind="uniform", fields=["jet.pt"]).changed(many, background, small(), rng)
+        filled = found[:, 1] > 0
+        # The ranges of the hardest jet's pT are those of all slots together, in order again.
+        assert found[filled, 1].min() >= 10 and found[filled, 1].max() <= 50
+        assert set(found[:, 0]) <= {7, 9}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"kind": "exchanged", "collections": ["tau"]}, "must be some of met, jet, got 'tau'"),
+        ({"kind": "merged", "collections": ["met"]}, "must be some of jet, got 'met'"),
+        ({"kind": "uniform", "fields": ["tau.pt"]}, "must name some of .*, got 'tau.pt'"),
+        ({"kind": "scaled", "fields": ["tau.pt"]}, "must name some of .*, got 'tau.pt'"),
+    ],
+)
+def test_what_the_front_end_has_not(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        exposure(content).check(small())
+
+
+def test_features_have_no_objects() -> None:
+    front_end = load_front_end({"features": 5, "format": "fixed<12,12>"})
+    background = np.arange(50).reshape(10, 5)
+    for kind in ("merged", "added", "removed"):
+        with pytest.raises(InputError, match=f"exposure by '{kind}' must be of a front end with a"):
+            exposure({"kind": kind}).check(front_end)
+    with pytest.raises(InputError, match="exposure by 'scaled' must name its fields"):
+        exposure({"kind": "scaled"}).check(front_end)
+    made = exposure({"kind": "exchanged"}).make(front_end, background, (1,))
+    # Each feature is one that the background has there.
+    for feature in range(5):
+        assert set(made[:, feature]) <= set(background[:, feature])
+    made = exposure({"kind": "scaled", "fields": ["*"]}).make(front_end, background, (1,))
+    assert_are_events(front_end, made)
+
+
+def test_no_background() -> None:
+    with pytest.raises(InputError, match="background must hold at least one event, got 0"):
+        exposure({"kind": "exchanged"}).make(FRONT_END, np.zeros((0, 57), int), (1,))

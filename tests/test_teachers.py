@@ -1,0 +1,166 @@
+"""Teachers of a student: densities by scikit-learn, several seeds, and their mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import made_once, run_chain
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.mixture import GaussianMixture
+from test_student_run import STUDENT
+
+from hls import cli
+from keras_ae.errors import InputError
+from keras_ae.files import read_json
+from keras_ae.models import Student
+from keras_ae.run_contents import load_data, load_keras_model, load_model, network_inputs
+from keras_ae.runs import Run, open_run
+from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
+from keras_ae.teachers import MixtureDensity, NeighbourDistance
+from keras_ae.teaching import autoencoder_path, members_of, teacher_scores
+
+TEACHERS: list[dict[str, Any]] = [
+    {"kind": "autoencoder", "n_seeds": 2},
+    {"kind": "autoencoder", "score": "negative_log_likelihood", "n_samples": 8},
+    {"kind": "gaussian_mixture", "n_components": 3},
+    {"kind": "nearest_neighbours", "n_neighbours": 2},
+]
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.normal(0, 1, (300, 4)), rng.normal(3, 2, (200, 4))])
+
+
+class TestMixture:
+    def test_is_scikit_learns(self, x: np.ndarray, tmp_path: Path) -> None:
+        settings = GaussianMixtureTeacher(n_components=2, least_variance=1e-3)
+        density = MixtureDensity.fit(settings, x, seed=4)
+        exact = GaussianMixture(2, reg_covar=1e-3, random_state=4).fit(x)
+        np.testing.assert_array_equal(density.scores(x), -exact.score_samples(x))
+        # And that is the density of its moments.
+        logs = [
+            np.log(weight) + multivariate_normal(mean, covariance).logpdf(x)
+            for weight, mean, covariance in zip(
+                exact.weights_, exact.means_, exact.covariances_, strict=True
+            )
+        ]
+        np.testing.assert_allclose(density.scores(x), -logsumexp(logs, axis=0), rtol=1e-9)
+        density.save(tmp_path / "mixture.npz")
+        loaded = MixtureDensity.load(tmp_path / "mixture.npz")
+        np.testing.assert_array_equal(loaded.scores(x), density.scores(x))
+
+    def test_more_components_than_events(self, x: np.ndarray) -> None:
+        with pytest.raises(InputError, match="n_components of a teacher must be <= 20, .* got 30"):
+            MixtureDensity.fit(GaussianMixtureTeacher(), x[:20], seed=1)
+
+
+class TestNeighbours:
+    def test_is_the_mean_distance(self, x: np.ndarray, tmp_path: Path) -> None:
+        known, others = x[:400], x[400:]
+        density = NeighbourDistance.fit(NearestNeighboursTeacher(n_neighbours=3), known)
+        expected = np.sort(cdist(others, known), axis=1)[:, :3].mean(axis=1)
+        np.testing.assert_allclose(density.scores(others), expected, rtol=1e-5)
+        density.save(tmp_path / "known.npz")
+        loaded = NeighbourDistance.load(tmp_path / "known.npz")
+        np.testing.assert_array_equal(loaded.scores(others), density.scores(others))
+
+    def test_more_neighbours_than_events(self, x: np.ndarray) -> None:
+        with pytest.raises(InputError, match="n_neighbours of a teacher must be <= 4, .* got 5"):
+            NeighbourDistance.fit(NearestNeighboursTeacher(), x[:4])
+
+
+@pytest.fixture(scope="module")
+def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    exposure = {"share": 0.4, "steps": [{"kind": "merged"}, {"kind": "scaled"}]}
+    content = small_experiment | {
+        "inputs": {"kind": "float", "use": "*.pt", "log": "*.pt", "clip": 8.0},
+        "architecture": {"input_dim": 19, "hidden_dims": [8], "latent_dim": 2},
+        "objective": {"kind": "variational", "learn_variance": True},
+        "student": STUDENT
+        | {
+            "inputs": {"use": "*.pt", "scale": {"*.pt": {"shift": 6}}},
+            "architecture": {"input_dim": 19, "hidden_dims": [6]},
+            "teachers": TEACHERS,
+            "exposure": exposure,
+        },
+        "trigger": {"score": "negative_elbo", "target_fpr": 0.05},
+    }
+    folder = made_once(tmp_path_factory, "teachers", lambda folder: run_chain(folder, content))
+    return open_run(folder / "run")
+
+
+class TestRun:
+    def test_firmware_is_the_quantized_student(self, finished: Run) -> None:
+        assert read_json(finished.validation_path)["mismatching_bits"] == 0
+
+    def test_members(self, finished: Run) -> None:
+        names = [member.name for member in members_of(finished)]
+        assert names == [
+            "0_autoencoder_0",
+            "0_autoencoder_1",
+            "1_autoencoder_0",
+            "2_gaussian_mixture",
+            "3_nearest_neighbours",
+        ]
+        methods = read_json(finished.metrics_path)["methods"]
+        assert {f"teacher/{name}" for name in (*names, "mean")} <= set(methods)
+        assert methods["teacher/0_autoencoder_0"] == methods["float/negative_elbo"]
+
+    def test_the_mean_is_that_of_standardized_scores(self, finished: Run) -> None:
+        data = load_data(finished)
+        train, test = (network_inputs(finished, "float", s) for s in (data.train, data.test))
+        models = [
+            load_keras_model(path)
+            for path in (finished.model_path("float"), autoencoder_path(finished, 1))
+        ]
+        assert (models[0].encoder.get_weights()[0] != models[1].encoder.get_weights()[0]).any()
+        functions = [
+            *(lambda x, m=m: m.score(x, "negative_elbo") for m in models),
+            lambda x: -models[0].log_likelihood(x, 8),
+            lambda x: (
+                -GaussianMixture(3, reg_covar=1e-3, random_state=finished.experiment.seed)
+                .fit(train.astype(np.float64))
+                .score_samples(x.astype(np.float64))
+            ),
+            lambda x: np.sort(cdist(x, train), axis=1)[:, :2].mean(axis=1),
+        ]
+        expected = np.mean(
+            [(f(test) - f(train).mean()) / f(train).std() for f in functions], axis=0
+        )
+        found = teacher_scores(finished, data.test)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+    def test_the_student_has_learned_it_with_made_up_events(self, finished: Run) -> None:
+        data, student = load_data(finished), load_model(finished, "student")
+        assert isinstance(student, Student)
+        on_background = teacher_scores(finished, data.train)
+        # Mean and deviation are of more than the background.
+        alone = student.target(on_background)
+        assert abs(float(np.mean(alone))) > 1e-3
+
+    def test_it_is_done_once(self, finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            cli.main(["distill", str(finished.folder)])
+        assert "already done" in capsys.readouterr().out
+
+
+def test_too_many_components_before_training(
+    experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teachers = [{"kind": "gaussian_mixture", "n_components": 2000}]
+    content = experiment_content | {"student": STUDENT | {"teachers": teachers}}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", str(tmp_path / "e.yaml"), "--run-dir", str(tmp_path / "run")])
+    assert caught.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert "n_components of a teacher must be <= 14" in lines[0]
+    assert not (tmp_path / "run" / "float.keras").exists()
