@@ -218,6 +218,30 @@ def test_leptons_are_as_many_as_without_a_library() -> None:
     assert np.mean(expected) > 0.01
 
 
+@pytest.mark.slow
+def test_b_and_c_quarks_are_as_many_as_without_thinning() -> None:
+    """Which heavy quark an accepted multijet event has: b in most, whatever the recipe thins."""
+    shares, errors = [], []
+    for repetitions in (Repetitions(), Repetitions(4, 32, 1)):
+        collisions = HeavyFlavourCollisions(
+            (*PROCESSES["qcd"].settings, "PartonLevel:MPI = off"), 11, repetitions
+        )
+        pythia, counts = collisions._pythia, []
+        while len(counts) < 400:
+            if not pythia.next() or not collisions._has_heavy_quark():
+                continue
+            quarks = {pythia.event[index].idAbs() for index in range(pythia.event.size())}
+            has_b, n_kept = 5 in quarks, len(collisions._repeat())
+            if n_kept:
+                counts.append((has_b, n_kept))
+        has_b, n_kept = np.array(counts).T
+        share = np.average(has_b, weights=n_kept)
+        shares.append(share)
+        errors.append(np.sqrt(np.sum((n_kept * (has_b - share)) ** 2)) / n_kept.sum())
+    assert abs(shares[0] - shares[1]) < 3 * np.hypot(*errors)
+    assert 0.5 < shares[1] < 0.95
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

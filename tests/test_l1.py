@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from conftest import CONFIGS
 from trigger_objects import FRONT_END
 
 from keras_ae.data.adc2021 import Adc2021
@@ -24,6 +25,7 @@ from keras_ae.data.l1 import (
 from keras_ae.data.source import resolve_path
 from keras_ae.errors import InputError
 from keras_ae.front_end.presets import load_front_end
+from keras_ae.settings.experiment import load_experiment
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ class TestShippedSample:
         return background.objects[background.process == background.process_names.index(name)]
 
     def test_size_and_proportions(self, background: L1Events) -> None:
-        assert len(background) >= 40_000
+        assert len(background) >= 260_000
         share = np.bincount(background.process) / len(background)
         assert dict(zip(background.process_names, share, strict=True)) == pytest.approx(
             {"w_lnu": 0.592, "qcd": 0.338, "z_ll": 0.067, "tt": 0.003}, abs=1e-3
@@ -206,8 +208,12 @@ class TestShippedSample:
     @pytest.mark.parametrize("signal", ["a_4l", "lq_btau", "h0_tautau", "hch_taunu"])
     def test_signals(self, signal: str) -> None:
         events = read_l1_events(resolve_path(f"package:l1/{signal}.h5"))
-        assert len(events) >= 5_000
+        assert len(events) >= 20_000
         assert set(events.provenance) == {signal}
+
+    def test_twelve_megabytes(self) -> None:
+        folder = resolve_path("package:l1/background.h5").parents[1]
+        assert sum(path.stat().st_size for path in folder.rglob("*.h5")) <= 12e6
 
     def test_provenance(self, background: L1Events) -> None:
         for record in background.provenance.values():
@@ -224,10 +230,10 @@ class TestShippedSample:
             assert np.all(np.abs(slots[present][:, 1]) <= kind.max_eta)
             assert np.all(np.abs(slots[present][:, 2]) <= np.pi + 1e-6)
         leptons = np.concatenate([background.objects[:, k.slots, 0] for k in LEPTONS], axis=1)
-        assert np.all(leptons.max(axis=1) > 23)
-        assert (
-            background.objects[:, JET.slots, 0][background.objects[:, JET.slots, 0] > 0].min() > 15
-        )
+        # Above 23 and 15 GeV before they were rounded.
+        assert np.all(leptons.max(axis=1) >= 23)
+        jets = background.objects[:, JET.slots, 0]
+        assert jets[jets > 0].min() >= 15
 
     def test_transverse_mass_of_the_w_ends_at_80_gev(self, background: L1Events) -> None:
         w = self.of_process(background, "w_lnu")
@@ -249,3 +255,39 @@ class TestShippedSample:
             peak = mass[(mass > 80) & (mass < 100)]
             assert len(peak) > 0.5 * len(mass)
             assert np.median(peak) == pytest.approx(91, abs=1)
+
+    def test_composition_by_cross_section(self, background: L1Events) -> None:
+        """Of leading-order cross-sections: W and multijets alike, Z a tenth, top pairs few."""
+        visible = {
+            name: record["cross_section_pb"] * record["acceptance"]
+            for name, record in background.provenance.items()
+        }
+        shares = {name: value / sum(visible.values()) for name, value in visible.items()}
+        assert shares == pytest.approx(
+            {"w_lnu": 0.46, "qcd": 0.47, "z_ll": 0.07, "tt": 0.004}, rel=0.15
+        )
+
+    def test_leptons_are_isolated(self, background: L1Events) -> None:
+        """Jets are clustered without them, and few are near them, more in multijets than with W."""
+
+        def share_near(events: np.ndarray) -> float:
+            row = np.where(events[:, 1, 0] > events[:, 5, 0], 1, 5)
+            lepton = events[np.arange(len(events)), row]
+            jets = events[:, JET.slots]
+            d_phi = (jets[:, :, 2] - lepton[:, None, 2] + np.pi) % (2 * np.pi) - np.pi
+            distance = np.hypot(jets[:, :, 1] - lepton[:, None, 1], d_phi)
+            return float(
+                ((distance < 0.3) & (jets[:, :, 0] > 0.45 * lepton[:, None, 0])).any(1).mean()
+            )
+
+        w, qcd = (share_near(self.of_process(background, name)) for name in ("w_lnu", "qcd"))
+        assert w < 0.005 and w < qcd < 0.1
+
+    def test_parts_share_no_parent(self) -> None:
+        experiment = load_experiment(CONFIGS / "l1_vae.yaml")
+        data = load_dataset(experiment.data, experiment.wires, experiment.seed)
+        parents = [set(part.parents.tolist()) for part in (data.train, data.validation, data.test)]
+        assert not parents[0] & parents[2] and not parents[1] & parents[2]
+        assert not parents[0] & parents[1]
+        # A threshold at 1e-4 has 20 events above it.
+        assert len(data.test) >= 200_000
