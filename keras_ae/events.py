@@ -22,6 +22,7 @@ def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
 
 
 def check_number(settings: RunSettings, data: Dataset) -> None:
-    """Raise InputError where the events that set the threshold are too few for its rate."""
+    """Raise InputError where the events that set a threshold are too few for its rate."""
     subject = "the validation part of data.background"
-    check_rate(len(data.validation), settings.trigger.fpr, subject)
+    for fpr in (settings.trigger.fpr, *settings.trigger.fprs.values()):
+        check_rate(len(data.validation), fpr, subject)

@@ -39,12 +39,13 @@ def summary(run: Run) -> str:
             f"{clustering['adjusted_rand_index']:.3f}"
         )
     if levels:
-        trigger = read_json(run.trigger_path, "score", "threshold", "target_fpr", "input_rate_khz")
-        rate = levels["firmware"]["trigger_rate"]["background"]
-        lines.append(
-            f"threshold {trigger['threshold']:g} for FPR {trigger['target_fpr']:g}; measured on "
-            f"the test background: {rate['value']:.2g}"
-            + _in_khz(rate["value"], trigger["target_fpr"], trigger["input_rate_khz"])
+        lines += _working_points(
+            read_json(
+                run.trigger_path,
+                *("score", "threshold", "target_fpr", "input_rate_khz", "working_points"),
+            ),
+            levels["firmware"]["trigger_rate"],
+            read_json(run.validation_path, "working_points")["working_points"],
         )
     if validation:
         lines.append(
@@ -127,6 +128,27 @@ def _table_of_adopted(score: str, metrics: Any, levels: Any) -> list[str]:
             for signal in last
         ),
     ]
+
+
+def _working_points(trigger: Any, rates: Any, others: Any) -> list[str]:
+    """Of each threshold what it is for, and what passes it; of further ones signals, too."""
+    first = {"threshold": trigger["threshold"], "target_fpr": trigger["target_fpr"]}
+    lines = []
+    for name, point in {"": first, **trigger["working_points"]}.items():
+        passed = others[name] if name else rates
+        background = passed["background"]["value"]
+        signals = [
+            f"{sample} {100 * rate['value']:.3g} %"
+            for sample, rate in passed.items()
+            if name and sample != "background"
+        ]
+        lines.append(
+            f"threshold{name and f' {name}'} {point['threshold']:g} for FPR "
+            f"{point['target_fpr']:g}; measured on the test background: {background:.2g}"
+            + _in_khz(background, point["target_fpr"], trigger["input_rate_khz"])
+            + "".join(f"; {signal}" for signal in signals)
+        )
+    return lines
 
 
 def _in_khz(rate: float, target: float, input_rate: float | None) -> str:

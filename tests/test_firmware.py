@@ -84,7 +84,7 @@ def module_events() -> np.ndarray:
     from keras_ae.data.source import resolve_path
 
     path = resolve_path("package:l1/background.h5")
-    return hardware_of(read_l1_events(path).objects)
+    return hardware_of(read_l1_events(path, 40_000).objects)
 
 
 @pytest.fixture(scope="module")
@@ -378,23 +378,25 @@ class TestTheProofCanFail:
         forms = {name: FixedPointFormat.parse("ufixed<8,4>") for name in ("a", "b")}
         step = forms["a"].step
         expected = TriggerOutput(
-            {"a": np.array([1.0, 2.0, 3.0]), "b": np.zeros(3)}, np.array([False, True, False])
+            {"a": np.array([1.0, 2.0, 3.0]), "b": np.zeros(3)},
+            {"trigger_tight": np.zeros(3, bool), "trigger": np.array([False, True, False])},
         )
         found = TriggerOutput(
             {"a": np.array([1.0, 2.0 + 3 * step, 3.0 + step / 4]), "b": np.array([step, 0, 0])},
-            np.array([False, False, False]),
+            {"trigger_tight": np.array([True, False, False]), "trigger": np.zeros(3, bool)},
         )
         comparison = compare_outputs(expected, found, forms)
         assert (comparison.events, comparison.mismatching_events) == (3, 3)
-        # A bit of the other score; two score bits and the trigger bit; the third is off the grid.
-        assert comparison.mismatching_bits == 1 + 2 + 1 + 1
+        # A bit of the other score and one of the other threshold; two score bits and the trigger
+        # bit; the third is off the grid.
+        assert comparison.mismatching_bits == 2 + 2 + 1 + 1
         assert comparison.first_mismatching_event == 0
 
     def test_sign_is_one_bit_of_its_port(self) -> None:
         # 0 and -1 LSB differ in each of the eight bits, but in no more.
         form = FixedPointFormat.parse("fixed<8,4>")
         zero, minus_one = (
-            TriggerOutput({"a": np.array([value])}, np.array([False]))
+            TriggerOutput({"a": np.array([value])}, {"trigger": np.array([False])})
             for value in (0.0, -form.step)
         )
         assert compare_outputs(zero, minus_one, {"a": form}).mismatching_bits == 8

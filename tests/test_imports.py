@@ -92,8 +92,8 @@ HLS_LAYERS = [
 ]
 #: Modules of the lowest room, likewise.
 GRAPH_LAYERS = [
-    {"refusal", "interface", "keras_layers", "shift_add", "symbolic", "grid", "trigger_output"},
-    {"counting", "keras_options", "quantized_weights", "roles"},
+    {"refusal", "interface", "keras_layers", "shift_add", "symbolic", "grid"},
+    {"trigger_output", "counting", "keras_options", "quantized_weights", "roles"},
     {"layer"},
     {"layers", "node"},
     {"exact", "keras_form", "packed_ports", "storage"},

@@ -184,8 +184,9 @@ def check_firmware(
             differ = int((found.scores[name] != scores).sum())
             if differ:
                 failures.append(f"{level}, {name}: {differ} of {N_EVENTS} events")
-        if (found.trigger != expected.trigger).any():
-            failures.append(f"{level}: trigger")
+        for name, fired in expected.bits.items():
+            if (found.bits[name] != fired).any():
+                failures.append(f"{level}: {name}")
     if not failures and not validation.is_proved:
         failures.append(f"{validation.as_dict()}")
     return failures

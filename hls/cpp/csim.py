@@ -148,7 +148,7 @@ class Simulation(CompiledProject):
     def _output(self, results: np.ndarray) -> TriggerOutput:
         """Of rows of the firmware's outputs."""
         names = [port.name for port in self._interface.outputs]
-        return TriggerOutput.of(dict(zip(names, results.T, strict=True)))
+        return TriggerOutput.of(dict(zip(names, results.T, strict=True)), self._interface)
 
 
 def _event_loop(interface: Interface, bridge: str) -> str:

@@ -90,7 +90,7 @@ def _notes(settings: FirmwareSettings, graph: TriggerGraph) -> Iterator[str]:
         yield _STREAMS
     elif settings.backend == "Quartus":
         yield _STRUCTURES
-    if graph.decision.from_input:
+    if graph.threshold_inputs:
         yield _THRESHOLD
     if BACKENDS[settings.backend].types == "ac":
         yield _ONE_BIT

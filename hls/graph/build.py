@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from hls.graph.assembly import Assembly, InputFormats, Networks
 from hls.graph.layer import GraphInput
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.layers.decision import AboveThreshold
+from hls.graph.layers.decision import THRESHOLD, TRIGGER, AboveThreshold
 from hls.graph.node import Node
 from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, threshold_at_fpr
+
+#: No further working points.
+NO_OTHERS: Mapping[str, float] = MappingProxyType({})
 
 
 def build_trigger_graph(
@@ -28,8 +32,9 @@ def build_trigger_graph(
     threshold_input: bool = False,
     table_error: float = 2.0**-6,
     roles: Mapping[str, str] | None = None,
+    working_points: Mapping[str, float] = NO_OTHERS,
 ) -> TriggerGraph:
-    """The trigger graph, its threshold set on background.
+    """The trigger graph, its thresholds set on background.
 
     Args:
         model: quantized: an autoencoder or student of this package; any Functional or Sequential
@@ -49,6 +54,7 @@ def build_trigger_graph(
             say. By default `input` is what stands behind the first input, `latent_mean` and
             `latent_log_var` are the encoder's outputs and `reconstruction` is the decoder's; of
             one network alone, outputs of the input's shape are reconstructions.
+        working_points: of further bits by name, the fraction of background that may pass each.
 
     Raises:
         InputError: a model that is not quantized or has layers without an exact form, an unknown
@@ -56,7 +62,7 @@ def build_trigger_graph(
             that is too little or no hardware value.
     """
     graph = build_score_graph(model, scores, scaler, input_formats, table_error, roles)
-    return set_threshold(graph, background, target_fpr, threshold_input)
+    return set_threshold(graph, background, target_fpr, threshold_input, working_points)
 
 
 def build_score_graph(
@@ -97,19 +103,29 @@ def set_threshold(
     background: tuple[np.ndarray, ...] | np.ndarray,
     target_fpr: float,
     threshold_input: bool = False,
+    working_points: Mapping[str, float] = NO_OTHERS,
 ) -> TriggerGraph:
-    """A graph of scores with the decision that lets a fraction of background pass, at most.
+    """A graph of scores with the decisions that let a fraction of background pass, at most.
+
+    Args:
+        graph: whose first output is the score that decides.
+        background: values of its inputs.
+        target_fpr: of the trigger's bit.
+        threshold_input: thresholds are inputs of the firmware.
+        working_points: of further bits by name, the fraction that may pass each.
 
     Raises:
         InputError: background that is too little or no hardware value.
     """
     values = background if isinstance(background, tuple | list) else (background,)
     scores = graph.outputs(*values)[graph.output_names[0]].ravel()
-    check_rate(len(scores), target_fpr, "background")
-    threshold = threshold_at_fpr(scores, target_fpr)
-    if not threshold_input:
-        _warn_if_none_passes(graph, scores, threshold, target_fpr)
-    return with_decision(graph, threshold, threshold_input)
+    thresholds = {}
+    for name, fpr in {"": target_fpr, **working_points}.items():
+        check_rate(len(scores), fpr, "background")
+        thresholds[name] = threshold_at_fpr(scores, fpr)
+        if not threshold_input:
+            _warn_if_none_passes(graph, scores, thresholds[name], fpr)
+    return with_decision(graph, thresholds.pop(""), threshold_input, thresholds)
 
 
 def _warn_if_none_passes(
@@ -130,22 +146,34 @@ def _warn_if_none_passes(
     )
 
 
-def with_decision(graph: LayerGraph, threshold: float, from_input: bool = False) -> TriggerGraph:
-    """A graph of scores with the decision on the first of them.
+def with_decision(
+    graph: LayerGraph,
+    threshold: float,
+    from_input: bool = False,
+    others: Mapping[str, float] = NO_OTHERS,
+) -> TriggerGraph:
+    """A graph of scores with decisions on the first of them.
 
     Args:
         graph: whose outputs are the scores.
         threshold: above which an event fires, rounded down to the score's last bit.
-        from_input: it is an input of the firmware, the last, instead of a constant.
+        from_input: it is an input of the firmware, the last, instead of a constant; others before
+            it.
+        others: thresholds of further bits, by name.
     """
     score = graph.output_names[0]
     form = graph.grids[score].format
     formats = (form,) * (1 + from_input)
-    decision = AboveThreshold(threshold, from_input, input_formats=formats, name="trigger")
-    nodes, inputs, sources = list(graph.nodes), list(graph.input_names), [score]
-    if from_input:
-        nodes.append(Node(GraphInput(form, (1,), name="threshold")))
-        inputs.append("threshold")
-        sources.append("threshold")
-    nodes.append(Node(decision, tuple(sources)))
-    return TriggerGraph.of(nodes, inputs, (*graph.output_names, decision.name))
+    nodes, inputs, bits = list(graph.nodes), list(graph.input_names), []
+    named = {f"_{name}": limit for name, limit in others.items()} | {"": threshold}
+    for suffix, limit in named.items():
+        name = f"{TRIGGER}{suffix}"
+        decision = AboveThreshold(limit, from_input, input_formats=formats, name=name)
+        sources = [score]
+        if from_input:
+            inputs.append(f"{THRESHOLD}{suffix}")
+            sources.append(inputs[-1])
+            nodes.append(Node(GraphInput(form, (1,), name=inputs[-1])))
+        nodes.append(Node(decision, tuple(sources)))
+        bits.append(name)
+    return TriggerGraph.of(nodes, inputs, (*graph.output_names, *bits))

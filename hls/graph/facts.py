@@ -43,6 +43,11 @@ def decision_facts(
         ("score that decides", scores[0]),
         *([("further scores", ", ".join(scores[1:]))] if scores[1:] else []),
         ("threshold", threshold),
+        *(
+            (f"threshold of `{name}`", f"{limit!r}")
+            for name, limit in graph.thresholds.items()
+            if name != graph.decision.name
+        ),
     ]
 
 

@@ -34,6 +34,8 @@ def project_facts(graph: TriggerGraph, front_end: FrontEnd | None) -> dict[str, 
         "decision": f"{score} > threshold",
         "threshold": "input" if graph.decision.from_input else graph.threshold,
     }
+    if len(graph.thresholds) > 1:
+        facts["thresholds"] = dict(graph.thresholds)
     return facts if front_end is None else {**facts, "front_end": describe_front_end(front_end)}
 
 

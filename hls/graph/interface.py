@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,15 @@ REMEDY = "'keras-ae convert' writes the project again"
 class Port:
     """`n_values` fixed-point numbers; the last bit of format `fixed<W,I>` is 2^(I-W).
 
-    `shape` is that of one event; None where it is (n_values,).
+    `shape` is that of one event; None where it is (n_values,). `is_decision` says of an output that
+    it is a bit of the trigger.
     """
 
     name: str
     format: str
     n_values: int
     shape: tuple[int, ...] | None = None
+    is_decision: bool = False
 
     @classmethod
     def of(cls, name: str, form: FixedPointFormat, shape: tuple[int, ...]) -> Port:
@@ -67,8 +69,11 @@ class Port:
 
     def as_dict(self) -> dict[str, Any]:
         """As an interface file has it."""
-        found = {"name": self.name, "format": self.format, "n_values": self.n_values}
-        return found if self.shape is None else {**found, "shape": list(self.shape)}
+        return {
+            **{"name": self.name, "format": self.format, "n_values": self.n_values},
+            **({} if self.shape is None else {"shape": list(self.shape)}),
+            **({"decision": True} if self.is_decision else {}),
+        }
 
     def check(self, values: Any) -> np.ndarray:
         """Values (events, *shape) as an array of the numbers' own type.
@@ -213,4 +218,4 @@ def _read_port(content: dict[str, Any]) -> Port:
     port = Port.of(content["name"], FixedPointFormat.parse(content["format"]), shape)
     if port.n_values != content["n_values"]:
         raise ValueError(f"{port.name} must hold {content['n_values']} values, got {shape}")
-    return port
+    return replace(port, is_decision=content.get("decision", False))

@@ -50,7 +50,9 @@ def compare_outputs(
             f"results must be of {len(expected.trigger)} events, got {len(found.trigger)}"
         )
     different = events_that_differ(expected, found)
-    bits = (expected.trigger != found.trigger).astype(np.int64)
+    bits = np.zeros(len(different), np.int64)
+    for name, fired in expected.bits.items():
+        bits += fired != found.bits[name]
     for name, form in formats.items():
         pair = expected.scores[name], found.scores[name]
         unequal = pair[0] != pair[1]
@@ -70,7 +72,9 @@ def compare_outputs(
 
 def events_that_differ(expected: TriggerOutput, found: TriggerOutput) -> np.ndarray:
     """Events (events,) bool with another score or another decision."""
-    different: np.ndarray = expected.trigger != found.trigger
+    different = np.zeros(len(expected.trigger), bool)
+    for name, fired in expected.bits.items():
+        different |= fired != found.bits[name]
     for name, scores in expected.scores.items():
-        different = different | (scores != found.scores[name])
+        different |= scores != found.scores[name]
     return different

@@ -119,7 +119,7 @@ def validate_project(
         raise ProofError(f"{folder} must have the ports of its trigger graph, but differs")
     check_port_types(folder, interface)
     altered = altered_constants(folder, graph)
-    formats = {port.name: port.form for port in interface.outputs[:-1]}
+    formats = {name: graph.grids[name].format for name in graph.score_names}
     tally = _Tally(graph, formats)
     # What is quick comes first.
     expected = bench_reference(folder, graph)
@@ -200,11 +200,12 @@ class _Tally:
         rounded = suspects[~beyond_rounding(self.graph.keras_model, self.graph, suspected)]
         found = TriggerOutput(
             {name: scores.copy() for name, scores in in_keras.scores.items()},
-            in_keras.trigger.copy(),
+            {name: fired.copy() for name, fired in in_keras.bits.items()},
         )
         for name, scores in found.scores.items():
             scores[rounded] = reference.scores[name][rounded]
-        found.trigger[rounded] = reference.trigger[rounded]
+        for name, fired in found.bits.items():
+            fired[rounded] = reference.bits[name][rounded]
         return found
 
 
@@ -262,4 +263,4 @@ def bench_reference(folder: Path, graph: TriggerGraph) -> TriggerOutput:
             f"{paths[1]} must hold the results of the reference, got others for "
             f"{int(different.sum())} events, first in line {first + 1}: {REMEDY}"
         )
-    return TriggerOutput.of(outputs)
+    return TriggerOutput.of(outputs, interface)

@@ -42,7 +42,8 @@ def render_page(
         fidelity: of which the figures are drawn.
     """
     trigger = read_json(
-        run.trigger_path, "score", "score_format", "threshold", "target_fpr", "input_rate_khz"
+        run.trigger_path,
+        *("score", "score_format", "threshold", "target_fpr", "input_rate_khz", "working_points"),
     )
     rated = [level for level, found in report["levels"].items() if found["trigger_rate"]]
     signals = [name for name in fidelity.scores["firmware"] if name != "background"]

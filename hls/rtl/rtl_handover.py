@@ -116,9 +116,7 @@ def _described(port: Port) -> dict[str, Any]:
     """A port with the bits of each value and of all, and what the last of a value's bits is."""
     form = port.form
     return {
-        "name": port.name,
-        "format": port.format,
-        "n_values": port.n_values,
+        **port.as_dict(),
         "value_bits": form.width,
         "width": port.width,
         "signed": form.signed,
@@ -133,7 +131,7 @@ def _bench_lines(graph: TriggerGraph, inputs: Sequence[np.ndarray]) -> str:
         to_hexadecimal(values.reshape(len(values), -1), port)
         for values, port in zip(inputs, interface.inputs, strict=True)
     ]
-    results = [*output.scores.values(), output.trigger.astype(float)]
+    results = [*output.scores.values(), *(fired.astype(float) for fired in output.bits.values())]
     columns += [
         to_hexadecimal(values[:, None], port)
         for values, port in zip(results, interface.outputs, strict=True)

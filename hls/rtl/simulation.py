@@ -92,4 +92,4 @@ class RtlSimulation(CompiledProject):
             part = words[:, first : first + port.n_words]
             outputs[port.name] = from_words(part, port.form)
             first += port.n_words
-        return TriggerOutput.of(outputs)
+        return TriggerOutput.of(outputs, self._interface)

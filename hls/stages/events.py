@@ -110,13 +110,11 @@ def first_events(inputs: HardwareValues) -> list[np.ndarray]:
 
 def stress(graph: TriggerGraph, n_events: int, seed: int) -> HardwareValues:
     """Stress events on every input but the threshold, which stays where it belongs."""
-    # What the decision takes beside the score.
-    thresholds = graph.node(graph.decision.name).inputs[1:]
     values = []
     for number, port in enumerate(graph.interface.inputs):
         shape = graph.grids[port.name].shape
         takers = [node.layer for node in graph.consumers(port.name)]
-        if port.name in thresholds:
+        if port.name in graph.threshold_inputs:
             continue
         if any(isinstance(layer, UnpackWords) for layer in takers):
             values.append(stress_words(shape, n_events, seed + number))

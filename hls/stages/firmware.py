@@ -12,6 +12,7 @@ from hls.graph.assembly import check_networks
 from hls.graph.build import build_score_graph, set_threshold
 from hls.graph.interface import PROJECT_NAME
 from hls.graph.layer_graph import LayerGraph
+from hls.graph.layers.decision import TRIGGER
 from hls.graph.refusal import require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
@@ -57,6 +58,7 @@ def convert(run: Run) -> bool:
         )
         with whole_file(run.trigger_graph_path) as temporary:
             graph.save(temporary)
+        found = graph.evaluate(*inputs)
         write_json(
             run.trigger_path,
             {
@@ -66,7 +68,15 @@ def convert(run: Run) -> bool:
                 "target_fpr": trigger.fpr,
                 "input_rate_khz": trigger.input_rate_khz,
                 "calibration_events": len(background),
-                "calibration_fpr": float(graph.evaluate(*inputs).trigger.mean()),
+                "calibration_fpr": float(found.trigger.mean()),
+                "working_points": {
+                    name: {
+                        "threshold": graph.thresholds[f"{TRIGGER}_{name}"],
+                        "target_fpr": fpr,
+                        "calibration_fpr": float(found.bits[f"{TRIGGER}_{name}"].mean()),
+                    }
+                    for name, fpr in trigger.fprs.items()
+                },
             },
         )
 
@@ -82,7 +92,8 @@ def trigger_graph(run: Run, background: Sample) -> TriggerGraph:
     settings = run.settings.require_firmware(str(run.folder))
     scores = score_graph(run)
     values = hardware_values(run, background, scores.interface)
-    return set_threshold(scores, values, run.settings.trigger.fpr, settings.threshold == "input")
+    trigger = run.settings.trigger
+    return set_threshold(scores, values, trigger.fpr, settings.threshold == "input", trigger.fprs)
 
 
 def score_graph(run: Run) -> LayerGraph:
@@ -143,7 +154,11 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
             fidelity = fidelity_of_adopted(run, data, graph, reference, firmware)
         else:
             fidelity = measure_fidelity(run, data, graph, firmware)
-        report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
+        trigger = read_json(run.trigger_path, "threshold", "working_points")
+        points = trigger["working_points"]
+        report |= fidelity.as_dict(
+            trigger["threshold"], {name: point["threshold"] for name, point in points.items()}
+        )
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
         update_page(run.fidelity_page_path, implementations(run, settings))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -34,6 +36,9 @@ from keras_ae.settings.objectives import (
 from keras_ae.settings.teachers import NEGATIVE_LOG_LIKELIHOOD
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
+#: Of further bits: also what firmware calls them.
+_POINT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
+
 
 def _as_front_end(given: Any) -> Any:
     """A front end by its name or file, or as it stands in YAML."""
@@ -44,17 +49,11 @@ def _as_front_end(given: Any) -> Any:
 FrontEndOrName = Annotated[FrontEnd | None, BeforeValidator(_as_front_end)]
 
 
-class TriggerTarget(Section):
-    """How much background may pass.
-
-    As a fraction of it, `target_fpr`, or as a rate, `target_rate_khz`. `input_rate_khz` is the rate
-    at which events like those of the background arrive; beside `target_fpr` it only adds rates to
-    the fidelity report.
-    """
+class WorkingPoint(Section):
+    """How much background may pass: `target_fpr`, a fraction of it, or `target_rate_khz`."""
 
     target_fpr: float | None = Field(None, gt=0, lt=1)
     target_rate_khz: float | None = Field(None, gt=0)
-    input_rate_khz: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _check_target(self) -> Self:
@@ -63,21 +62,67 @@ class TriggerTarget(Section):
                 "one of target_fpr and target_rate_khz must be given, got "
                 + ("neither" if self.target_fpr is None else "both")
             )
-        if self.target_rate_khz is not None:
-            limit = self.input_rate_khz
-            if limit is None or self.target_rate_khz >= limit:
+        return self
+
+    def fpr_of(self, input_rate_khz: float | None) -> float:
+        """The fraction of background that may pass, which arrives at a rate.
+
+        Raises:
+            InputError: a target rate that is not below that of the input.
+        """
+        if self.target_fpr is not None:
+            return self.target_fpr
+        target, limit = self.target_rate_khz or 0.0, input_rate_khz
+        if limit is None or target >= limit:
+            raise InputError(
+                f"target_rate_khz must be below input_rate_khz, got {target:g} "
+                + ("and no input_rate_khz" if limit is None else f"and {limit:g}")
+            )
+        return target / limit
+
+
+class TriggerTarget(WorkingPoint):
+    """How much background may pass.
+
+    `input_rate_khz` is the rate at which events like those of the background arrive; beside
+    `target_fpr` it only adds rates to the fidelity report. `working_points` by name are further
+    bits on the same score, each for less background than the one before it.
+    """
+
+    input_rate_khz: float | None = Field(None, gt=0)
+    working_points: dict[str, WorkingPoint] = Field(default={})
+
+    @model_validator(mode="after")
+    def _check_points(self) -> Self:
+        rates = {"": self.fpr_of(self.input_rate_khz)}
+        for name, point in self.working_points.items():
+            if not _POINT_NAME.fullmatch(name):
                 raise InputError(
-                    f"target_rate_khz must be below input_rate_khz, got {self.target_rate_khz:g} "
-                    + ("and no input_rate_khz" if limit is None else f"and {limit:g}")
+                    "names of working_points must be letters, digits and '_', 12 at most, first a "
+                    f"letter, got {name!r}"
+                )
+            try:
+                rates[name] = point.fpr_of(self.input_rate_khz)
+            except InputError as error:
+                raise InputError(f"working_points.{name}: {error}") from None
+        for (before, high), (name, low) in pairwise(rates.items()):
+            if not low < high:
+                raise InputError(
+                    "working_points must be in falling order of what may pass, got "
+                    f"{low:g} of '{name}' after {high:g}" + (f" of '{before}'" if before else "")
                 )
         return self
 
     @property
     def fpr(self) -> float:
-        """The fraction of background that may pass."""
-        if self.target_fpr is not None:
-            return self.target_fpr
-        return (self.target_rate_khz or 0.0) / (self.input_rate_khz or 1.0)
+        """The fraction of background that may pass the trigger's bit."""
+        return self.fpr_of(self.input_rate_khz)
+
+    @property
+    def fprs(self) -> dict[str, float]:
+        """That of each further bit, by its name."""
+        rate = self.input_rate_khz
+        return {name: point.fpr_of(rate) for name, point in self.working_points.items()}
 
 
 class TriggerSettings(TriggerTarget):

@@ -16,6 +16,14 @@ from hls.graph.layers.logic_layer import LogicLayer
 from hls.graph.symbolic import where_negative
 from keras_ae.fixed_point import FixedPointFormat
 
+#: Of the trigger's bit and its threshold; others are these and `_NAME`.
+TRIGGER, THRESHOLD = "trigger", "threshold"
+
+
+def is_threshold(name: str) -> bool:
+    """Whether an input of that name is a threshold."""
+    return name == THRESHOLD or name.startswith(f"{THRESHOLD}_")
+
 
 @register()
 @dataclass(frozen=True, eq=False)
