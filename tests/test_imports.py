@@ -100,7 +100,7 @@ GRAPH_LAYERS = [
     {"keras_network"},
     {"layer_graph"},
     {"trigger_graph"},
-    {"assembly", "facts"},
+    {"assembly", "facts", "baselines"},
     {"score_nodes", "front_end_facts"},
     {"build"},
 ]

@@ -20,6 +20,7 @@ packed_ports         inputs that are packed words, and what unpacks them
 roles                which tensor of the networks is what to the trigger
 assembly             inputs and networks as nodes
 score_nodes          scores that are asked for, as nodes on them
+baselines            observables of an event as scores, without a network
 build                makes a trigger graph of networks, scores and threshold
 facts                what a graph is, in words
 front_end_facts      what the values of its input are, in words and for interface files

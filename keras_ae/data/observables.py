@@ -8,6 +8,10 @@ the missing transverse momentum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
 from keras_ae.front_end.front_end import Column, FrontEnd
@@ -15,38 +19,48 @@ from keras_ae.front_end.front_end import Column, FrontEnd
 _PT = "pt"
 
 
-def observables(front_end: FrontEnd, hardware: np.ndarray) -> dict[str, np.ndarray]:
-    """Those that a front end has, by name, (events,).
+@dataclass(frozen=True)
+class Observable:
+    """The `count` of some columns that are above zero, their `sum`, or the `largest` of them."""
 
-    Args:
-        front_end: what the wires carry.
-        hardware: values (events, n_values). Momenta come back in the units of their fields.
-    """
-    several = [name for name, kind in front_end.collections.items() if kind.slots > 1]
-    counted = [name for name in several if front_end.collections[name].empty]
+    kind: Literal["count", "sum", "largest"]
+    columns: tuple[Column, ...]
+
+    def of(self, hardware: np.ndarray) -> np.ndarray:
+        """(events,) of hardware values (events, n_values); sums in the units of their fields."""
+        values = hardware[:, [column.index for column in self.columns]]
+        if self.kind == "count":
+            return np.asarray((values > 0).sum(axis=1))
+        momenta = values * np.array([column.field.last_bit.value for column in self.columns])
+        return np.asarray(momenta.sum(axis=1) if self.kind == "sum" else momenta.max(axis=1))
+
+
+def observables_of(front_end: FrontEnd) -> dict[str, Observable]:
+    """Those that a front end has, by name."""
+    kinds = front_end.collections
+    several = [name for name, kind in kinds.items() if kind.slots > 1]
+    counted = [name for name in several if kinds[name].empty]
     leptons = [name for name in counted if name in ("electron", "muon")]
-    found: dict[str, np.ndarray] = {}
-    for observable, names in (("n_objects", counted), ("n_leptons", leptons)):
-        if names:
-            found[observable] = np.sum(
-                [front_end.n_filled(hardware, name) for name in names], axis=0
-            )
-    of_objects = _momenta(front_end, hardware, several)
-    if of_objects.shape[1]:
-        found["leading_pt"] = of_objects.max(axis=1)
-    for name, collection in (("ht", "jet"), ("met", "met")):
-        momenta = _momenta(front_end, hardware, [collection])
-        if momenta.shape[1]:
-            found[name] = momenta.sum(axis=1)
-    return found
+
+    def chosen(names: list[str], is_one: Callable[[Column], bool]) -> tuple[Column, ...]:
+        return tuple(c for c in front_end.columns if c.collection in names and is_one(c))
+
+    def is_pt(column: Column) -> bool:
+        return column.field_name == _PT
+
+    def is_guard(column: Column) -> bool:
+        return column.guard == column.index
+
+    found = {
+        "n_objects": Observable("count", chosen(counted, is_guard)),
+        "n_leptons": Observable("count", chosen(leptons, is_guard)),
+        "leading_pt": Observable("largest", chosen(several, is_pt)),
+        "ht": Observable("sum", chosen(["jet"], is_pt)),
+        "met": Observable("sum", chosen(["met"], is_pt)),
+    }
+    return {name: observable for name, observable in found.items() if observable.columns}
 
 
-def _momenta(front_end: FrontEnd, hardware: np.ndarray, collections: list[str]) -> np.ndarray:
-    """Transverse momenta (events, slots) of some collections; 0 where a slot is empty."""
-
-    def is_one(column: Column) -> bool:
-        return column.collection in collections and column.field_name == _PT
-
-    columns = [column for column in front_end.columns if is_one(column)]
-    last_bits = np.array([column.field.last_bit.value for column in columns])
-    return hardware[:, [column.index for column in columns]] * last_bits
+def observables(front_end: FrontEnd, hardware: np.ndarray) -> dict[str, np.ndarray]:
+    """Of hardware values (events, n_values), those of `observables_of` by name, (events,)."""
+    return {name: found.of(hardware) for name, found in observables_of(front_end).items()}
