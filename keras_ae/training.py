@@ -192,15 +192,12 @@ def _learned(run: Run, precision: str, data: Dataset) -> Dataset:
     student = run.experiment.student
     if student is None or student.exposure is None or precision == "float":
         return data
-    exposed = (
-        _exposed(run, student.exposure, sample, part)
-        for part, sample in enumerate((data.train, data.validation))
-    )
-    train, validation = exposed
+    parts = enumerate((data.train, data.validation))
+    train, validation = (exposed(run, student.exposure, sample, part) for part, sample in parts)
     return replace(data, train=train, validation=validation)
 
 
-def _exposed(run: Run, exposure: Exposure, sample: Sample, part: int) -> Sample:
+def exposed(run: Run, exposure: Exposure, sample: Sample, part: int) -> Sample:
     """Events of a part of the background and others that are made up of it."""
     experiment, wires = run.experiment, run.experiment.wires
     x = sample.x.reshape(len(sample), wires.n_values)

@@ -16,20 +16,25 @@ import numpy as np
 import pytest
 import yaml
 from conftest import made_once
+from scipy.stats import rankdata
 from test_cli import ROOT, assert_one_line, run_cli
 from test_search import write_scan
 
 from hls import cli
 from hls.scan import measure as measuring
 from hls.scan.trial import run_trial
+from hls.stages.events import hardware_values
+from hls.stages.firmware import trigger_graph
 from keras_ae.data.dataset import halves
 from keras_ae.errors import InputError
 from keras_ae.events import load_events
 from keras_ae.files import read_json
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
-from keras_ae.runs import create_run
+from keras_ae.run_contents import load_data
+from keras_ae.runs import create_run, open_run
 from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.scan import Objectives, Scan, load_scan
+from keras_ae.teaching import teacher_scores
 
 FORMATS = {"input": "fixed<6,5>", "activation": "ufixed<5,4>", "latent": "fixed<6,4>"}
 
@@ -334,3 +339,59 @@ def test_quality() -> None:
     coarse = {name: np.minimum(values, 0) for name, values in scores.items()}
     with pytest.raises(InputError, match="at least 10 background events above the threshold"):
         measuring.quality(coarse, Objectives(maximize="tpr", fpr=0.1))
+
+
+def test_agreement_is_the_mean_rank_correlation() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(2, 300))
+    expected = [
+        np.corrcoef(rankdata(a), rankdata(b))[0, 1]
+        for a, b in ((first, first**3), (first, second + first))
+    ]
+    found = measuring.agreement([(first, first**3), (first, second + first)])
+    assert expected[0] == pytest.approx(1)
+    assert found.value == pytest.approx(np.mean(expected))
+    assert found.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(299) / 2)
+    # A score that is the same for all events agrees with none.
+    assert measuring.agreement([(np.ones(5), np.arange(5))]).value == 0
+
+
+def test_choosing_without_signals(
+    experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A student that learns with made-up events; the signals are looked at afterwards."""
+    exposure = {"share": 0.5, "steps": [{"kind": "scaled"}]}
+    student = {
+        "architecture": {"input_dim": 57, "hidden_dims": [4]},
+        "training": {"epochs": 2},
+        "exposure": exposure,
+    }
+    config = write_tiny(
+        tmp_path,
+        experiment_content | {"student": student},
+        fixed={f"precision.{name}": text for name, text in FORMATS.items()},
+        objectives={"maximize": "agreement"},
+        n_trials=1,
+    )
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["scan", str(config), "--scan-dir", str(tmp_path / "scan")])
+    assert not caught.value.code
+    (row,) = rows_of(tmp_path / "scan")
+    assert -1 <= float(row["agreement"]) <= 1 and -1 <= float(row["agreement_test"]) <= 1
+    assert 0 < float(row["auc_of_signals"]) < 1
+    out = capsys.readouterr().out
+    assert "signals: AUC" in out and "half" not in out
+    run = open_run(tmp_path / "scan" / "trials" / "0000")
+    data = load_data(run)
+    seen = measuring.unlabelled(run, data.validation, 0)
+    # By hand, of firmware and teacher on both samples.
+    graph = trigger_graph(run, data.validation)
+    pairs = [
+        (
+            graph.evaluate(*hardware_values(run, sample, graph.interface)).score,
+            teacher_scores(run, sample),
+        )
+        for sample in seen
+    ]
+    assert len(seen) == 2 and len(seen[1]) == len(data.validation)
+    assert float(row["agreement"]) == pytest.approx(measuring.agreement(pairs).value)

@@ -253,6 +253,10 @@ def test_quality_in_words() -> None:
     assert Objectives().quality == "mean AUC of all signals"
     wanted = Objectives(maximize="tpr", fpr=0.01, signal="A -> 4l")
     assert wanted.quality == "TPR at FPR 0.01 of A -> 4l"
+    wanted = Objectives(maximize="agreement")
+    assert wanted.quality == "rank correlation with the score that is learned"
+    with pytest.raises(ValueError, match="signal must be null to maximize agreement, .* got .x."):
+        Objectives(maximize="agreement", signal="x")
 
 
 def test_formats_of_single_layers(tmp_path: Path, experiment_content: dict[str, Any]) -> None:

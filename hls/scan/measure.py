@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from hls.cost.model import require_size
 from hls.graph.refusal import require_none
@@ -33,7 +35,15 @@ from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.scan import Objectives
 from keras_ae.stages import stages_up_to
-from keras_ae.training import quantize
+from keras_ae.teaching import teacher_scores
+from keras_ae.training import exposed, quantize
+
+Score = Callable[[Sample], np.ndarray]
+#: For the search and for the test, in firmware and then in float.
+Qualities = tuple[Quality, Quality, Quality, Quality]
+
+#: Parts of the background that events are made up of while training.
+_PARTS_OF_TRAINING = 2
 
 
 def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectives) -> Measurement:
@@ -74,20 +84,82 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
             scores = sample_scores(trained, network_inputs(run, precision, sample))
             return scores[experiment.deciding_score]
 
-        def found(score: Callable[[Sample], np.ndarray], events: Mapping[str, Sample]) -> Quality:
-            parents = {name: sample.parents for name, sample in events.items()}
-            return quality({name: score(x) for name, x in events.items()}, wanted, parents)
-
-        for_search, for_test = samples(data, experiment.seed)
+        scores = in_firmware, in_float
+        if wanted.maximize == "agreement":
+            qualities = _by_agreement(run, data, scores)
+        else:
+            qualities = _by_signals(data, scores, wanted, experiment.seed)
+        signals = None
+        if wanted.maximize == "agreement" and data.signals:
+            by_sample = {name: in_firmware(sample) for name, sample in data.tested.items()}
+            signals = quality(by_sample, Objectives(), data.parents)
         return Measurement(
-            found(in_firmware, for_search),
-            found(in_firmware, for_test),
-            found(in_float, for_search),
-            found(in_float, for_test),
-            design.estimated_lut,
-            design.register_bits,
-            design.latency_cycles,
+            *qualities,
+            lut=design.estimated_lut,
+            register_bits=design.register_bits,
+            latency_cycles=design.latency_cycles,
+            signals=signals,
         )
+
+
+def _by_signals(
+    data: Dataset, scores: tuple[Score, Score], wanted: Objectives, seed: int
+) -> Qualities:
+    """Of the score in firmware for the search and for the test, and likewise in float."""
+
+    def found(score: Score, events: Mapping[str, Sample]) -> Quality:
+        parents = {name: sample.parents for name, sample in events.items()}
+        return quality({name: score(x) for name, x in events.items()}, wanted, parents)
+
+    (in_firmware, in_float), (search, test) = scores, samples(data, seed)
+    return (
+        found(in_firmware, search),
+        found(in_firmware, test),
+        found(in_float, search),
+        found(in_float, test),
+    )
+
+
+def _by_agreement(run: Run, data: Dataset, scores: tuple[Score, Score]) -> Qualities:
+    """The same, by their agreement with what the model has learned."""
+    in_firmware, in_float = scores
+    learned = in_float if run.experiment.student is None else partial(teacher_scores, run)
+
+    def found(score: Score, events: Sequence[Sample]) -> Quality:
+        return agreement([(score(sample), learned(sample)) for sample in events])
+
+    parts = enumerate((data.validation, data.test))
+    search, test = (unlabelled(run, sample, number) for number, sample in parts)
+    return (
+        found(in_firmware, search),
+        found(in_firmware, test),
+        found(in_float, search),
+        found(in_float, test),
+    )
+
+
+def unlabelled(run: Run, sample: Sample, number: int) -> list[Sample]:
+    """A part of the background, and what a student's exposure makes of it; not what it learned."""
+    student = run.experiment.student
+    found = [sample]
+    if student is not None and student.exposure is not None:
+        both = exposed(run, student.exposure, sample, _PARTS_OF_TRAINING + number)
+        found.append(both.take(np.arange(len(sample), len(both))))
+    return found
+
+
+def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Quality:
+    """Mean of the rank correlations (Spearman) of two scores, (events,) each, on samples.
+
+    Its error is that of independent normal numbers, (1 - r^2) / sqrt(n - 1) each.
+    """
+    values, errors = [], []
+    for first, second in pairs:
+        # A score that is the same for all events agrees with none.
+        differ = np.ptp(first) > 0 and np.ptp(second) > 0
+        values.append(float(spearmanr(first, second).statistic) if differ else 0.0)
+        errors.append((1 - values[-1] ** 2) / np.sqrt(max(len(first) - 1, 1)))
+    return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
 
 
 def samples(data: Dataset, seed: int) -> tuple[dict[str, Sample], dict[str, Sample]]:

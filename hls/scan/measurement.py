@@ -20,7 +20,8 @@ class Measurement:
     `search` is the quality that the search sees, on validation background and one half of the
     signals, of the exact reference. `test` is on test background and the other half, which nothing
     was chosen by. `float_search` and `float_test` are those of the float model on the same events:
-    only on the same events do two models compare. Resources are estimates.
+    only on the same events do two models compare. Resources are estimates. `signals`, where nothing
+    was chosen by them, is the mean AUC on test background and all their events.
     """
 
     search: Quality
@@ -30,3 +31,4 @@ class Measurement:
     lut: float
     register_bits: int
     latency_cycles: int
+    signals: Quality | None = None

@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hls.scan.measurement import Measurement
 from hls.scan.study import Study, Trial
 from hls.scan.trial import trial_folder
 from keras_ae import plots
 from keras_ae.files import whole_folder, write_text
 from keras_ae.settings.experiment import dump_experiment
+from keras_ae.settings.scan import Objectives
 
 #: Resources in words.
 _RESOURCES = {
@@ -20,8 +22,20 @@ _RESOURCES = {
     "register_bits": "register bits",
     "latency_cycles": "latency in cycles",
 }
-_CHOSEN_ON = "validation background and the half of the signals that chose it"
-_TESTED_ON = "test background and the other half"
+
+
+def _chosen_on(wanted: Objectives) -> str:
+    """On which events a search has chosen."""
+    if wanted.maximize == "agreement":
+        return "validation background and what is made up of it"
+    return "validation background and the half of the signals that chose it"
+
+
+def _tested_on(wanted: Objectives) -> str:
+    """On which events nothing was chosen."""
+    if wanted.maximize == "agreement":
+        return "test background and what is made up of it"
+    return "test background and the other half"
 
 
 def write_tables(study: Study) -> None:
@@ -59,15 +73,16 @@ def experiment_yaml(study: Study, trial: Trial) -> str:
     if found is None:
         raise ValueError(f"trial {trial.number} is not measured")
     path = study.folder / "pareto" / f"{trial.number:04d}.yaml"
-    quality = study.scan.settings.objectives.quality
+    wanted = study.scan.settings.objectives
+    chosen_on, tested_on = _chosen_on(wanted), _tested_on(wanted)
     header = [
         f"Trial {trial.number} of the scan {study.scan.settings.name}, on its Pareto front.",
         "",
         f"Command:  keras-ae run {path}",
         f"          with --run-dir {trial_folder(study.folder, trial.number)}, where it is trained",
         f"Values:   {_values(trial.values)}",
-        f"Result:   {quality} {found.search.value:.4f} ± {found.search.error:.4f} on {_CHOSEN_ON};",
-        f"          {found.test.value:.4f} ± {found.test.error:.4f} on {_TESTED_ON};",
+        f"Result:   {wanted.quality} {found.search.value:.4f} ± {found.search.error:.4f} on {chosen_on};",
+        f"          {found.test.value:.4f} ± {found.test.error:.4f} on {tested_on};",
         f"          float model {found.float_search.value:.4f} on the first of these, "
         f"{found.float_test.value:.4f} on the second;",
         f"          estimated LUT {found.lut:,.0f}, register bits {found.register_bits:,}, "
@@ -94,8 +109,8 @@ def front_table(study: Study) -> str:
     """The front, from the smallest; with the quality on events that nothing was chosen by."""
     wanted = study.scan.settings.objectives
     lines = [
-        f"Pareto front: {wanted.quality}, on {_CHOSEN_ON}",
-        f"test: on {_TESTED_ON}",
+        f"Pareto front: {wanted.quality}, on {_chosen_on(wanted)}",
+        f"test: on {_tested_on(wanted)}",
         f"{'trial':>5}  {wanted.maximize + ' ± error':>15}  {'float':>6}  {'test ± error':>15}  "
         f"{'float':>6}  "
         f"{'LUT':>9}  {'reg. bits':>9}  {'cycles':>6}  values",
@@ -108,9 +123,16 @@ def front_table(study: Study) -> str:
                 f"{found.float_search.value:6.4f}  "
                 f"{found.test.value:6.4f} ± {found.test.error:.4f}  "
                 f"{found.float_test.value:6.4f}  {found.lut:9,.0f}  {found.register_bits:9,}  "
-                f"{found.latency_cycles:6d}  {_values(trial.values)}"
+                f"{found.latency_cycles:6d}  {_signals(found)}{_values(trial.values)}"
             )
     return "\n".join(lines)
+
+
+def _signals(found: Measurement) -> str:
+    """What the signals say, by which nothing was chosen."""
+    if found.signals is None:
+        return ""
+    return f"signals: AUC {found.signals.value:.4f} ± {found.signals.error:.4f}  "
 
 
 def _csv(study: Study) -> str:
@@ -125,6 +147,7 @@ def _csv(study: Study) -> str:
             for kind in ("", "_error", "_float", "_test", "_test_error", "_test_float")
         ),
         *_RESOURCES,
+        "auc_of_signals",
     ]
     writer.writerow(["trial", "state", "on_front", *columns, "seconds", *names, "reason"])
     for trial in study.trials:
@@ -135,6 +158,7 @@ def _csv(study: Study) -> str:
                 *(found.search.value, found.search.error, found.float_search.value),
                 *(found.test.value, found.test.error, found.float_test.value),
                 *(found.lut, found.register_bits, found.latency_cycles),
+                "" if found.signals is None else found.signals.value,
             ]
         values = [_text(trial.values[name]) if name in trial.values else "" for name in names]
         writer.writerow(

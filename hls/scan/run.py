@@ -32,7 +32,7 @@ def check_scan(scan: Scan, subject: str) -> None:
     scan.base.require_firmware(subject)
     base, wanted = scan.base, scan.settings.objectives
     data = load_events(base)
-    if not data.signals:
+    if not data.signals and wanted.maximize != "agreement":
         raise InputError(f"{subject}: data must hold a signal for {wanted.maximize}, got none")
     if wanted.signal is not None and wanted.signal not in data.signals:
         raise InputError(

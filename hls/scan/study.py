@@ -234,8 +234,8 @@ def _suggest(trial: optuna.Trial, name: str, drawn: Distribution) -> None:
 
 
 def _measurement(content: Mapping[str, Any]) -> Measurement:
-    names = ("search", "test", "float_search", "float_test")
-    qualities = {name: Quality(**content[name]) for name in names}
+    names = ("search", "test", "float_search", "float_test", "signals")
+    qualities = {name: Quality(**content[name]) for name in names if content.get(name)}
     return Measurement(**{**content, **qualities})
 
 

@@ -91,10 +91,13 @@ class Objectives(Section):
     """What a scan maximizes and what it minimizes.
 
     The quality is that of the score which the firmware gives, on one `signal` or as the mean of
-    all: `auc`, or `tpr` at the false-positive rate `fpr`. Resources are da4ml's estimates.
+    all: `auc`, or `tpr` at the false-positive rate `fpr`. `agreement` needs no signal: it is the
+    rank correlation of that score with the one that the model has learned, a student's teachers'
+    or its own in float, on background and, where a student has an exposure, on made-up events; the
+    mean of both. Resources are da4ml's estimates.
     """
 
-    maximize: Literal["auc", "tpr"] = "auc"
+    maximize: Literal["auc", "tpr", "agreement"] = "auc"
     fpr: float | None = Field(None, gt=0, lt=1)
     signal: str | None = None
     minimize: tuple[Resource, ...] = Field(("lut",), strict=False, min_length=1)
@@ -106,6 +109,10 @@ class Objectives(Section):
                 "fpr must be given to maximize tpr, and only then, got "
                 f"{'none' if self.fpr is None else f'{self.fpr:g}'} for {self.maximize}"
             )
+        if self.maximize == "agreement" and self.signal is not None:
+            raise InputError(
+                f"signal must be null to maximize agreement, which needs none, got {self.signal!r}"
+            )
         if len(set(self.minimize)) < len(self.minimize):
             raise InputError(f"minimize must name each once, got {', '.join(self.minimize)}")
         return self
@@ -113,6 +120,8 @@ class Objectives(Section):
     @property
     def quality(self) -> str:
         """What is maximized, in words."""
+        if self.maximize == "agreement":
+            return "rank correlation with the score that is learned"
         rate = "AUC" if self.fpr is None else f"TPR at FPR {self.fpr:g}"
         return f"mean {rate} of all signals" if self.signal is None else f"{rate} of {self.signal}"
 
