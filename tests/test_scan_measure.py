@@ -356,6 +356,7 @@ def test_agreement_is_the_mean_rank_correlation() -> None:
     assert measuring.agreement([(np.ones(5), np.arange(5))]).value == 0
 
 
+@pytest.mark.filterwarnings("ignore:score:UserWarning")
 def test_choosing_without_signals(
     experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

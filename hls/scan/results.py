@@ -81,7 +81,8 @@ def experiment_yaml(study: Study, trial: Trial) -> str:
         f"Command:  keras-ae run {path}",
         f"          with --run-dir {trial_folder(study.folder, trial.number)}, where it is trained",
         f"Values:   {_values(trial.values)}",
-        f"Result:   {wanted.quality} {found.search.value:.4f} ± {found.search.error:.4f} on {chosen_on};",
+        f"Result:   {wanted.quality} {found.search.value:.4f} ± {found.search.error:.4f}",
+        f"          on {chosen_on};",
         f"          {found.test.value:.4f} ± {found.test.error:.4f} on {tested_on};",
         f"          float model {found.float_search.value:.4f} on the first of these, "
         f"{found.float_test.value:.4f} on the second;",
