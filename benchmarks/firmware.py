@@ -140,7 +140,7 @@ def resources(run: Run) -> list[Any]:
 def physics(run: Run) -> list[str]:
     """AUC of each signal, and their mean."""
     methods = read_json(run.metrics_path, "methods")["methods"]
-    of_float = methods[f"float/{run.experiment.trigger.score}"]
+    of_float = methods[run.experiment.learned_method]
     pairs = [(found["auc"], of_float[name]["auc"]) for name, found in _separation(run).items()]
     mean = tuple(sum(side) / len(pairs) for side in zip(*pairs, strict=True))
     cells = [f"{auc:.3f} ({auc - before:+.3f})" for auc, before in (mean, *pairs)]

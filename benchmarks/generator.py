@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from markdown_table import table
 from scipy.stats import ks_2samp, kstwo
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -238,11 +239,6 @@ def rates(seconds: float, seed: int) -> tuple[list[list[str]], float]:
             recipe.go_on(seconds / turns)
     ratio = (now.effective / now.seconds) / (before.effective / before.seconds)
     return [recipe.row() for recipe in (before, now)], ratio
-
-
-def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """Markdown."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def main() -> None:

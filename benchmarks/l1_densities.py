@@ -8,17 +8,14 @@ before any signal was looked at, and tuned on none.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.front_end.front_end import FrontEnd
+from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
+from keras_ae.teachers import MixtureDensity, NeighbourDistance
 
-N_COMPONENTS = 30
-N_NEIGHBOURS = 5
-#: Added to variances of standardized numbers: those of slots that are nearly always empty are 0.
-_LEAST_VARIANCE = 1e-3
+MIXTURE, NEIGHBOURS = GaussianMixtureTeacher(), NearestNeighboursTeacher()
 
 Scores = dict[str, np.ndarray]
 
@@ -29,19 +26,20 @@ def density_scores(data: Dataset, front_end: FrontEnd, seed: int) -> dict[str, S
     for view, columns_of in (("19 log pT", _log_momenta), ("57 numbers", _numbers)):
         scaler = StandardScaler().fit(columns_of(data.train, front_end))
         train = scaler.transform(columns_of(data.train, front_end))
-        mixture = GaussianMixture(N_COMPONENTS, reg_covar=_LEAST_VARIANCE, random_state=seed)
-        mixture.fit(train)
-        neighbours = NearestNeighbors(n_neighbors=N_NEIGHBOURS, algorithm="brute").fit(train)
+        densities = {
+            f"mixture of {MIXTURE.n_components} Gaussians": MixtureDensity.fit(
+                MIXTURE, train, seed
+            ),
+            f"{NEIGHBOURS.n_neighbours} nearest neighbours": NeighbourDistance.fit(
+                NEIGHBOURS, train
+            ),
+        }
         tested = {
             name: scaler.transform(columns_of(sample, front_end))
             for name, sample in data.tested.items()
         }
-        found[f"mixture of {N_COMPONENTS} Gaussians, {view}"] = {
-            name: -mixture.score_samples(x) for name, x in tested.items()
-        }
-        found[f"{N_NEIGHBOURS} nearest neighbours, {view}"] = {
-            name: neighbours.kneighbors(x)[0].mean(axis=1) for name, x in tested.items()
-        }
+        for name, density in densities.items():
+            found[f"{name}, {view}"] = {key: density.scores(x) for key, x in tested.items()}
     return found
 
 

@@ -72,7 +72,7 @@ def auc_table(runs: list[Run], others: Mapping[str, Qualities]) -> list[str]:
         cells = (
             f"{quality['auc']:.3f} / {fixed[signal]['auc']:.3f} / "
             f"{methods[f'untrained/{score}'][signal]['auc']:.3f}"
-            for signal, quality in methods[f"float/{score}"].items()
+            for signal, quality in methods[run.experiment.learned_method].items()
         )
         lines.append(_line(title(run), run.experiment.deciding_score, *cells))
     return lines

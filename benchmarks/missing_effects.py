@@ -10,7 +10,7 @@ Writes benchmarks/missing_effects.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+from markdown_table import table
 from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
@@ -167,11 +168,6 @@ def efficiencies(score: Score, seen: Mapping[str, Seen]) -> dict[str, float]:
         name: float(np.average(score(seen[name][0]) > threshold, weights=seen[name][1]))
         for name in SIGNALS
     }
-
-
-def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """Markdown."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def main() -> None:

@@ -10,6 +10,9 @@ from keras import ops
 #: Of what models see, either way: its square, a few sums and weights still fit into float32.
 LARGEST_INPUT = 1e12
 
+#: Of the logarithm of a variance, either way, in nats: of a code by default, and of a likelihood.
+LOG_VARIANCE_LIMIT = 15.0
+
 
 @keras.saving.register_keras_serializable("keras_ae")
 class Bounded(keras.layers.Layer):

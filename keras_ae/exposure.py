@@ -2,8 +2,9 @@
 
 After Hendrycks, Mazeika & Dietterich, arXiv:1812.04606; CMS CICADA trains its students so. Events
 are hardware values (events, n_values). Whatever is done to them, within a collection filled slots
-come first, in order, empty ones are zero, and every number stays within the range of its field. No
-signal has a part in it.
+come first, in order, empty ones are zero, and every number stays within the range of its field.
+Numbers that an event has beside its objects, such as sums, are not made anew. No signal has a part
+in it.
 """
 
 from __future__ import annotations
@@ -147,12 +148,12 @@ class Removed(_OfObjects):
 class Scaled(_Step):
     """All `fields` of an event times exp(`deviation` x N(0, 1)), rounded.
 
-    By default those that say whether a slot is empty, such as every pT.
+    By default those that are called `pt`, and those that say whether a slot is empty.
     """
 
     kind: Literal["scaled"] = "scaled"
     fields: Names = ()
-    deviation: float = Field(0.5, gt=0)
+    deviation: float = Field(0.5, gt=0, le=10)
 
     def check(self, front_end: FrontEnd) -> None:
         if not self._columns(front_end):
@@ -164,7 +165,11 @@ class Scaled(_Step):
     def _columns(self, front_end: FrontEnd) -> list[Column]:
         if self.fields:
             return front_end.choose(self.fields, "fields of an exposure by 'scaled'")
-        return [column for column in front_end.columns if column.guard == column.index]
+        return [
+            column
+            for column in front_end.columns
+            if column.guard == column.index or column.field_name == "pt"
+        ]
 
     def changed(
         self, events: np.ndarray, background: np.ndarray, front_end: FrontEnd, rng: Any
@@ -213,7 +218,7 @@ class Exposure(Section):
     other. `seed`, with that of the run, decides which.
     """
 
-    share: float = Field(0.5, gt=0, lt=1)
+    share: float = Field(0.5, gt=0, le=0.99)
     steps: Annotated[tuple[Step, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
     seed: int = Field(0, ge=0)
 

@@ -14,12 +14,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ae.bounded import LOG_VARIANCE_LIMIT
 from keras_ae.errors import InputError
 
 Tensor = Any
-
-#: Of a variance that is learned, in nats.
-LOG_VARIANCE_LIMIT = 15.0
 
 
 class Likelihood(keras.Layer):
@@ -70,6 +68,12 @@ class Gaussian(Likelihood):
         super().__init__(**kwargs)
         if not 0 < variance < math.inf:
             raise InputError(f"variance must be > 0 and finite, got {variance}")
+        if learn_variance and abs(math.log(variance)) > LOG_VARIANCE_LIMIT:
+            limit = math.exp(LOG_VARIANCE_LIMIT)
+            raise InputError(
+                f"variance that is learned must be from {1 / limit:.3g} to {limit:.3g}, got "
+                f"{variance:g}"
+            )
         self._initial_variance = float(variance)
         self.learn_variance = learn_variance
         self._log_variance = None

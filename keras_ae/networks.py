@@ -6,14 +6,11 @@ import math
 
 import keras
 
+from keras_ae.bounded import LOG_VARIANCE_LIMIT
 from keras_ae.precision import Precision
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 
 Spec = ArchitectureSpec | ConvolutionalSpec
-
-
-#: Of the logarithm of the code's variance in float, either way.
-LOG_VARIANCE_LIMIT = 15.0
 
 
 def build_encoder(

@@ -61,8 +61,7 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
     With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
     """
     score, deciding = experiment.trigger.score, experiment.deciding_score
-    several = experiment.student is not None and bool(experiment.student.teachers)
-    teacher = methods["teacher/mean" if several else f"float/{score}"]
+    teacher = methods[experiment.learned_method]
     last = methods[f"quantized/{deciding}"]
     stages = {
         name: methods[f"{method}/{deciding}"]
@@ -95,6 +94,7 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         for signal, quality in teacher.items()
     ]
     widths = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 for title in rows[0]}
+    several = experiment.student is not None and bool(experiment.student.teachers)
     learned = f", learned from {'several teachers' if several else score}"
     learned = learned if experiment.student else ""
     return [

@@ -20,17 +20,19 @@ from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighbours
 
 #: Events that are scored at once.
 _EVENTS_AT_ONCE = 20_000
+#: Distance of an event from itself, as it is computed, in units of its norm.
+_SAME = 1e-6
 
 
 def check_teachers(teachers: Iterable[Teacher], n_events: int) -> None:
     """Raise InputError for a density that needs more events than it is to learn from."""
     for teacher in teachers:
         for name in ("n_components", "n_neighbours"):
-            needed = getattr(teacher, name, 0)
+            needed = getattr(teacher, name, 0) + (name == "n_neighbours")
             if needed > n_events:
                 raise InputError(
-                    f"{name} of a teacher must be <= {n_events}, the background events that it "
-                    f"learns from, got {needed}"
+                    f"a teacher of {name} {getattr(teacher, name)} must learn from at least "
+                    f"{needed} background events, got {n_events}"
                 )
 
 
@@ -68,7 +70,8 @@ class MixtureDensity:
         return cls(mixture.fit(np.asarray(x, np.float64)))
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        return -np.asarray(self._mixture.score_samples(np.asarray(x, np.float64)))
+        x = check_events(x, self._mixture.means_.shape[1:], "x").astype(np.float64)
+        return -np.asarray(self._mixture.score_samples(x))
 
     def save(self, path: Path) -> None:
         with whole_file(path) as temporary:
@@ -90,29 +93,38 @@ class MixtureDensity:
 
 
 class NeighbourDistance:
-    """Mean Euclidean distance of the nearest events that are known."""
+    """Mean Euclidean distance of the nearest events that are known.
+
+    None is its own neighbour: of an event that is known, or just like one, that one does not count,
+    or what it was fitted on would seem less rare than the same events made anew.
+    """
 
     def __init__(self, known: np.ndarray, n_neighbours: int) -> None:
         self._known, self._n_neighbours = known, n_neighbours
-        self._index = NearestNeighbors(n_neighbors=n_neighbours, algorithm="brute").fit(known)
+        index = NearestNeighbors(n_neighbors=n_neighbours + 1, algorithm="brute")
+        self._index = index.fit(known)
 
     @classmethod
     def fit(cls, settings: NearestNeighboursTeacher, x: np.ndarray) -> Self:
         """On background (events, features).
 
         Raises:
-            InputError: fewer events than neighbours.
+            InputError: not more events than neighbours.
         """
         check_teachers([settings], len(x))
         return cls(np.asarray(x, np.float64), settings.n_neighbours)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         x = check_events(x, self._known.shape[1:], "x").astype(np.float64)
-        return np.concatenate(
-            [
-                self._index.kneighbors(x[first : first + _EVENTS_AT_ONCE])[0].mean(axis=1)
-                for first in range(0, len(x), _EVENTS_AT_ONCE)
-            ]
+        parts = (x[first : first + _EVENTS_AT_ONCE] for first in range(0, len(x), _EVENTS_AT_ONCE))
+        return np.concatenate([self._distances(part) for part in parts])
+
+    def _distances(self, x: np.ndarray) -> np.ndarray:
+        distances = self._index.kneighbors(x)[0]
+        # Distances come of squared norms, and are zero to half their digits.
+        is_known = distances[:, 0] <= _SAME * (1 + np.linalg.norm(x, axis=1))
+        return np.asarray(
+            np.where(is_known, distances[:, 1:].mean(axis=1), distances[:, :-1].mean(axis=1))
         )
 
     def save(self, path: Path) -> None:

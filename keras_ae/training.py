@@ -13,7 +13,7 @@ from keras_ae.errors import InputError
 from keras_ae.events import audited_events, check_number
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
 from keras_ae.exposure import Exposure
-from keras_ae.files import whole_file, write_json
+from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
 from keras_ae.models import ScoringModel
@@ -39,6 +39,9 @@ from keras_ae.teaching import (
     teacher_scores,
     teachers_of,
 )
+
+#: Of training and validation, (events,) each.
+Targets = tuple[np.ndarray, np.ndarray]
 
 #: Between the seeds of one autoencoder, so that they are not those of the next run.
 _SEEDS_APART = 10_007
@@ -84,8 +87,10 @@ def distill(run: Run, progress: bool = True) -> bool:
         data = load_data(run)
         _fit_inputs(run, "student", experiment.deployed_inputs, data)
         _teach(run, data, progress)
-        student.adapt(teacher_scores(run, _learned(run, "student", data).train))
-        _fit_stage(run, "student", student, data, settings.training, progress)
+        learned = _learned(run, "student", data)
+        targets = _targets(run, learned)
+        student.adapt(targets[0])
+        _fit_stage(run, "student", student, learned, settings.training, progress, targets)
 
     return run.stage("distill", work)
 
@@ -96,7 +101,10 @@ def quantize(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         trained = "float" if run.experiment.student is None else "student"
         model = quantize_model(load_model(run, trained), run.experiment)
-        _fit_stage(run, "quantized", model, load_data(run), run.experiment.quantization, progress)
+        learned = _learned(run, "quantized", load_data(run))
+        targets = _targets(run, learned) if model.has_teacher else None
+        settings = run.experiment.quantization
+        _fit_stage(run, "quantized", model, learned, settings, progress, targets)
 
     return run.stage("quantize", work)
 
@@ -109,20 +117,29 @@ def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Da
 
 
 def _teach(run: Run, data: Dataset, progress: bool) -> None:
-    """Fit what the student learns beside the score of the float model."""
-    experiment, folder = run.experiment, run.teachers_folder
-    shutil.rmtree(folder, ignore_errors=True)
-    teachers = teachers_of(run)
+    """Fit what the student learns beside the score of the float model.
+
+    Teachers that an interruption has left, of the same stage, are not fitted again.
+    """
+    experiment, folder, teachers = run.experiment, run.teachers_folder, teachers_of(run)
+    mark, digest = folder / "digest.json", run.digest("distill")
+    if not mark.exists() or read_json(mark, "digest")["digest"] != digest or not teachers:
+        shutil.rmtree(folder, ignore_errors=True)
     if not teachers:
         return
+    write_json(mark, {"digest": digest})
     inputs = network_inputs(run, "float", data.train)
     for number, teacher in enumerate(teachers):
+        path = density_path(run, number)
+        if path.exists():
+            continue
         if isinstance(teacher, GaussianMixtureTeacher):
-            mixture = MixtureDensity.fit(teacher, flat(inputs), experiment.seed)
-            mixture.save(density_path(run, number))
+            MixtureDensity.fit(teacher, flat(inputs), experiment.seed).save(path)
         elif isinstance(teacher, NearestNeighboursTeacher):
-            NeighbourDistance.fit(teacher, flat(inputs)).save(density_path(run, number))
+            NeighbourDistance.fit(teacher, flat(inputs)).save(path)
     for number in range(1, n_autoencoders(run)):
+        if autoencoder_path(run, number).exists():
+            continue
         seed = (experiment.seed + _SEEDS_APART * number) % 2**32
         training = experiment.training
         other = experiment.model_copy(update={"seed": seed})
@@ -140,11 +157,11 @@ def _fit_stage(
     data: Dataset,
     settings: TrainingSettings,
     progress: bool,
+    targets: Targets | None = None,
 ) -> None:
-    learned = _learned(run, precision, data)
     path = run.model_path(precision)
     seed = run.experiment.seed
-    history = _fit_model(run, precision, model, learned, settings, progress, seed, path)
+    history = _fit_model(run, precision, model, data, settings, progress, seed, path, targets)
     write_json(run.history_path(precision), history)
     remove_checkpoint(run.folder / f"checkpoint_{path.stem}")
 
@@ -158,10 +175,12 @@ def _fit_model(
     progress: bool,
     seed: int,
     path: Path,
+    targets: Targets | None = None,
 ) -> dict[str, list[float]]:
-    """Fit a model to what one of the run's `precision` sees; returns its history.
+    """Fit a model to what one of the run's `precision` sees, and save it; returns its history.
 
-    Its checkpoint stays until the caller has written all that depends on it.
+    Its checkpoint stays until the caller has written all that depends on it. `targets` of training
+    and validation are for a model that has a teacher.
     """
     inputs = model.check_inputs(network_inputs(run, precision, data.train), "training data")
     validation = network_inputs(run, precision, data.validation)
@@ -176,15 +195,18 @@ def _fit_model(
             checkpoint=run.folder / f"checkpoint_{path.stem}",
             tensorboard=run.folder / f"tensorboard_{path.stem}",
             progress=progress,
-            targets=(teacher_scores(run, data.train), teacher_scores(run, data.validation))
-            if model.has_teacher
-            else None,
+            targets=targets,
         )
 
     history = model.learn(inputs, validation, in_epochs)
     with whole_file(path) as temporary:
         model.save(temporary)
     return history
+
+
+def _targets(run: Run, learned: Dataset) -> Targets:
+    """What a student learns of the events of training and validation."""
+    return teacher_scores(run, learned.train), teacher_scores(run, learned.validation)
 
 
 def _learned(run: Run, precision: str, data: Dataset) -> Dataset:
@@ -203,7 +225,10 @@ def exposed(run: Run, exposure: Exposure, sample: Sample, part: int) -> Sample:
     x = sample.x.reshape(len(sample), wires.n_values)
     made_up = exposure.make(wires, x, (experiment.seed, part))
     counts = experiment.counts
-    condition = np.zeros((len(made_up), 0)) if counts is None else counts.of(wires, made_up)
+    # Where the data have a condition that no network is told, nobody looks at it.
+    condition = np.zeros((len(made_up), sample.condition.shape[1]))
+    if counts is not None:
+        condition = counts.of(wires, made_up)
     n_events = len(sample) + len(made_up)
     return Sample(
         np.concatenate([sample.x, made_up.reshape(-1, *sample.x.shape[1:])]),

@@ -130,7 +130,7 @@ class TestSteps:
         rng = np.random.default_rng(1)
         factor = np.exp(0.5 * np.random.default_rng(1).standard_normal(1))[0]
         found = step(kind="scaled").changed(self.mine, self.other, small(), rng)[0]
-        expected = [9, round(50 * factor), 1, round(20 * factor), 2, 0, 0]
+        expected = [round(9 * factor), round(50 * factor), 1, round(20 * factor), 2, 0, 0]
         np.testing.assert_array_equal(found, expected)
 
     def test_scaled_out_of_range_saturates(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.decomposition import PCA
 
 from keras_ae.bounded import Bounded
+from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian
 from keras_ae.models import Autoencoder, Student, build_autoencoder, build_student
 from keras_ae.precision import FixedPoint, Float
@@ -27,7 +28,10 @@ KINDS = {
     "denoising": {},
     "contractive": {},
     "variational": {"variance": 0.03},
-    "importance_weighted": {"variance": 0.03, "learn_variance": True, "n_samples": 3},
+    "importance_weighted": {
+        **{"variance": 0.03, "learn_variance": True, "n_samples": 3},
+        "log_variance_limit": 30.0,
+    },
 }
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -45,6 +49,7 @@ def test_scores_and_gradients(models: dict[str, Autoencoder], kind: str, x: np.n
     model = models[kind]
     for name, scores in model.scores(x).items():
         assert np.isfinite(scores).all(), name
+    assert np.isfinite(model.reconstruct(x)).all()
     if hasattr(model, "log_likelihood"):
         assert np.isfinite(model.log_likelihood(x, 5)).all()
     for training in (True, False):
@@ -82,7 +87,7 @@ class TestBounds:
     def test_that_do_not_bind_change_no_bit(self) -> None:
         x = np.random.default_rng(1).normal(size=(256, 6)).astype("float32")
         trained = []
-        for limit in (15.0, 40.0):
+        for limit in (15.0, 30.0):
             model = build_autoencoder("variational", SPEC, seed=1, log_variance_limit=limit)
             model.compile(optimizer="adam")
             model.fit(x, epochs=2, verbose=0)
@@ -115,6 +120,10 @@ class TestBounds:
         assert family.variance == pytest.approx(np.exp(-15))
         x = np.ones((1, 3), np.float32)
         assert np.isfinite(family.negative_log_likelihood(x, 1e6 * x)).all()
+        # From beyond the bound it would never come back.
+        with pytest.raises(InputError, match="variance that is learned must be from 3.06e-07 to"):
+            Gaussian(1e-8, learn_variance=True)
+        assert Gaussian(1e-8).variance == pytest.approx(1e-8)
 
 
 def test_importance_weights_of_a_narrow_posterior() -> None:

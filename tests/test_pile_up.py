@@ -11,9 +11,9 @@ pytest.importorskip("pythia8mc", reason="needs the extra 'physics'")
 import awkward as ak
 
 from hls import cli
-from keras_ae.data.l1 import JET, read_l1_events
+from keras_ae.data.l1 import JET, LEPTONS, read_l1_events
 from keras_ae.errors import InputError
-from keras_ae.generator import minimum_bias
+from keras_ae.generator import detector, minimum_bias
 from keras_ae.generator.density import density_at, median_density
 from keras_ae.generator.detector import simulate_detector
 from keras_ae.generator.pile_up import draw_counts, read_pile_up
@@ -39,8 +39,8 @@ def test_a_number_and_a_table(tmp_path: Path) -> None:
     [
         ("20, -1\n30, 2\n", "weights must be finite and >= 0, got -1"),
         ("20, 0\n30, 0\n", "weights must sum to more than 0, got 0"),
-        ("-3, 1\n", "means must be 0 to 1000, got -3"),
-        ("nan, 1\n", "means must be 0 to 1000, got nan"),
+        ("-3, 1\n", "means must be 0 to 500, got -3"),
+        ("nan, 1\n", "means must be 0 to 500, got nan"),
         ("20, inf\n", "weights must be finite and >= 0, got inf"),
         ("20, 1, 5\n", r"must hold lines of two numbers, mean and weight, got a table of shape"),
         ("", "must hold lines of two numbers"),
@@ -101,17 +101,59 @@ def library() -> ak.Array:
         return minimum_bias.make_library(5)
 
 
-def test_jets_keep_their_momentum(top_pairs: ak.Array, library: ak.Array) -> None:
-    """With 40 other collisions: the hardest jets on average, and most of the number."""
+@pytest.fixture(scope="module")
+def seen(top_pairs: ak.Array, library: ak.Array) -> dict[str, np.ndarray]:
+    """Objects without pile-up, with it, and with it where nothing is subtracted."""
     counts = np.full(len(top_pairs), 40)
-    found = []
-    for others in (None, minimum_bias.draw(library, counts, np.random.default_rng(1))):
-        objects = simulate_detector(top_pairs, np.random.default_rng(2), others)
-        found.append(objects[:, JET.slots, 0])
-    without, with_pile_up = found
-    assert with_pile_up[:, 0].mean() == pytest.approx(without[:, 0].mean(), rel=0.05)
-    # Without subtraction, 40 collisions put some 10 GeV into each jet of the forward region.
-    assert np.mean((with_pile_up > 0).sum(axis=1)) < np.mean((without > 0).sum(axis=1)) + 3
+    others = minimum_bias.draw(library, counts, np.random.default_rng(1), mirrored=True)
+
+    def observed(pile_up: ak.Array | None) -> np.ndarray:
+        return simulate_detector(top_pairs, np.random.default_rng(2), pile_up)
+
+    found = {"none": observed(None), "subtracted": observed(others)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector, "median_density", lambda seen, _: np.zeros((len(seen), 2)))
+        found["as it is"] = observed(others)
+    return found
+
+
+class TestMitigation:
+    """Of 40 other collisions in each crossing of a top pair."""
+
+    @pytest.mark.parametrize(("low", "high"), [(0, 2.4), (2.6, 4)])
+    def test_jets(self, seen: dict[str, np.ndarray], low: float, high: float) -> None:
+        """In the central and in the forward ring: most of what pile-up adds goes."""
+        n_jets = {}
+        for name, objects in seen.items():
+            jets = objects[:, JET.slots]
+            inside = (np.abs(jets[:, :, 1]) >= low) & (np.abs(jets[:, :, 1]) < high)
+            n_jets[name] = (inside & (jets[:, :, 0] > 0)).sum(axis=1).mean()
+        added = n_jets["as it is"] - n_jets["none"]
+        assert added > 0.3
+        assert abs(n_jets["subtracted"] - n_jets["none"]) < 0.7 * added
+
+    def test_the_hardest_jet_keeps_its_momentum(self, seen: dict[str, np.ndarray]) -> None:
+        hardest = {name: objects[:, JET.first_slot, 0].mean() for name, objects in seen.items()}
+        assert hardest["subtracted"] == pytest.approx(hardest["none"], rel=0.05)
+        assert hardest["as it is"] > hardest["subtracted"] > 0
+
+    def test_leptons_stay_isolated(self, seen: dict[str, np.ndarray]) -> None:
+        n_leptons = {
+            name: sum((objects[:, kind.slots, 0] > 10).sum() for kind in LEPTONS)
+            for name, objects in seen.items()
+        }
+        assert n_leptons["as it is"] < n_leptons["subtracted"]
+        assert n_leptons["subtracted"] == pytest.approx(n_leptons["none"], rel=0.1)
+
+
+def test_mirrored_collisions_have_no_side(library: ak.Array) -> None:
+    """Of one collision, taken many times: as often to either side."""
+    one = library[:1]
+    rng = np.random.default_rng(1)
+    drawn = minimum_bias.draw(one, np.ones(400, int), rng, mirrored=True)
+    first = ak.to_numpy(drawn.pz[:, 0])
+    np.testing.assert_array_equal(np.abs(first), abs(one.pz[0, 0]))
+    assert 150 < np.sum(first > 0) < 250
 
 
 def test_it_is_recorded_event_by_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

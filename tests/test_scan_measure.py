@@ -348,12 +348,16 @@ def test_agreement_is_the_mean_rank_correlation() -> None:
         np.corrcoef(rankdata(a), rankdata(b))[0, 1]
         for a, b in ((first, first**3), (first, second + first))
     ]
-    found = measuring.agreement([(first, first**3), (first, second + first)])
+    parents = np.arange(300)
+    found = measuring.agreement([(first, first**3, parents), (first, second + first, parents)])
     assert expected[0] == pytest.approx(1)
     assert found.value == pytest.approx(np.mean(expected))
     assert found.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(299) / 2)
     # A score that is the same for all events agrees with none.
-    assert measuring.agreement([(np.ones(5), np.arange(5))]).value == 0
+    assert measuring.agreement([(np.ones(5), np.arange(5), parents[:5])]).value == 0
+    # Events that share a parent count as one.
+    pairs = measuring.agreement([(first, second + first, parents // 3)])
+    assert pairs.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(99))
 
 
 @pytest.mark.filterwarnings("ignore:score:UserWarning")
@@ -391,6 +395,7 @@ def test_choosing_without_signals(
         (
             graph.evaluate(*hardware_values(run, sample, graph.interface)).score,
             teacher_scores(run, sample),
+            sample.parents,
         )
         for sample in seen
     ]

@@ -229,7 +229,7 @@ def test_order_of_stages(
         (
             "student.exposure",
             {"share": 1.0, "steps": [{"kind": "merged"}]},
-            "student.exposure.share: .*less than 1",
+            "student.exposure.share: .*less than or equal to 0.99",
         ),
         (
             "student.exposure",

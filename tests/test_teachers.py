@@ -58,7 +58,9 @@ class TestMixture:
         np.testing.assert_array_equal(loaded.scores(x), density.scores(x))
 
     def test_more_components_than_events(self, x: np.ndarray) -> None:
-        with pytest.raises(InputError, match="n_components of a teacher must be <= 20, .* got 30"):
+        with pytest.raises(
+            InputError, match="n_components 30 must learn from at least 30 .*, got 20"
+        ):
             MixtureDensity.fit(GaussianMixtureTeacher(), x[:20], seed=1)
 
 
@@ -68,13 +70,18 @@ class TestNeighbours:
         density = NeighbourDistance.fit(NearestNeighboursTeacher(n_neighbours=3), known)
         expected = np.sort(cdist(others, known), axis=1)[:, :3].mean(axis=1)
         np.testing.assert_allclose(density.scores(others), expected, rtol=1e-5)
+        # What is known is not its own neighbour, and so as rare as what is not.
+        known_to_known = cdist(known, known)
+        np.fill_diagonal(known_to_known, np.inf)
+        expected = np.sort(known_to_known, axis=1)[:, :3].mean(axis=1)
+        np.testing.assert_allclose(density.scores(known), expected, rtol=1e-5)
         density.save(tmp_path / "known.npz")
         loaded = NeighbourDistance.load(tmp_path / "known.npz")
         np.testing.assert_array_equal(loaded.scores(others), density.scores(others))
 
     def test_more_neighbours_than_events(self, x: np.ndarray) -> None:
-        with pytest.raises(InputError, match="n_neighbours of a teacher must be <= 4, .* got 5"):
-            NeighbourDistance.fit(NearestNeighboursTeacher(), x[:4])
+        with pytest.raises(InputError, match="n_neighbours 5 must learn from at least 6 .*, got 5"):
+            NeighbourDistance.fit(NearestNeighboursTeacher(), x[:5])
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +137,7 @@ class TestRun:
                 .fit(train.astype(np.float64))
                 .score_samples(x.astype(np.float64))
             ),
-            lambda x: np.sort(cdist(x, train), axis=1)[:, :2].mean(axis=1),
+            lambda x: NeighbourDistance(train.astype(np.float64), 2).scores(x),
         ]
         expected = np.mean(
             [(f(test) - f(train).mean()) / f(train).std() for f in functions], axis=0
@@ -162,5 +169,5 @@ def test_too_many_components_before_training(
         cli.main(["train", str(tmp_path / "e.yaml"), "--run-dir", str(tmp_path / "run")])
     assert caught.value.code == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert "n_components of a teacher must be <= 14" in lines[0]
+    assert "n_components 2000 must learn from at least 2000" in lines[0]
     assert not (tmp_path / "run" / "float.keras").exists()

@@ -66,6 +66,19 @@ def test_a_worker_that_dies_is_named_and_replaced(tmp_path: Path, work: Callable
     assert "was killed by SIGKILL at task 0: another one begins it anew" in line
 
 
+def test_a_worker_that_dies_before_it_begins(
+    tmp_path: Path, work: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that cannot import what it needs."""
+    monkeypatch.setattr("keras_ae.generator.workers._work", exit_at_once)
+    with pytest.raises(WorkerError, match="task 0 must come to an end, but 2 workers died of it"):
+        work(1, Task(tmp_path, 0))
+
+
+def exit_at_once(do: object, pipe: object) -> None:
+    os._exit(3)
+
+
 def test_a_task_that_kills_every_worker_ends_the_work(tmp_path: Path, work: Callable) -> None:
     with pytest.raises(WorkerError, match="task 0 must come to an end, but 2 workers died of it"):
         work(1, Task(tmp_path, 0, deaths=9), Task(tmp_path, 1))

@@ -48,8 +48,11 @@ def graph_of(events: np.ndarray, threshold_input: bool) -> TriggerGraph:
     )
 
 
-@pytest.mark.parametrize("threshold_input", [False, True], ids=["constants", "inputs"])
-def test_every_bit(events: np.ndarray, threshold_input: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("threshold_input", "io_type"),
+    [(False, "io_parallel"), (True, "io_parallel"), (True, "io_stream")],
+)
+def test_every_bit(events: np.ndarray, threshold_input: bool, io_type: str, tmp_path: Path) -> None:
     graph = graph_of(events, threshold_input)
     assert graph.decision_names == ("trigger_medium", "trigger_tight", "trigger")
     assert list(graph.thresholds) == ["trigger", "trigger_medium", "trigger_tight"]
@@ -62,7 +65,7 @@ def test_every_bit(events: np.ndarray, threshold_input: bool, tmp_path: Path) ->
         fpr = {"trigger": 0.2, "trigger_medium": 0.05, "trigger_tight": 0.01}[name]
         assert fpr / 2 < found.bits[name].mean() <= fpr
     np.testing.assert_array_equal(found.trigger, found.bits["trigger"])
-    settings = FirmwareSettings()
+    settings = FirmwareSettings(io_type=io_type)
     bench = [part[:50] for part in values]
     stress = graph.with_threshold((stress_events(FRONT_END.port_format, (57,), 3000, 1),))
     if threshold_input:
@@ -85,8 +88,14 @@ def test_every_bit(events: np.ndarray, threshold_input: bool, tmp_path: Path) ->
         decisions = [port.name for port in interface.outputs if port.is_decision]
         assert decisions == ["trigger_medium", "trigger_tight", "trigger"]
         content = json.loads((tmp_path / folder / "interface.json").read_text())
-        assert content["thresholds"] == graph.thresholds
-    assert "threshold of `trigger_tight`" in (tmp_path / "hls" / "README.md").read_text()
+        kind = "input" if threshold_input else "constant"
+        limits = {name: {"is": kind, "value": limit} for name, limit in graph.thresholds.items()}
+        assert content["thresholds"] == limits
+    text = (tmp_path / "hls" / "README.md").read_text()
+    limit = f"{graph.thresholds['trigger_tight']!r}"
+    if threshold_input:
+        limit = f"the input `threshold_tight`; in `tb_data` it is {limit}"
+    assert f"| threshold of `trigger_tight` | {limit} |" in text
 
 
 def test_saved_as_a_whole(events: np.ndarray, tmp_path: Path) -> None:
@@ -129,7 +138,16 @@ def test_whole_chain(
             {"a": {"target_fpr": 0.001}, "b": {"target_fpr": 0.002}},
             "falling order of what may pass, got 0.002 of 'b' after 0.001 of 'a'",
         ),
-        ({"tight one": {"target_fpr": 0.001}}, "names of working_points must be letters, .*'tight"),
+        (
+            {"tight one": {"target_fpr": 0.001}},
+            "names of working_points .*'tight one",
+        ),
+        ({"a__b": {"target_fpr": 0.001}}, "names of working_points must be small .*'a__b"),
+        ({"Tight": {"target_fpr": 0.001}}, "names of working_points must be small .*'Tight"),
+        (
+            {f"p{n}": {"target_fpr": 0.001 / (n + 1)} for n in range(6)},
+            "working_points must be 5 at most, got 6",
+        ),
         ({"a": {}}, "one of target_fpr and target_rate_khz must be given, got neither"),
         ({"a": {"target_rate_khz": 1.0}}, "working_points.a: target_rate_khz must be below input_"),
     ],

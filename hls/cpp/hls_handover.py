@@ -28,7 +28,7 @@ _INPUTS = """
 `inputs.h` makes these values of physical ones: structures, and `to_hardware`, which gives the bits
 that the Python package gives. `example_inputs.cpp` reads events as text and prints their values;
 `make build/example_inputs` builds it."""
-_THRESHOLD = "\nThe threshold is sent with every event."
+_THRESHOLD = "\nThresholds are sent with every event."
 
 
 def write_handover(

@@ -23,7 +23,8 @@ _ONE_BIT = FixedPointFormat(1, 1, signed=False)
 def baseline_graph(front_end: FrontEnd, name: str) -> LayerGraph:
     """Hardware values of an event -> one of `keras_ae.data.observables`, in last bits.
 
-    `hls.graph.build.set_threshold` makes a trigger of it.
+    Objects must be in the order that the front end states: the largest momentum is looked for in
+    the first slots. `hls.graph.build.set_threshold` makes a trigger of it.
 
     Raises:
         InputError: an observable of fields that the front end has not, fields without a format, or

@@ -15,6 +15,7 @@ from hls.graph.layers.decision import THRESHOLD, TRIGGER, AboveThreshold
 from hls.graph.node import Node
 from hls.graph.score_nodes import Scores, add_score, requested_scores
 from hls.graph.trigger_graph import TriggerGraph
+from keras_ae.errors import InputError
 from keras_ae.front_end.scaled_inputs import ScaledInputs
 from keras_ae.metrics import check_rate, threshold_at_fpr
 
@@ -119,6 +120,8 @@ def set_threshold(
     """
     values = background if isinstance(background, tuple | list) else (background,)
     scores = graph.outputs(*values)[graph.output_names[0]].ravel()
+    if "" in working_points:
+        raise InputError("working_points must have names, got ''")
     thresholds = {}
     for name, fpr in {"": target_fpr, **working_points}.items():
         check_rate(len(scores), fpr, "background")

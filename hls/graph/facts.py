@@ -29,9 +29,7 @@ def decision_facts(
 ) -> list[tuple[str, str]]:
     """What decides, in pairs of a name and a value; `bench` has the events of a test bench."""
     scores = [f"`{name}`" for name in graph.score_names]
-    threshold = f"{graph.threshold!r}"
-    if graph.decision.from_input:
-        threshold = f"the input `threshold`; in `{bench}` it is {threshold}"
+    threshold = _limit(graph, graph.decision.name, bench)
     if origin:
         threshold += f", above which is a fraction of at most {origin.target_fpr:g} of background"
         if origin.input_rate_khz:
@@ -44,11 +42,17 @@ def decision_facts(
         *([("further scores", ", ".join(scores[1:]))] if scores[1:] else []),
         ("threshold", threshold),
         *(
-            (f"threshold of `{name}`", f"{limit!r}")
-            for name, limit in graph.thresholds.items()
+            (f"threshold of `{name}`", _limit(graph, name, bench))
+            for name in graph.thresholds
             if name != graph.decision.name
         ),
     ]
+
+
+def _limit(graph: TriggerGraph, name: str, bench: str) -> str:
+    """The threshold of a bit: a number, or an input and what a test bench has there."""
+    limit, (_, *inputs) = repr(graph.thresholds[name]), graph.node(name).inputs
+    return f"the input `{inputs[0]}`; in `{bench}` it is {limit}" if inputs else limit
 
 
 def table_row(*cells: str) -> str:

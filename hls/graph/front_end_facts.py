@@ -35,7 +35,10 @@ def project_facts(graph: TriggerGraph, front_end: FrontEnd | None) -> dict[str, 
         "threshold": "input" if graph.decision.from_input else graph.threshold,
     }
     if len(graph.thresholds) > 1:
-        facts["thresholds"] = dict(graph.thresholds)
+        facts["thresholds"] = {
+            name: {"is": "input" if graph.node(name).inputs[1:] else "constant", "value": limit}
+            for name, limit in graph.thresholds.items()
+        }
     return facts if front_end is None else {**facts, "front_end": describe_front_end(front_end)}
 
 

@@ -26,6 +26,7 @@ from keras_ae.metrics import (
     NONE_SHARED,
     Parents,
     ScoresBySample,
+    effective_number,
     of_pair,
     roc_auc,
     tpr_at_fpr,
@@ -125,16 +126,20 @@ def _by_agreement(run: Run, data: Dataset, scores: tuple[Score, Score]) -> Quali
     in_firmware, in_float = scores
     learned = in_float if run.experiment.student is None else partial(teacher_scores, run)
 
-    def found(score: Score, events: Sequence[Sample]) -> Quality:
-        return agreement([(score(sample), learned(sample)) for sample in events])
-
     parts = enumerate((data.validation, data.test))
     search, test = (unlabelled(run, sample, number) for number, sample in parts)
+    # Once: teachers may be slow.
+    targets = [[learned(sample) for sample in events] for events in (search, test)]
+
+    def found(score: Score, events: Sequence[Sample], target: Sequence[np.ndarray]) -> Quality:
+        pairs = zip(events, target, strict=True)
+        return agreement([(score(sample), aim, sample.parents) for sample, aim in pairs])
+
     return (
-        found(in_firmware, search),
-        found(in_firmware, test),
-        found(in_float, search),
-        found(in_float, test),
+        found(in_firmware, search, targets[0]),
+        found(in_firmware, test, targets[1]),
+        found(in_float, search, targets[0]),
+        found(in_float, test, targets[1]),
     )
 
 
@@ -148,17 +153,19 @@ def unlabelled(run: Run, sample: Sample, number: int) -> list[Sample]:
     return found
 
 
-def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Quality:
+def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Quality:
     """Mean of the rank correlations (Spearman) of two scores, (events,) each, on samples.
 
-    Its error is that of independent normal numbers, (1 - r^2) / sqrt(n - 1) each.
+    Each with the parents of the events. The error is that of independent normal numbers,
+    (1 - r^2) / sqrt(n - 1), of as many as the effective number of parents.
     """
     values, errors = [], []
-    for first, second in pairs:
+    for first, second, parents in pairs:
         # A score that is the same for all events agrees with none.
         differ = np.ptp(first) > 0 and np.ptp(second) > 0
         values.append(float(spearmanr(first, second).statistic) if differ else 0.0)
-        errors.append((1 - values[-1] ** 2) / np.sqrt(max(len(first) - 1, 1)))
+        n = effective_number(np.unique(parents, return_counts=True)[1])
+        errors.append((1 - values[-1] ** 2) / np.sqrt(max(n - 1, 1)))
     return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
 
 

@@ -19,7 +19,8 @@ class Measurement:
 
     `search` is the quality that the search sees, on validation background and one half of the
     signals, of the exact reference. `test` is on test background and the other half, which nothing
-    was chosen by. `float_search` and `float_test` are those of the float model on the same events:
+    was chosen by. Where agreement is maximized, events made up of the background stand in place of
+    the signals. `float_search` and `float_test` are those of the float model on the same events:
     only on the same events do two models compare. Resources are estimates. `signals`, where nothing
     was chosen by them, is the mean AUC on test background and all their events.
     """

@@ -88,6 +88,7 @@ def experiment_yaml(study: Study, trial: Trial) -> str:
         f"{found.float_test.value:.4f} on the second;",
         f"          estimated LUT {found.lut:,.0f}, register bits {found.register_bits:,}, "
         f"latency {found.latency_cycles} cycles",
+        *([f"          {_signals(found).rstrip()}"] if found.signals is not None else []),
     ]
     comment = "\n".join(f"# {line}".rstrip() for line in header)
     return f"{comment}\n\n{dump_experiment(study.scan.experiment(trial.number, trial.values))}"

@@ -17,7 +17,7 @@ from hls.graph import packed_ports
 from hls.graph.build import build_score_graph
 from hls.graph.interface import Interface
 from hls.graph.layer_graph import LayerGraph
-from hls.graph.layers.decision import is_threshold
+from hls.graph.layers.decision import THRESHOLD
 from hls.graph.refusal import Refusal, require_none
 from hls.graph.trigger_graph import TriggerGraph
 from hls.graph.trigger_output import TriggerOutput
@@ -163,7 +163,9 @@ def port_values(settings: Adoption, sample: Sample, interface: Interface) -> tup
     Hardware values and arrays are as they are; what has no format is rounded to that of the port.
     Flat events take the shape of the port, others only axes of length one.
     """
-    ports = [port for port in interface.inputs if not is_threshold(port.name)]
+    points = settings.trigger.working_points
+    thresholds = {THRESHOLD, *(f"{THRESHOLD}_{name}" for name in points)}
+    ports = [port for port in interface.inputs if port.name not in thresholds]
     if settings.wires is not None and settings.wires.packed:
         parts = packed_ports.port_values(settings.wires, sample.x)
         return (*parts, sample.condition)[: len(ports)]

@@ -1,9 +1,9 @@
 """What one would cut on without a network: numbers of an event that its front end holds.
 
-Of collections of several slots: `n_objects`, how many slots are filled, and `leading_pt`, the
-largest transverse momentum. Of the collections that are called so: `n_leptons`, the filled slots of
-`electron` and `muon`; `ht`, the scalar sum of the transverse momenta of `jet`; and `met`, that of
-the missing transverse momentum.
+Of collections of several slots: `n_objects`, how many slots are filled, whichever collections hold
+the same deposit, and `leading_pt`, the largest transverse momentum. Of the collections that are
+called so: `n_leptons`, the filled slots of `electron` or `egamma`, and of `muon`; `ht`, the scalar
+sum of the transverse momenta of `jet`; and `met`, that of the missing transverse momentum.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def observables_of(front_end: FrontEnd) -> dict[str, Observable]:
     kinds = front_end.collections
     several = [name for name, kind in kinds.items() if kind.slots > 1]
     counted = [name for name in several if kinds[name].empty]
-    leptons = [name for name in counted if name in ("electron", "muon")]
+    leptons = [name for name in counted if name in ("electron", "egamma", "muon")]
 
     def chosen(names: list[str], is_one: Callable[[Column], bool]) -> tuple[Column, ...]:
         return tuple(c for c in front_end.columns if c.collection in names and is_one(c))

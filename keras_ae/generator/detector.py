@@ -70,7 +70,7 @@ def simulate_detector(
     if pile_up is not None:
         others = _measure(pile_up, rng)
         seen = ak.concatenate([seen, others[~others.tracked]], axis=1)
-        densities = median_density(seen, _DENSITY_EDGES)
+        densities = median_density(seen[~seen.tracked], _DENSITY_EDGES)
     isolated = _isolated_leptons(seen, rng, densities)
     jets = _cluster_jets(seen[~isolated], densities)
     leptons = seen[isolated]

@@ -28,17 +28,23 @@ def make_library(seed: int) -> ak.Array:
     return ak.concatenate(batches)[:LIBRARY_SIZE]
 
 
-def draw(library: ak.Array, counts: np.ndarray, rng: np.random.Generator) -> ak.Array:
-    """Particles (events, particles) of `counts` collisions each, every one turned in azimuth."""
+def draw(
+    library: ak.Array, counts: np.ndarray, rng: np.random.Generator, mirrored: bool = False
+) -> ak.Array:
+    """Particles (events, particles) of `counts` collisions each, every one turned in azimuth.
+
+    `mirrored`: and every other one with its beams exchanged.
+    """
     chosen = library[rng.integers(len(library), size=counts.sum())]
     angle = rng.uniform(0, 2 * np.pi, len(chosen))
     cos, sin = np.cos(angle), np.sin(angle)
+    side = rng.choice([-1.0, 1.0], len(chosen)) if mirrored else np.ones(len(chosen))
     turned = ak.zip(
         {
             "pdg_id": chosen.pdg_id,
             "px": cos * chosen.px - sin * chosen.py,
             "py": sin * chosen.px + cos * chosen.py,
-            "pz": chosen.pz,
+            "pz": side * chosen.pz,
             "e": chosen.e,
         }
     )

@@ -12,14 +12,14 @@ from keras_ae.errors import InputError
 #: Mean numbers of collisions beside the one that is looked at, each with its weight.
 PileUp = tuple[tuple[float, float], ...]
 
-_MAX_MEAN = 1000.0
+_MAX_MEAN = 500.0
 
 
 def read_pile_up(text: str) -> PileUp:
     """A mean number, 0 for none, or the table in a CSV file: lines of mean number and weight.
 
     Raises:
-        InputError: neither; a number that is not finite or negative, a mean above 1,000, or weights
+        InputError: neither; a number that is not finite or negative, a mean above 500, or weights
             that sum to zero.
     """
     try:

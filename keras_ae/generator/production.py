@@ -31,6 +31,9 @@ from keras_ae.generator.processes import (
     background_counts,
 )
 
+#: Of pile-up, that are looked at together.
+_MOST_COLLISIONS = 2000
+
 
 @dataclass(frozen=True)
 class SimulationSettings:
@@ -166,14 +169,24 @@ def _make_chunk(task: ChunkTask[SimulationSettings]) -> None:
         n_simulated += batch.n_simulated
         if len(batch.particles) == 0:
             continue
-        particles, pile_up = batch.particles, None
+        particles = batch.particles
         counts = np.zeros(len(particles), int)
         if not settings.full:
             particles = overlay_interactions(particles, library, rng)
         if settings.pile_up:
             counts = draw_counts(settings.pile_up, len(particles), rng)
-            pile_up = draw(library, counts, rng)
-        seen = simulate_detector(particles, rng, pile_up)
+            # A few events at a time: those of a whole batch do not fit into memory.
+            parts = np.array_split(np.arange(len(counts)), 1 + counts.sum() // _MOST_COLLISIONS)
+            seen = np.concatenate(
+                [
+                    simulate_detector(
+                        particles[part], rng, draw(library, counts[part], rng, mirrored=True)
+                    )
+                    for part in parts
+                ]
+            )
+        else:
+            seen = simulate_detector(particles, rng)
         passed = pass_trigger(seen)
         objects.append(seen[passed])
         parents.append(batch.parents[passed])

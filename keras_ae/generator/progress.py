@@ -118,7 +118,9 @@ class Progress:
             bar.close()
         rows = [("process", f"{self._unit}s", "effective", "acceptance", "rate of a worker")]
         for name, tally in self.tallies.items():
-            rate = f"{tally.rate:.3g}/s" if tally.seconds else "made before"
+            rate = "made before" if tally.n_items else "none made"
+            if tally.seconds:
+                rate = f"{tally.rate:.3g}/s"
             rows.append(
                 (
                     name,

@@ -35,7 +35,9 @@ class _Worker(Generic[Task]):
 
     def give(self, task: Task) -> None:
         self.task, self.began = task, time.monotonic()
-        self.pipe.send(task)
+        # A worker that is dead already is found so when it is listened to.
+        with contextlib.suppress(ConnectionError):
+            self.pipe.send(task)
 
 
 def work_through(
@@ -60,14 +62,17 @@ def work_through(
     left = list(reversed(tasks))
     n_workers = min(n_workers or os.cpu_count() or 1, len(left))
     deaths = Counter[int]()
-    workers = [_start(do, left.pop()) for _ in range(n_workers)]
+    workers: list[_Worker[Task]] = []
     try:
+        for _ in range(n_workers):
+            workers.append(_start(do, left.pop()))
         while workers:
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 try:
                     error = worker.pipe.recv()
-                except EOFError:
+                # Reset, where it died before it had read what to do.
+                except (EOFError, ConnectionError):
                     workers.remove(worker)
                     workers.append(_replace(worker, do, deaths, warn))
                     continue

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_ae.arrays import check_events
+from keras_ae.bounded import bounded_input
 from keras_ae.likelihoods import Likelihood
 from keras_ae.mapping import BATCH_SIZE, map_batches
 from keras_ae.models.scoring import ScoringModel
@@ -64,7 +65,10 @@ class Inference(ScoringModel):
             InputError: see `fit`.
         """
         return self._map(
-            lambda x, c: self.latent_mean(self._encode(x, c)), x, condition, batch_size
+            lambda x, c: self.latent_mean(self._encode(bounded_input(x), c)),
+            x,
+            condition,
+            batch_size,
         )
 
     def decode(

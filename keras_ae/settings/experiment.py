@@ -37,7 +37,9 @@ from keras_ae.settings.teachers import NEGATIVE_LOG_LIKELIHOOD
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 #: Of further bits: also what firmware calls them.
-_POINT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
+_POINT_NAME = re.compile(r"(?=.{1,12}$)[a-z](_?[a-z0-9])*")
+#: More, and hls4ml could not copy the stream of the score.
+_MOST_POINTS = 5
 
 
 def _as_front_end(given: Any) -> Any:
@@ -94,12 +96,16 @@ class TriggerTarget(WorkingPoint):
 
     @model_validator(mode="after")
     def _check_points(self) -> Self:
+        if len(self.working_points) > _MOST_POINTS:
+            raise InputError(
+                f"working_points must be {_MOST_POINTS} at most, got {len(self.working_points)}"
+            )
         rates = {"": self.fpr_of(self.input_rate_khz)}
         for name, point in self.working_points.items():
             if not _POINT_NAME.fullmatch(name):
                 raise InputError(
-                    "names of working_points must be letters, digits and '_', 12 at most, first a "
-                    f"letter, got {name!r}"
+                    "names of working_points must be small letters and digits, 12 at most, first "
+                    f"a letter, with single '_' between them, got {name!r}"
                 )
             try:
                 rates[name] = point.fpr_of(self.input_rate_khz)
@@ -196,6 +202,12 @@ class Experiment(Section):
     def deciding_score(self) -> str:
         """The score that the quantized model gives, and the firmware."""
         return self.trigger.score if self.student is None else STUDENT_SCORE
+
+    @property
+    def learned_method(self) -> str:
+        """What the deployed model has learned, as `metrics.json` names it."""
+        several = self.student is not None and bool(self.student.teachers)
+        return "teacher/mean" if several else f"float/{self.trigger.score}"
 
     @property
     def firmware_scores(self) -> tuple[str, ...]:
@@ -342,6 +354,11 @@ class Experiment(Section):
                 )
         for teacher in student.teachers:
             score = getattr(teacher, "score", None)
+            if getattr(teacher, "n_seeds", 1) > 1 and not self.objective.by_gradient:
+                raise InputError(
+                    f"student.teachers.n_seeds must be 1 for objective.kind "
+                    f"'{self.objective.kind}', which gives the same each time"
+                )
             choices = self.objective.scores
             if self.objective.variational:
                 choices = (*choices, NEGATIVE_LOG_LIKELIHOOD)

@@ -264,11 +264,11 @@ class ContractiveObjective(Objective):
 class _DistributionObjective(Objective):
     """The encoder gives a distribution.
 
-    `log_variance_limit`: bound of the logarithm of its variance in float, either way; what an event
-    far from all others would make of it overflows.
+    `log_variance_limit`: bound of the logarithm of its variance in float32, either way; what an
+    event far from all others would make of it overflows.
     """
 
-    log_variance_limit: float = Field(15.0, gt=0, le=40)
+    log_variance_limit: float = Field(15.0, gt=0, le=30)
 
     variational: ClassVar[bool] = True
     of_networks: ClassVar[tuple[str, ...]] = ("log_variance_limit",)

@@ -28,6 +28,7 @@ class AutoencoderTeacher(Section):
 
     @model_validator(mode="after")
     def _check_samples(self) -> AutoencoderTeacher:
+        # The default stands in every experiment that a run has written.
         unset = AutoencoderTeacher.model_fields["n_samples"].default
         if self.n_samples != unset and self.score != NEGATIVE_LOG_LIKELIHOOD:
             raise InputError(

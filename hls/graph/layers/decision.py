@@ -20,11 +20,6 @@ from keras_ae.fixed_point import FixedPointFormat
 TRIGGER, THRESHOLD = "trigger", "threshold"
 
 
-def is_threshold(name: str) -> bool:
-    """Whether an input of that name is a threshold."""
-    return name == THRESHOLD or name.startswith(f"{THRESHOLD}_")
-
-
 @register()
 @dataclass(frozen=True, eq=False)
 class AboveThreshold(LogicLayer):
