@@ -20,6 +20,7 @@ above it in this list.
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
     metrics        AUC, TPR at a fixed FPR, thresholds, with uncertainties
+    rates          what a trigger's decisions take, and what nothing else would
     divergences    KL and Jensen-Shannon
     compression    size of a code, rate and distortion
     clustering     clusters of the code

@@ -44,8 +44,7 @@ def summary(run: Run) -> str:
                 run.trigger_path,
                 *("score", "threshold", "target_fpr", "input_rate_khz", "working_points"),
             ),
-            levels["firmware"]["trigger_rate"],
-            read_json(run.validation_path, "working_points")["working_points"],
+            read_json(run.validation_path, "decisions")["decisions"],
         )
     if validation:
         lines.append(
@@ -130,16 +129,16 @@ def _table_of_adopted(score: str, metrics: Any, levels: Any) -> list[str]:
     ]
 
 
-def _working_points(trigger: Any, rates: Any, others: Any) -> list[str]:
+def _working_points(trigger: Any, decisions: Any) -> list[str]:
     """Of each threshold what it is for, and what passes it; of further ones signals, too."""
     first = {"threshold": trigger["threshold"], "target_fpr": trigger["target_fpr"]}
     lines = []
     for name, point in {"": first, **trigger["working_points"]}.items():
-        passed = others[name] if name else rates
-        background = passed["background"]["value"]
+        passed = decisions[f"trigger_{name}" if name else "trigger"]["samples"]
+        background = passed["background"]["rate"]["value"]
         signals = [
-            f"{sample} {100 * rate['value']:.3g} %"
-            for sample, rate in passed.items()
+            f"{sample} {100 * found['rate']['value']:.3g} %"
+            for sample, found in passed.items()
             if name and sample != "background"
         ]
         lines.append(

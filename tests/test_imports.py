@@ -64,6 +64,7 @@ LAYERS = [
     {"audit"},
     {"bounded", "likelihoods", "corruptions", "schedules", "weights"},
     {"metrics", "divergences", "compression", "clustering"},
+    {"rates"},
     {"data"},
     {"exposure", "plots"},
     {"settings"},

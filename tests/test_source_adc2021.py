@@ -67,6 +67,12 @@ def test_what_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert n_chunks == 5
 
 
+def test_pile_up_is_an_observable(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.h5", np.ones((5, 19, 4)) * [1, 1, 1, 0], PileUp=np.arange(5))
+    found, _ = read_all(adc(path), FRONT_END)
+    assert found.observables["pile_up"].tolist() == list(range(5))
+
+
 def test_each_event_has_a_parent_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "x.h5", np.ones((7, 19, 4)) * [1, 1, 1, 0])
     parents = np.concatenate([part.parents for part in iterate_l1_events(path, 3)])

@@ -120,14 +120,17 @@ def test_whole_chain(
     tight = trigger["working_points"]["tight"]
     assert tight["target_fpr"] == 0.05 and tight["threshold"] > trigger["threshold"]
     assert tight["calibration_fpr"] <= 0.05
-    rates = validation["working_points"]["tight"]
-    first = validation["levels"]["firmware"]["trigger_rate"]
-    for sample, rate in rates.items():
+    tight_bit, first = validation["decisions"]["trigger_tight"], validation["decisions"]["trigger"]
+    for sample, found in tight_bit["samples"].items():
+        rate, pure = found["rate"], found["pure"]
         assert rate["low"] <= rate["value"] <= rate["high"]
-        assert rate["value"] <= first[sample]["value"]
+        assert pure["value"] <= rate["value"] <= first["samples"][sample]["rate"]["value"]
+    for name, rate in validation["levels"]["firmware"]["trigger_rate"].items():
+        assert rate == first["samples"][name]["rate"]
     out = capsys.readouterr().out
     assert f"threshold tight {tight['threshold']:g} for FPR 0.05" in out
-    assert "tight, above" in (tmp_path / "run" / "fidelity.html").read_text()
+    page = (tmp_path / "run" / "fidelity.html").read_text()
+    assert "trigger_tight, FPR 0.05" in page and "trigger_tight, in bins" in page
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,9 @@ class Fidelity:
     with_tables: tuple[str, ...]
     parents: Parents = field(default_factory=dict)
 
-    def as_dict(self, threshold: float, others: Mapping[str, float]) -> dict[str, Any]:
+    def as_dict(self, threshold: float) -> dict[str, Any]:
         """AUC and TPR by level and signal; trigger rate above `threshold` by level and sample.
 
-        `working_points` are the rates of firmware above each of the `others`, by name and sample.
         `auc_changes` of post-training, quantized and firmware are against float on the same events;
         `table_effects`, by score, are firmware against quantized, which has functions for tables.
         """
@@ -99,13 +98,6 @@ class Fidelity:
                     },
                 }
                 for level, samples in self.scores.items()
-            },
-            "working_points": {
-                name: {
-                    sample: asdict(rate_interval(values > limit, self.parents.get(sample)))
-                    for sample, values in self.scores["firmware"].items()
-                }
-                for name, limit in others.items()
             },
             "auc_changes": {
                 level: changes(self.scores[level], self.scores["float"])

@@ -36,6 +36,7 @@ from hls.synthesis.vendor_hls import synthesize_project
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.files import read_json, whole_file, write_json, write_text
+from keras_ae.rates import baseline_thresholds, decision_rates
 from keras_ae.run_contents import load_data, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
@@ -154,15 +155,28 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
             fidelity = fidelity_of_adopted(run, data, graph, reference, firmware)
         else:
             fidelity = measure_fidelity(run, data, graph, firmware)
-        trigger = read_json(run.trigger_path, "threshold", "working_points")
-        points = trigger["working_points"]
-        report |= fidelity.as_dict(
-            trigger["threshold"], {name: point["threshold"] for name, point in points.items()}
-        )
+        report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
+        report["decisions"] = _decisions(run, data, firmware)
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
         update_page(run.fidelity_page_path, implementations(run, settings))
     return validation
+
+
+def _decisions(run: Run, data: Dataset, firmware: Mapping[str, TriggerOutput]) -> dict[str, Any]:
+    """What each bit of the firmware does to background of the test and signals, by its name."""
+    trigger = run.settings.trigger
+    fprs = {TRIGGER: trigger.fpr} | {f"{TRIGGER}_{n}": fpr for n, fpr in trigger.fprs.items()}
+    return {
+        bit: decision_rates(
+            {name: output.bits[bit] for name, output in firmware.items()},
+            {name: sample.observables for name, sample in data.tested.items()},
+            data.parents,
+            baseline_thresholds(data.validation.observables, fpr),
+            fpr,
+        )
+        for bit, fpr in fprs.items()
+    }
 
 
 def _check_event_files(run: Run, event_files: Sequence[Path]) -> None:

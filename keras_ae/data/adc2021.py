@@ -28,7 +28,8 @@ class Adc2021(FileSource):
     """Trigger events in the ADC2021 layout, see `data.l1`: physical pt, eta, phi by slot.
 
     A front end takes those that it names among met, electron, muon and jet. Parents, and the
-    process as label, where the file has them.
+    process as label, where the file has them; the number of other collisions as the observable
+    `pile_up`.
     """
 
     kind: Literal["adc2021"] = "adc2021"
@@ -68,6 +69,7 @@ def _to_chunk(events: L1Events, front_end: FrontEnd) -> Chunk:
         parents=events.parents,
         labels=events.process,
         classes=_classes(events, front_end),
+        observables={} if events.pile_up is None else {"pile_up": events.pile_up},
     )
 
 
