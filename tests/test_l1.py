@@ -227,7 +227,8 @@ class TestShippedSample:
             assert np.all(np.diff(pt, axis=1) <= 0)
             assert np.all(slots[~present] == 0)
             assert np.all(slots[present][:, 3] == kind.class_id)
-            assert np.all(np.abs(slots[present][:, 1]) <= kind.max_eta)
+            # Before it was rounded.
+            assert np.all(np.abs(slots[present][:, 1]) <= kind.max_eta + LAST_BITS[1] / 2)
             assert np.all(np.abs(slots[present][:, 2]) <= np.pi + 1e-6)
         leptons = np.concatenate([background.objects[:, k.slots, 0] for k in LEPTONS], axis=1)
         # Above 23 and 15 GeV before they were rounded.
@@ -257,15 +258,19 @@ class TestShippedSample:
             assert np.median(peak) == pytest.approx(91, abs=1)
 
     def test_composition_by_cross_section(self, background: L1Events) -> None:
-        """Of leading-order cross-sections: W and multijets alike, Z a tenth, top pairs few."""
+        """Of leading-order cross-sections, as in the sample before, made by the other recipe."""
         visible = {
             name: record["cross_section_pb"] * record["acceptance"]
             for name, record in background.provenance.items()
         }
         shares = {name: value / sum(visible.values()) for name, value in visible.items()}
-        assert shares == pytest.approx(
-            {"w_lnu": 0.46, "qcd": 0.47, "z_ll": 0.07, "tt": 0.004}, rel=0.15
-        )
+        for name, share, accuracy in (
+            ("w_lnu", 0.478, 0.02),
+            ("qcd", 0.443, 0.03),
+            ("z_ll", 0.0736, 0.03),
+            ("tt", 0.0052, 0.1),
+        ):
+            assert shares[name] == pytest.approx(share, rel=accuracy)
 
     def test_leptons_are_isolated(self, background: L1Events) -> None:
         """Jets are clustered without them, and few are near them, more in multijets than with W."""
@@ -281,7 +286,7 @@ class TestShippedSample:
             )
 
         w, qcd = (share_near(self.of_process(background, name)) for name in ("w_lnu", "qcd"))
-        assert w < 0.005 and w < qcd < 0.1
+        assert w < 0.005 and w < qcd < 0.15
 
     def test_parts_share_no_parent(self) -> None:
         experiment = load_experiment(CONFIGS / "l1_vae.yaml")
