@@ -14,8 +14,8 @@ above it in this list.
     front_end      what the trigger's wires carry, and what of it a network sees
     audit          whether events are what a front end says
     scores         what anomaly scores are made of
-    likelihoods    reconstruction as a negative log-likelihood
     bounded        numbers kept within bounds, so that scores stay finite
+    likelihoods    reconstruction as a negative log-likelihood
     exposure       outliers made up of background, beside which a student learns
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows

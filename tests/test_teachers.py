@@ -36,7 +36,9 @@ TEACHERS: list[dict[str, Any]] = [
 @pytest.fixture
 def x() -> np.ndarray:
     rng = np.random.default_rng(1)
-    return np.concatenate([rng.normal(0, 1, (300, 4)), rng.normal(3, 2, (200, 4))])
+    x = np.concatenate([rng.normal(0, 1, (300, 4)), rng.normal(3, 2, (200, 4))])
+    # As models see it.
+    return x.astype(np.float32).astype(np.float64)
 
 
 class TestMixture:
