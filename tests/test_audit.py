@@ -84,7 +84,7 @@ def test_shipped_samples_are_found_nothing_in() -> None:
     report = audit_of(**{name: shipped(name, 40_000) for name in ("background", *SIGNALS)})
     assert report.findings == ()
     report.require()
-    assert [row.n_events for row in report.samples] == [40_000, *[5000] * 4]
+    assert [row.n_events for row in report.samples] == [40_000, *[20_000] * 4]
 
 
 @pytest.mark.parametrize("seed", range(10))

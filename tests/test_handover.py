@@ -154,7 +154,7 @@ def test_readme_of_other_inputs(tmp_path: Path) -> None:
         "| strategy | resource, reuse factor 8; the closest possible is 9 for `encoder_conv_1`"
     ) in text
     assert "runs the 5 events" in text
-    assert "\nEach port is a stream: " in text and "\nThe threshold is sent with every" in text
+    assert "\nEach port is a stream: " in text and "\nThresholds are sent with every" in text
     # The ports are called what the README and interface.json call them.
     top = (tmp_path / "firmware" / "firmware" / "anomaly_trigger.h").read_text()
     interface = read_interface(folder)
