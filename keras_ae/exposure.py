@@ -83,49 +83,62 @@ class _OfObjects(_Step):
         return {name: choices[name] for name in self.collections or choices}
 
 
-class Merged(_OfObjects):
+class _Joining(_OfObjects):
+    """Objects of another event come to each of some collections with probability `rate`."""
+
+    rate: float = Field(0.5, gt=0, le=1)
+
+    def _donors(self, n_filled: np.ndarray) -> np.ndarray:
+        """Numbers of the background events that objects are taken from, by what they have."""
+        raise NotImplementedError
+
+    def _given(self, objects: np.ndarray, n_filled: np.ndarray, rng: Any) -> np.ndarray:
+        """What of the objects (events, slots, fields) of others is taken."""
+        raise NotImplementedError
+
+    def changed(
+        self, events: np.ndarray, background: np.ndarray, front_end: FrontEnd, rng: Any
+    ) -> np.ndarray:
+        events = events.copy()
+        for name, slots in self._slots(front_end).items():
+            n_filled = front_end.n_filled(background, name)
+            donors = self._donors(n_filled)
+            if not len(donors):
+                continue
+            chosen = np.flatnonzero(rng.random(len(events)) < self.rate)
+            partners = donors[rng.integers(len(donors), size=len(chosen))]
+            given = self._given(background[partners][:, slots], n_filled[partners], rng)
+            objects = np.concatenate([events[chosen][:, slots], given], axis=1)
+            events[np.ix_(chosen, slots.ravel())] = _first(front_end, name, objects, len(slots))
+        return events
+
+
+class Merged(_Joining):
     """The objects of each of some collections, and those of another event, with probability `rate`.
 
     Where they are more than there are slots, the last ones go.
     """
 
     kind: Literal["merged"] = "merged"
-    rate: float = Field(0.5, gt=0, le=1)
 
-    def changed(
-        self, events: np.ndarray, background: np.ndarray, front_end: FrontEnd, rng: Any
-    ) -> np.ndarray:
-        events = events.copy()
-        for name, slots in self._slots(front_end).items():
-            chosen = np.flatnonzero(rng.random(len(events)) < self.rate)
-            partners = rng.integers(len(background), size=len(chosen))
-            objects = np.concatenate([events[chosen][:, slots], background[partners][:, slots]], 1)
-            events[np.ix_(chosen, slots.ravel())] = _first(front_end, name, objects, len(slots))
-        return events
+    def _donors(self, n_filled: np.ndarray) -> np.ndarray:
+        return np.arange(len(n_filled))
+
+    def _given(self, objects: np.ndarray, n_filled: np.ndarray, rng: Any) -> np.ndarray:
+        return objects
 
 
-class Added(_OfObjects):
+class Added(_Joining):
     """One object of another event to each of some collections, with probability `rate`."""
 
     kind: Literal["added"] = "added"
-    rate: float = Field(0.5, gt=0, le=1)
 
-    def changed(
-        self, events: np.ndarray, background: np.ndarray, front_end: FrontEnd, rng: Any
-    ) -> np.ndarray:
-        events = events.copy()
-        for name, slots in self._slots(front_end).items():
-            filled = front_end.n_filled(background, name)
-            donors = np.flatnonzero(filled)
-            if not len(donors):
-                continue
-            chosen = np.flatnonzero(rng.random(len(events)) < self.rate)
-            partners = donors[rng.integers(len(donors), size=len(chosen))]
-            place = (rng.random(len(chosen)) * filled[partners]).astype(int)
-            new = background[partners[:, np.newaxis], slots[place]]
-            objects = np.concatenate([events[chosen][:, slots], new[:, np.newaxis]], axis=1)
-            events[np.ix_(chosen, slots.ravel())] = _first(front_end, name, objects, len(slots))
-        return events
+    def _donors(self, n_filled: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(n_filled)
+
+    def _given(self, objects: np.ndarray, n_filled: np.ndarray, rng: Any) -> np.ndarray:
+        place = (rng.random(len(objects)) * n_filled).astype(int)
+        return objects[np.arange(len(objects)), place][:, np.newaxis]
 
 
 class Removed(_OfObjects):

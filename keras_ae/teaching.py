@@ -115,10 +115,10 @@ def standardize(run: Run, train: Sample) -> None:
 
 def teacher_scores(run: Run, sample: Sample) -> np.ndarray:
     """What the student learns of a sample: (events,)."""
+    if teachers_of(run):
+        return mean_of(run, scores_by_member(run, sample))
     inputs = network_inputs(run, "float", sample)
-    if not teachers_of(run):
-        return sample_scores(load_model(run, "float"), inputs)[run.experiment.trigger.score]
-    return mean_of(run, scores_by_member(run, sample))
+    return sample_scores(load_model(run, "float"), inputs)[run.experiment.trigger.score]
 
 
 def scores_by_member(run: Run, sample: Sample) -> dict[str, np.ndarray]:

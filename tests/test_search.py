@@ -143,7 +143,10 @@ CHOICES = {"choices": [1]}
             {"objectives": {"fpr": 0.1}},
             "fpr must be given to maximize tpr, .* 0.1 for auc",
         ),
-        ({"objectives": {"maximize": "f1"}}, "objectives.maximize: input should be 'auc', 'tpr' or 'ag"),
+        (
+            {"objectives": {"maximize": "f1"}},
+            "objectives.maximize: input should be 'auc', 'tpr' or 'ag",
+        ),
         ({"objectives": {"minimize": []}}, "objectives.minimize: must have more entries"),
         (
             {"objectives": {"minimize": ["lut", "lut"]}},
