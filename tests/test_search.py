@@ -145,7 +145,7 @@ CHOICES = {"choices": [1]}
         ),
         (
             {"objectives": {"maximize": "f1"}},
-            "objectives.maximize: input should be 'auc', 'tpr' or 'ag",
+            "objectives.maximize: input should be 'auc', 'tpr' or 'agreement'",
         ),
         ({"objectives": {"minimize": []}}, "objectives.minimize: must have more entries"),
         (
