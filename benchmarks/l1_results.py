@@ -12,6 +12,7 @@ from typing import Any
 
 from l1_densities import density_scores
 
+from hls.report.spread import deployed_separation
 from keras_ae.files import read_json
 from keras_ae.metrics import separation
 from keras_ae.run_contents import load_data
@@ -42,17 +43,6 @@ def baselines(run: Run) -> dict[str, Qualities]:
     }
 
 
-def deployed(run: Run) -> Qualities:
-    """Of the firmware, where there is some, or else of the quantized model."""
-    if run.validation_path.exists():
-        found: Qualities = read_json(run.validation_path)["levels"]["firmware"]["separation"]
-        return found
-    of_model: Qualities = read_json(run.metrics_path)["methods"][
-        f"quantized/{run.experiment.deciding_score}"
-    ]
-    return of_model
-
-
 def title(run: Run) -> str:
     """Name of a row."""
     suffix = "" if run.experiment.firmware is not None else " (no firmware)"
@@ -68,7 +58,7 @@ def auc_table(runs: list[Run], others: Mapping[str, Qualities]) -> list[str]:
         lines.append(_line(name, "", *cells))
     for run in runs:
         methods = read_json(run.metrics_path)["methods"]
-        score, fixed = run.experiment.trigger.score, deployed(run)
+        score, fixed = run.experiment.trigger.score, deployed_separation(run)
         cells = (
             f"{quality['auc']:.3f} / {fixed[signal]['auc']:.3f} / "
             f"{methods[f'untrained/{score}'][signal]['auc']:.3f}"
@@ -82,8 +72,9 @@ def tpr_table(runs: list[Run], others: Mapping[str, Qualities]) -> list[str]:
     """TPR in % by signal, at each of FPRS, with 95 % intervals."""
     signals = list(next(iter(others.values())))
     lines = _head("", *signals)
-    for name, qualities in (others | {title(run): deployed(run) for run in runs}).items():
-        lines.append(_line(name, *(_tprs(quality) for quality in qualities.values())))
+    rows = others | {title(run): deployed_separation(run) for run in runs}
+    for name, qualities in rows.items():
+        lines.append(_line(name, *(_tprs(qualities[signal]) for signal in signals)))
     return lines
 
 

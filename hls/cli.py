@@ -50,22 +50,22 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 @_n_events
-def run(config: Path, run_dir: Path | None, n_events: int | None) -> None:
+@click.option(
+    "--n-seeds",
+    type=click.IntRange(min=2),
+    help="Train it so often, with this seed and the next ones, and show what the seed changes.",
+)
+def run(config: Path, run_dir: Path | None, n_events: int | None, n_seeds: int | None) -> None:
     """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
 
     A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
-    ends with its evaluation; one without a student has none to distill.
+    ends with its evaluation; one without a student has none to distill. With --n-seeds, the runs of
+    the other seeds are RUN-DIR_seed_NUMBER.
     """
-    from keras_ae.summary import summary
-
     experiment_run = _create_run(config, run_dir)
-    stages = stages_of(experiment_run.settings)
-    for stage in stages:
-        _do_stage(experiment_run, stage)
-    if PROVED in stages:
-        _validate(experiment_run, n_events=n_events)
-    else:
-        click.echo(summary(experiment_run))
+    _do_run(experiment_run, n_events)
+    if n_seeds is not None:
+        _repeat(experiment_run, n_seeds, n_events)
 
 
 @cli.command()
@@ -322,10 +322,10 @@ def _fail(verdict: str) -> NoReturn:
 
 def _audit(settings: RunSettings) -> None:
     """Read all events; raise InputError for what is wrong in them, and say what is odd."""
-    from keras_ae.events import audited_events, check_number
+    from keras_ae.events import audited_events, check_against_events
 
     data, audit = audited_events(settings)
-    check_number(settings, data)
+    check_against_events(settings, data)
     if audit is not None:
         report = audit.report()
         report.require()
@@ -352,6 +352,32 @@ def _create_run(config: Path, run_dir: Path | None) -> Run:
         # Before hours of training, not after them.
         require_none(find_refusals(experiment, str(config)))
     return create_run(folder, experiment)
+
+
+def _do_run(run: Run, n_events: int | None) -> None:
+    from keras_ae.summary import summary
+
+    stages = stages_of(run.settings)
+    for stage in stages:
+        _do_stage(run, stage)
+    if PROVED in stages:
+        _validate(run, n_events=n_events)
+    else:
+        click.echo(summary(run))
+
+
+def _repeat(first: Run, n_seeds: int, n_events: int | None) -> None:
+    """The run of an experiment again with its next seeds, and all of them in one table."""
+    from hls.report.spread import spread_table
+    from keras_ae.runs import create_run
+
+    runs, experiment = [first], first.experiment
+    for seed in range(experiment.seed + 1, experiment.seed + n_seeds):
+        folder = first.folder.with_name(f"{first.folder.name}_seed_{seed}")
+        click.echo(f"\n{folder}")
+        runs.append(create_run(folder, experiment.model_copy(update={"seed": seed % 2**32})))
+        _do_run(runs[-1], n_events)
+    click.echo(f"\n{spread_table(runs)}")
 
 
 def _open_run(folder: Path) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras_ae.audit.audit import Audit
 from keras_ae.data.dataset import Dataset, load_dataset
+from keras_ae.errors import InputError
 from keras_ae.metrics import check_rate
 from keras_ae.settings.adoption import RunSettings
 
@@ -21,8 +22,17 @@ def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
     return data, audit
 
 
-def check_number(settings: RunSettings, data: Dataset) -> None:
-    """Raise InputError where the events that set a threshold are too few for its rate."""
+def check_against_events(settings: RunSettings, data: Dataset) -> None:
+    """Raise InputError where settings ask for what the events do not give.
+
+    Too few of them to set a threshold for its rate, or a signal that is not there.
+    """
     subject = "the validation part of data.background"
     for fpr in (settings.trigger.fpr, *settings.trigger.fprs.values()):
         check_rate(len(data.validation), fpr, subject)
+    for name in settings.report.background_like:
+        if name not in data.signals:
+            raise InputError(
+                f"report.background_like must name signals, got '{name}'; choices: "
+                f"{', '.join(data.signals) or 'none, the data have no signals'}"
+            )

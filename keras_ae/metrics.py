@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from keras_ae.errors import InputError
 
 #: The rates at which `separation` quotes the TPR.
 TARGET_FPRS = (1e-2, 1e-3, 1e-4, 1e-5)
+
+#: Of several signals, see `over_signals`; longer than a signal's name may be.
+MEAN, WORST = "mean of the signals", "worst of the signals"
 
 #: Score of one method on background ("background") and on each signal.
 ScoresBySample = Mapping[str, np.ndarray]
@@ -313,3 +316,28 @@ def separation(scores: ScoresBySample, parents: Parents = NONE_SHARED) -> dict[s
             },
         }
     return table
+
+
+def over_signals(
+    separated: Mapping[str, Mapping[str, Any]], left_out: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """AUC and TPR of `separation` as mean over the signals, and the lowest of any, by those names.
+
+    A TPR that one of the signals has not is None. Of fewer than two signals there is neither.
+
+    Args:
+        separated: by signal.
+        left_out: signals that do not count.
+    """
+    counted = [found for signal, found in separated.items() if signal not in left_out]
+    if len(counted) < 2:
+        return {}
+
+    def merged(merge: Callable[[list[float]], float]) -> dict[str, Any]:
+        tprs = {fpr: [found["tpr"][fpr] for found in counted] for fpr in counted[0]["tpr"]}
+        return {
+            "auc": merge([found["auc"] for found in counted]),
+            "tpr": {fpr: None if None in each else merge(each) for fpr, each in tprs.items()},
+        }
+
+    return {MEAN: merged(lambda values: float(np.mean(values))), WORST: merged(min)}

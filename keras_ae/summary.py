@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from keras_ae.files import read_json
+from keras_ae.metrics import over_signals
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
 from keras_ae.settings.experiment import Experiment
@@ -23,7 +25,7 @@ def summary(run: Run) -> str:
     metrics = read_json(run.metrics_path, "methods") if evaluated else None
     lines = []
     if isinstance(run.settings, Adoption):
-        lines += _table_of_adopted(run.settings.deciding_score, metrics, levels)
+        lines += _table_of_adopted(run.settings, metrics, levels)
     elif metrics and metrics["methods"][f"float/{run.experiment.trigger.score}"]:
         lines += _table(run.experiment, metrics["methods"], levels)
     if metrics and "weights_zero" in metrics:
@@ -60,10 +62,14 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
     With a student, the float model is its teacher, and `lost` is the AUC that the teacher has more.
     """
     score, deciding = experiment.trigger.score, experiment.deciding_score
-    teacher = methods[experiment.learned_method]
-    last = methods[f"quantized/{deciding}"]
+    left_out = experiment.report.background_like
+
+    def with_all(method: Any) -> Any:
+        return {**method, **over_signals(method, left_out)}
+
+    teacher = with_all(methods[experiment.learned_method])
     stages = {
-        name: methods[f"{method}/{deciding}"]
+        name: with_all(methods[f"{method}/{deciding}"])
         for name, method in (
             ("student", "student"),
             ("PTQ", "post_training"),
@@ -71,10 +77,11 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         )
         if f"{method}/{deciding}" in methods
     }
+    last = stages["QAT"]
     if levels:
-        last = stages["firmware"] = levels["firmware"]["separation"]
+        last = stages["firmware"] = with_all(levels["firmware"]["separation"])
     baselines = {
-        name: methods[key]
+        name: with_all(methods[key])
         for name, key in (
             ("PCA", "baseline/pca"),
             ("untrained", f"untrained/{score}"),
@@ -83,50 +90,59 @@ def _table(experiment: Experiment, methods: Any, levels: Any) -> list[str]:
         )
         if key in methods
     }
-    tpr = f"TPR@FPR={TABLE_FPR:g}"
     rows = [
-        {"AUC float": f"{quality['auc']:.3f} ± {quality['auc_error']:.3f}"}
+        {"signal": signal, "AUC float": _with_error(quality)}
         | {name: f"{method[signal]['auc']:.3f}" for name, method in stages.items()}
         | ({"lost": f"{quality['auc'] - last[signal]['auc']:.3f}"} if experiment.student else {})
-        | {tpr: _percent(last[signal]["tpr"][f"{TABLE_FPR:g}"])}
+        | {f"TPR@FPR={TABLE_FPR:g}": _percent(last[signal]["tpr"][f"{TABLE_FPR:g}"])}
         | {name: f"{method[signal]['auc']:.3f}" for name, method in baselines.items()}
         for signal, quality in teacher.items()
     ]
-    widths = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 for title in rows[0]}
     several = experiment.student is not None and bool(experiment.student.teachers)
     learned = f", learned from {'several teachers' if several else score}"
     learned = learned if experiment.student else ""
+    return ["", f"score: {deciding}{learned}{_without(left_out)}", *aligned(rows)]
+
+
+def aligned(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """A head and a line for each row; the first column begins at the left."""
+    first, *others = rows[0]
+    widths = {title: max(len(title), *(len(row[title]) for row in rows)) + 2 for title in rows[0]}
+    widths[first] = max(16, widths[first] - 2)
     return [
-        "",
-        f"score: {deciding}{learned}",
-        f"{'signal':<16}" + "".join(f"{title:>{width}}" for title, width in widths.items()),
-        *(
-            f"{signal:<16}" + "".join(f"{row[title]:>{width}}" for title, width in widths.items())
-            for signal, row in zip(teacher, rows, strict=True)
-        ),
+        f"{row[first]:<{widths[first]}}"
+        + "".join(f"{row[title]:>{widths[title]}}" for title in others)
+        for row in ({title: title for title in rows[0]}, *rows)
     ]
 
 
-def _table_of_adopted(score: str, metrics: Any, levels: Any) -> list[str]:
+def _with_error(quality: Mapping[str, Any]) -> str:
+    """An AUC; of several signals together there is no error."""
+    error = quality.get("auc_error")
+    return f"{quality['auc']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+def _table_of_adopted(settings: Adoption, metrics: Any, levels: Any) -> list[str]:
     """AUC and TPR by signal, in float if that is known, and in firmware."""
+    score, left_out = settings.deciding_score, settings.report.background_like
     if not metrics or not metrics["methods"][f"quantized/{score}"]:
         return []
     found = {"quantized": metrics["methods"][f"quantized/{score}"]}
     if levels:
         found = {level: parts["separation"] for level, parts in levels.items()}
+    found = {level: {**of, **over_signals(of, left_out)} for level, of in found.items()}
     *_, last = found.values()
-    title = f"TPR@FPR={TABLE_FPR:g}"
-    return [
-        "",
-        f"score: {score}",
-        f"{'signal':<16}" + "".join(f"{'AUC ' + level:>16}" for level in found) + f"{title:>16}",
-        *(
-            f"{signal:<16}"
-            + "".join(f"{level[signal]['auc']:>16.3f}" for level in found.values())
-            + f"{_percent(last[signal]['tpr'][f'{TABLE_FPR:g}']):>16}"
-            for signal in last
-        ),
+    rows = [
+        {"signal": signal}
+        | {f"AUC {level}": f"{of[signal]['auc']:.3f}" for level, of in found.items()}
+        | {f"TPR@FPR={TABLE_FPR:g}": _percent(last[signal]["tpr"][f"{TABLE_FPR:g}"])}
+        for signal in last
     ]
+    return ["", f"score: {score}{_without(left_out)}", *aligned(rows)]
+
+
+def _without(left_out: Collection[str]) -> str:
+    return f"; mean and worst without {', '.join(left_out)}" if left_out else ""
 
 
 def _working_points(trigger: Any, decisions: Any) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
-from keras_ae.events import audited_events, check_number
+from keras_ae.events import audited_events, check_against_events
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
 from keras_ae.exposure import Exposure
 from keras_ae.files import read_json, whole_file, write_json
@@ -62,7 +62,7 @@ def train(run: Run, progress: bool = True) -> bool:
         data, audit = audited_events(experiment)
         if audit is not None:
             keep_audit(run, audit).require()
-        check_number(experiment, data)
+        check_against_events(experiment, data)
         if experiment.student is not None:
             check_teachers(experiment.student.teachers, len(data.train))
         _fit_inputs(run, "float", experiment.inputs, data)

@@ -15,6 +15,7 @@ from keras_ae.metrics import (
     auc_difference,
     check_rate,
     effective_number,
+    over_signals,
     rate_interval,
     roc_auc,
     separation,
@@ -295,3 +296,16 @@ def test_rate_against_scipy() -> None:
         interval = binomtest(int(passed.sum()), n_events).proportion_ci(method="wilson")
         found = rate_interval(passed)
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def test_mean_and_worst_of_the_signals_that_count() -> None:
+    found = {
+        "a": {"auc": 0.9, "tpr": {"0.01": 0.5, "0.001": 0.2}},
+        "b": {"auc": 0.7, "tpr": {"0.01": 0.1, "0.001": None}},
+        "c": {"auc": 0.2, "tpr": {"0.01": 0.0, "0.001": 0.0}},
+    }
+    mean, worst = over_signals(found, ["c"]).values()
+    assert mean == {"auc": pytest.approx(0.8), "tpr": {"0.01": pytest.approx(0.3), "0.001": None}}
+    assert worst == {"auc": 0.7, "tpr": {"0.01": 0.1, "0.001": None}}
+    assert over_signals(found)["worst of the signals"]["auc"] == 0.2
+    assert over_signals(found, ["a", "b"]) == {}

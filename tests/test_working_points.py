@@ -26,8 +26,8 @@ from keras_ae.files import read_json
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
 from keras_ae.settings.architecture import ArchitectureSpec
-from keras_ae.settings.experiment import TriggerSettings
 from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.trigger import TriggerSettings
 from keras_ae.yaml_files import validate_settings
 
 POINTS = {"medium": 0.05, "tight": 0.01}

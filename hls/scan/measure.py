@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -89,10 +89,10 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         if wanted.maximize == "agreement":
             qualities = _by_agreement(run, data, scores)
         else:
-            qualities = _by_signals(data, scores, wanted, experiment.seed)
+            qualities = _by_signals(run, data, scores, wanted)
         signals = None
         if wanted.maximize == "agreement" and data.signals:
-            by_sample = {name: in_firmware(sample) for name, sample in data.tested.items()}
+            by_sample = {name: in_firmware(sample) for name, sample in _counted(run, data).items()}
             signals = quality(by_sample, Objectives(), data.parents)
         return Measurement(
             *qualities,
@@ -103,8 +103,14 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
         )
 
 
+def _counted(run: Run, data: Dataset) -> dict[str, Sample]:
+    """Background of the test and signals, but for those that look like background."""
+    left_out = run.experiment.report.background_like
+    return {name: sample for name, sample in data.tested.items() if name not in left_out}
+
+
 def _by_signals(
-    data: Dataset, scores: tuple[Score, Score], wanted: Objectives, seed: int
+    run: Run, data: Dataset, scores: tuple[Score, Score], wanted: Objectives
 ) -> Qualities:
     """Of the score in firmware for the search and for the test, and likewise in float."""
 
@@ -112,7 +118,8 @@ def _by_signals(
         parents = {name: sample.parents for name, sample in events.items()}
         return quality({name: score(x) for name, x in events.items()}, wanted, parents)
 
-    (in_firmware, in_float), (search, test) = scores, samples(data, seed)
+    left_out = () if wanted.signal else run.experiment.report.background_like
+    (in_firmware, in_float), (search, test) = scores, samples(data, run.experiment.seed, left_out)
     return (
         found(in_firmware, search),
         found(in_firmware, test),
@@ -169,12 +176,17 @@ def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Qua
     return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
 
 
-def samples(data: Dataset, seed: int) -> tuple[dict[str, Sample], dict[str, Sample]]:
+def samples(
+    data: Dataset, seed: int, left_out: Collection[str] = ()
+) -> tuple[dict[str, Sample], dict[str, Sample]]:
     """Background and signals by which a search chooses, and those that say what it has found.
+
+    Without signals that are left out.
 
     Chosen on the events that it is reported on, the best of many trials looks better than it is.
     """
-    pairs = {name: halves(sample, seed) for name, sample in data.signals.items()}
+    counted = {name: sample for name, sample in data.signals.items() if name not in left_out}
+    pairs = {name: halves(sample, seed) for name, sample in counted.items()}
     return (
         {"background": data.validation} | {name: pair[0] for name, pair in pairs.items()},
         {"background": data.test} | {name: pair[1] for name, pair in pairs.items()},

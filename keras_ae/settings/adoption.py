@@ -13,9 +13,11 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.front_end.front_end import Column, FrontEnd
 from keras_ae.front_end.input_view import Counts, ScaledView, check_view
 from keras_ae.section import Section
-from keras_ae.settings.experiment import Experiment, FrontEndOrName, TriggerTarget
+from keras_ae.settings.experiment import Experiment, FrontEndOrName
 from keras_ae.settings.firmware import FirmwareSettings
+from keras_ae.settings.report import ReportSettings
 from keras_ae.settings.tensor_scores import NAMED_SCORES, ROLES, TensorScore
+from keras_ae.settings.trigger import TriggerTarget
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
 
@@ -84,6 +86,7 @@ class Adoption(Section):
     network: NetworkSettings = NetworkSettings()
     trigger: AdoptedTriggerSettings
     firmware: FirmwareSettings = Field(default_factory=FirmwareSettings)
+    report: ReportSettings = ReportSettings()
 
     #: Sections of an experiment that a run of this kind goes without.
     @property
