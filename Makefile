@@ -7,10 +7,9 @@ READY  := $(VENV)/ready
 .PHONY: demo test test-slow lint lock results firmware sample examples clean
 
 demo: $(READY)
-	$(BIN)/keras-ae run configs/l1_vae.yaml
-	$(BIN)/keras-ae run configs/l1_encoder_6bit.yaml
-	$(BIN)/keras-ae rtl runs/l1_encoder_6bit
-	$(BIN)/keras-ae synthesize runs/l1_encoder_6bit
+	$(BIN)/keras-ae run configs/l1_trigger.yaml
+	$(BIN)/keras-ae rtl runs/l1_trigger
+	$(BIN)/keras-ae synthesize runs/l1_trigger
 
 test: $(READY)
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
@@ -32,17 +31,27 @@ results: $(READY) examples
 	$(BIN)/python benchmarks/fidelity_results.py runs/* > benchmarks/fidelity_results.md
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
 
-# RTL of some triggers, simulated and synthesized, and the table beside published ones. Placement of
-# l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae too.
-PLACED   := l1_encoder_4bit l1_encoder_6bit l1_encoder_8bit
+# RTL of some triggers, simulated and synthesized, the table beside published ones, and the figure of
+# physics against LUT. Placement of l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae
+# too.
+N_SEEDS  := 5
+SEEDED   := l1_trigger
+PLACED   := l1_trigger l1_encoder_4bit l1_encoder_6bit l1_encoder_8bit
 TRIGGERS := $(PLACED) l1_axol1tl_like l1_vae
 firmware: $(READY)
 	for name in $(TRIGGERS); do \
 	    $(BIN)/keras-ae run configs/$$name.yaml && $(BIN)/keras-ae rtl runs/$$name || exit; done
 	for name in $(PLACED); do $(BIN)/keras-ae synthesize runs/$$name || exit; done
 	$(BIN)/keras-ae synthesize runs/l1_axol1tl_like --no-place
+	for name in $(SEEDED); do $(BIN)/keras-ae run configs/$$name.yaml --n-seeds $(N_SEEDS) || exit; \
+	    for run in runs/$${name}_seed_*; do $(BIN)/keras-ae rtl $$run \
+	        && $(BIN)/keras-ae synthesize $$run --no-place || exit; done; done
 	$(BIN)/python benchmarks/firmware.py $(TRIGGERS:%=runs/%) > benchmarks/firmware.md
-	$(BIN)/python benchmarks/seed_spread.py $(PLACED:%=configs/%.yaml) > benchmarks/seed_spread.md
+	$(BIN)/python benchmarks/seed_spread.py $(patsubst %,configs/%.yaml,$(filter-out $(SEEDED),$(PLACED))) \
+	    > benchmarks/seed_spread.md
+	$(BIN)/python benchmarks/physics_per_lut.py $(SEEDED:%=runs/%*) \
+	    $(patsubst %,runs/%,$(filter-out $(SEEDED),$(TRIGGERS))) \
+	    > benchmarks/physics_per_lut.md
 
 # The samples that come with the package, on all cores; goes on where it was interrupted. Takes two
 # and a half core-hours.

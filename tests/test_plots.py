@@ -160,3 +160,16 @@ def test_pareto_front_shows_every_trial() -> None:
     np.testing.assert_array_equal(axes.containers[0].lines[0].get_ydata(), [0.5, 0.7, 0.9])
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), [[200, 0.6]])
     assert [text.get_text() for text in axes.texts] == ["5", "4", "0"]
+
+
+def test_designs_are_points_with_names_in_each_panel() -> None:
+    designs = [
+        plots.Design("small", "networks", 800.0, (0.7, 1.0), (0.01, 0.2)),
+        plots.Design("count", "no network", 60.0, (0.75, None), (0.0, 0.0)),
+    ]
+    figure = plots.designs_compared(designs, "LUT", ("AUC", "TPR"))
+    first, second = figure.axes
+    assert [text.get_text() for text in first.texts] == ["small", "count"]
+    assert [text.get_text() for text in second.texts] == ["small"]
+    (x, y), *_ = (line.get_xydata()[0] for line in first.lines)
+    assert (x, y) == (800.0, 0.7)

@@ -45,10 +45,11 @@ def test_mean_and_deviation_are_those_of_the_runs(
 def test_of_firmware_with_resources(finished_run: Path) -> None:
     run = open_run(finished_run)
     lines = spread_table([run, run]).splitlines()
-    levels = read_json(run.validation_path)["levels"]["firmware"]["separation"]
+    found = read_json(run.validation_path)["levels"]["firmware"]["separation"]
     (line,) = (line for line in lines if line.startswith("A -> 4l"))
-    assert f"{levels['A -> 4l']['auc']:.3f} ± 0.000" in line
-    design = plan_rtl(TriggerGraph.load(run.trigger_graph_path))
+    assert f"{found['A -> 4l']['auc']:.3f} ± 0.000" in line
+    levels = run.experiment.require_firmware("run").levels_per_stage
+    design = plan_rtl(TriggerGraph.load(run.trigger_graph_path), levels)
     assert f"LUT by da4ml: {design.estimated_lut:,.0f} ± 0" in lines
     assert f"cycles: {design.latency_cycles} ± 0" in lines
 

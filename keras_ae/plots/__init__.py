@@ -22,11 +22,13 @@ from keras_ae.plots.fields import field_distributions
 from keras_ae.plots.figure import element_of, save, svg
 from keras_ae.plots.images import average_images, interpolation_strip, reconstructions
 from keras_ae.plots.latent import latent_grid, latent_map
-from keras_ae.plots.pareto import pareto_front
+from keras_ae.plots.pareto import Design, designs_compared, pareto_front
 from keras_ae.plots.ranges import tensor_ranges
 
 __all__ = [
+    "Design",
     "average_images",
+    "designs_compared",
     "element_of",
     "feature_contributions",
     "field_distributions",

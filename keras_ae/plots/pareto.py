@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+
+_MARKERS = ("o", "s", "D", "^", "v")
 
 
 def pareto_front(
@@ -50,4 +53,55 @@ def pareto_front(
     )
     axes.set(xscale="log", xlabel=axes_labels[0], ylabel=axes_labels[1])
     axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+@dataclass(frozen=True)
+class Design:
+    """One design in a figure.
+
+    Args:
+        name: of the design.
+        kind: of the design; each has a marker of its own.
+        resource: what it takes.
+        qualities: one for each panel; None where it has none.
+        errors: of them, 0 where there is none.
+    """
+
+    name: str
+    kind: str
+    resource: float
+    qualities: Sequence[float | None]
+    errors: Sequence[float]
+
+
+def designs_compared(
+    designs: Sequence[Design], resource_label: str, quality_labels: Sequence[str]
+) -> Figure:
+    """A panel for each quality against the resource, a named point for each design."""
+    figure = Figure(figsize=(5.2 * len(quality_labels), 4.4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(quality_labels)))
+    kinds = list(dict.fromkeys(design.kind for design in designs))
+    for panel, (axes, label) in enumerate(zip(panels, quality_labels, strict=True)):
+        for number, kind in enumerate(kinds):
+            shown = [d for d in designs if d.kind == kind and d.qualities[panel] is not None]
+            axes.errorbar(
+                [design.resource for design in shown],
+                [design.qualities[panel] for design in shown],
+                [design.errors[panel] for design in shown],
+                fmt=_MARKERS[number % len(_MARKERS)],
+                capsize=2,
+                label=kind,
+            )
+            for design in shown:
+                axes.annotate(
+                    design.name,
+                    (design.resource, float(design.qualities[panel] or 0)),
+                    textcoords="offset points",
+                    xytext=(5, 4),
+                    fontsize=7,
+                )
+        axes.set(xscale="log", xlabel=resource_label, ylabel=label)
+        axes.margins(x=0.15)
+    panels[0].legend(fontsize=8)
     return figure

@@ -1,0 +1,124 @@
+"""What each kind of made-up events does for the student of configs/l1_trigger.yaml.
+
+    python benchmarks/exposure.py > benchmarks/exposure.md
+
+One student in float for each exposure, of the same teachers: rank correlation with the mean of
+the teachers on background of the test and on each kind of events made up of it, AUC and TPR of the
+signals. One seed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from markdown_table import table
+from scipy.stats import spearmanr
+
+from hls.scan.measure import take_float_stages
+from keras_ae.data.dataset import Sample
+from keras_ae.exposure import Exposure
+from keras_ae.metrics import separation
+from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
+from keras_ae.runs import Run, create_run
+from keras_ae.settings.experiment import load_experiment
+from keras_ae.settings.objectives import STUDENT_SCORE
+from keras_ae.settings.scan import with_values
+from keras_ae.teaching import teacher_scores
+from keras_ae.training import exposed
+
+CONFIG = Path(__file__).parents[1] / "configs" / "l1_trigger.yaml"
+SHARE = 0.7
+#: Each by itself, as its defaults are; of a scaling, the deviation of the config.
+STEPS: dict[str, dict[str, Any]] = {
+    "exchanged": {"kind": "exchanged"},
+    "merged": {"kind": "merged"},
+    "added": {"kind": "added"},
+    "removed": {"kind": "removed"},
+    "scaled": {"kind": "scaled", "deviation": 0.5},
+    "uniform": {"kind": "uniform"},
+}
+#: Of background events that outliers are made of, for the rank correlations.
+N_PROBED = 30_000
+FPRS = ("0.01", "0.001")
+
+
+def student_of(folder: Path, exposure: dict[str, Any] | None, name: str) -> Run:
+    """A run with the student of an exposure; the autoencoder is trained once for all."""
+    experiment = with_values(load_experiment(CONFIG), {"student.exposure": exposure}, name)
+    run = create_run(folder / name.replace(" ", "_"), experiment)
+    take_float_stages(run, folder / "float")
+    keras.backend.clear_session()
+    return run
+
+
+def probes(run: Run, background: Sample) -> dict[str, Sample]:
+    """Background, and what each step makes of it."""
+    found = {"background": background}
+    for number, (name, step) in enumerate(STEPS.items()):
+        exposure = Exposure.model_validate({"share": 0.5, "steps": [step]})
+        both = exposed(run, exposure, background, 100 + number)
+        found[name] = both.take(np.arange(len(background), len(both)))
+    return found
+
+
+def row(run: Run, name: str) -> list[str]:
+    """Of one exposure."""
+    data, student = load_data(run), load_model(run, "student")
+
+    def scores(sample: Sample) -> np.ndarray:
+        return sample_scores(student, network_inputs(run, "student", sample))[STUDENT_SCORE]
+
+    cells = [name]
+    for sample in probes(run, data.test.take(np.arange(N_PROBED))).values():
+        agreement = spearmanr(scores(sample), teacher_scores(run, sample)).statistic
+        cells.append(f"{agreement:.3f}")
+    found = separation({key: scores(x) for key, x in data.tested.items()}, data.parents)
+    cells.append(f"{np.mean([quality['auc'] for quality in found.values()]):.3f}")
+    return cells + _of_signals(found)
+
+
+def _of_signals(found: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        f"{quality['auc']:.3f}; " + " / ".join(_percent(quality["tpr"][fpr]) for fpr in FPRS)
+        for quality in found.values()
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.3g}"
+
+
+def rows(folder: Path) -> Sequence[list[str]]:
+    """Without exposure, with each step alone, with those of the config, and with all."""
+    of_config = load_experiment(CONFIG).student
+    assert of_config is not None and of_config.exposure is not None
+    variants: dict[str, dict[str, Any] | None] = {"none": None}
+    variants |= {name: {"share": SHARE, "steps": [step]} for name, step in STEPS.items()}
+    variants["that of the config"] = of_config.exposure.model_dump(mode="json")
+    halves = [{**step, "probability": 0.5} for step in STEPS.values()]
+    variants["all, each with 0.5"] = {"share": SHARE, "steps": halves}
+    return [row(student_of(folder, of, name), name) for name, of in variants.items()]
+
+
+def main() -> None:
+    signals = load_experiment(CONFIG).data.model_dump()["signals"]
+    print("Made by benchmarks/exposure.py: students in float of the same teachers; a share of")
+    print(
+        f"{SHARE} is made up. Rank correlation with the teachers on {N_PROBED:,} background events"
+    )
+    print(f"of the test and on what is made of them; AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
+    head = ["exposure", "background", *STEPS, "mean AUC", *signals]
+    with tempfile.TemporaryDirectory() as folder:
+        print("\n".join(table(head, rows(Path(folder)))))
+
+
+if __name__ == "__main__":
+    main()
