@@ -98,11 +98,10 @@ def _percent(value: float | None) -> str:
 
 def rows(folder: Path) -> Sequence[list[str]]:
     """Without exposure, with each step alone, with those of the config, and with all."""
-    of_config = load_experiment(CONFIG).student
-    assert of_config is not None and of_config.exposure is not None
+    of_config = load_experiment(CONFIG).model_dump(mode="json")["student"]["exposure"]
     variants: dict[str, dict[str, Any] | None] = {"none": None}
     variants |= {name: {"share": SHARE, "steps": [step]} for name, step in STEPS.items()}
-    variants["that of the config"] = of_config.exposure.model_dump(mode="json")
+    variants["that of the config"] = of_config
     halves = [{**step, "probability": 0.5} for step in STEPS.values()]
     variants["all, each with 0.5"] = {"share": SHARE, "steps": halves}
     return [row(student_of(folder, of, name), name) for name, of in variants.items()]

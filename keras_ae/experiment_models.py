@@ -43,7 +43,10 @@ def build_deployed_model(
     if experiment.student is None:
         return build_model(experiment, precision, mixed_precision)
     with _dtype_policy(mixed_precision):
-        return build_student(experiment.student.architecture, precision, experiment.seed)
+        settings = experiment.student
+        return build_student(
+            settings.architecture, precision, experiment.seed, settings.further_scores
+        )
 
 
 def build_fixed_point_model(experiment: Experiment) -> Any:

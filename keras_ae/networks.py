@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -18,12 +19,14 @@ def build_encoder(
     precision: Precision,
     variational: bool = False,
     log_variance_limit: float = LOG_VARIANCE_LIMIT,
+    further_heads: Sequence[str] = (),
 ) -> keras.Model:
     """Inputs (batch, *input_shape) -> latent (batch, latent_dim).
 
     With `variational` there are two outputs of that shape: the mean and the logarithm of the
-    variance of the latent Gaussian, in float within +-`log_variance_limit`. With a condition the
-    inputs are a pair; the condition has shape (batch, condition_dim).
+    variance of the latent Gaussian, in float within +-`log_variance_limit`. Each of `further_heads`
+    is one more output, (batch, 1), linear and of that name, in the format of the latent. With a
+    condition the inputs are a pair; the condition has shape (batch, condition_dim).
     """
     inputs = keras.Input(spec.input_shape, name="encoder_input")
     hidden = precision.identity("input", "encoder_input_format")(inputs)
@@ -37,9 +40,12 @@ def build_encoder(
     if variational:
         log_var = precision.dense(spec.latent_dim, "latent_log_var")(hidden)
         outputs.append(precision.log_variance(log_variance_limit, "latent_log_var_format")(log_var))
+    for name in further_heads:
+        head = precision.dense(1, name)(hidden)
+        outputs.append(precision.latent_activation("linear", f"{name}_format")(head))
     return keras.Model(
         [inputs, *condition] if condition else inputs,
-        outputs if variational else outputs[0],
+        outputs if len(outputs) > 1 else outputs[0],
         name="encoder",
     )
 

@@ -121,6 +121,18 @@ def teacher_scores(run: Run, sample: Sample) -> np.ndarray:
     return sample_scores(load_model(run, "float"), inputs)[run.experiment.trigger.score]
 
 
+def learned_scores(run: Run, sample: Sample) -> np.ndarray:
+    """What the outputs of a student learn of a sample: (events,), or of several (events, scores).
+
+    The first column is that of `teacher_scores`, the others are the autoencoder's.
+    """
+    deciding, settings = teacher_scores(run, sample), run.experiment.student
+    if settings is None or not settings.further_scores:
+        return deciding
+    found = sample_scores(load_model(run, "float"), network_inputs(run, "float", sample))
+    return np.stack([deciding, *(found[name] for name in settings.further_scores)], axis=1)
+
+
 def scores_by_member(run: Run, sample: Sample) -> dict[str, np.ndarray]:
     """Of each of several teachers, (events,)."""
     inputs = network_inputs(run, "float", sample)

@@ -34,13 +34,13 @@ from keras_ae.teaching import (
     autoencoder_path,
     density_path,
     flat,
+    learned_scores,
     n_autoencoders,
     standardize,
-    teacher_scores,
     teachers_of,
 )
 
-#: Of training and validation, (events,) each.
+#: Of training and validation, see `teaching.learned_scores`.
 Targets = tuple[np.ndarray, np.ndarray]
 
 #: Between the seeds of one autoencoder, so that they are not those of the next run.
@@ -206,7 +206,7 @@ def _fit_model(
 
 def _targets(run: Run, learned: Dataset) -> Targets:
     """What a student learns of the events of training and validation."""
-    return teacher_scores(run, learned.train), teacher_scores(run, learned.validation)
+    return learned_scores(run, learned.train), learned_scores(run, learned.validation)
 
 
 def _learned(run: Run, precision: str, data: Dataset) -> Dataset:

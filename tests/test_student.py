@@ -195,12 +195,52 @@ def test_other_scores_are_another_training(tmp_path: Path) -> None:
     assert history(SCORES)["loss"] != history(2 * SCORES)["loss"]
 
 
+def test_further_outputs_learn_scores_of_their_own(tmp_path: Path) -> None:
+    other = 3 - X[:, 0] ** 3
+    both = np.stack([SCORES, other], axis=1)
+    student = build_student(DENSE, seed=1, further_scores=["kl_divergence"])
+    student.adapt(both)
+    alone = build_student(DENSE, seed=1)
+    for number, scores in enumerate(both.T):
+        alone.adapt(scores)
+        target = np.asarray(student.target(both))[:, number]
+        np.testing.assert_array_equal(target, alone.target(scores))
+    student.compile(optimizer=keras.optimizers.Adam(0.01))
+    student.fit(X, both, epochs=2, verbose=0)
+    found = student.scores(X)
+    assert list(found) == ["student_score", "student_kl_divergence"]
+    kernel, bias = student.encoder.get_layer("student_kl_divergence").get_weights()
+    hidden = keras.Model(
+        student.encoder.inputs, student.encoder.get_layer("encoder_relu_1").output
+    ).predict(X, verbose=0)
+    np.testing.assert_allclose(
+        found["student_kl_divergence"], (hidden @ kernel + bias)[:, 0], rtol=1e-4, atol=1e-5
+    )
+    errors = [
+        (found[name] - np.asarray(student.target(both))[:, n]) ** 2
+        for n, name in enumerate(student.score_names)
+    ]
+    loss = student.evaluate(X, both, batch_size=400, verbose=0)
+    assert loss == pytest.approx(np.mean(errors), rel=1e-4)
+    student.save(tmp_path / "student.keras")
+    loaded = keras.models.load_model(tmp_path / "student.keras")
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), student.predict(X, verbose=0))
+
+
 class TestRefusals:
+    def test_scores_of_further_outputs(self) -> None:
+        student = build_student(DENSE, further_scores=["kl_divergence"])
+        message = r"scores of the teacher must be an array of numbers \(events, 2\), got \(400,\)"
+        with pytest.raises(InputError, match=message):
+            student.adapt(SCORES)
+        with pytest.raises(InputError, match="student must have .* each of its 2 scores"):
+            Student(build_encoder(DENSE, Float()), ["kl_divergence"])
+
     def test_encoder_of_several_dimensions(self) -> None:
         spec = DENSE.model_copy(update={"latent_dim": 2})
         with pytest.raises(InputError, match="latent_dim of a student must be 1, got 2"):
             build_student(spec)
-        with pytest.raises(InputError, match=r"encoder of a student must .*\(None, 1\), got .*2\)"):
+        with pytest.raises(InputError, match=r"encoder of a student must .*\(None, 1\) for .*, got .*2\)"):
             Student(build_encoder(spec, Float()))
 
     def test_before_adapt(self) -> None:

@@ -23,8 +23,7 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import Bernoulli, MaskedGaussian
 from keras_ae.models import Autoencoder, ScoringModel, Student
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES
-from keras_ae.settings.objectives import STUDENT_SCORE
-from keras_ae.settings.tensor_scores import NAMED_SCORES, TensorScore
+from keras_ae.settings.tensor_scores import NAMED_SCORES, TensorScore, value
 
 #: One or several, by name or as they are described.
 Scores = str | TensorScore | Sequence[str | TensorScore]
@@ -71,6 +70,10 @@ def _named(model: Networks, name: str) -> TensorScore:
         raise InputError(
             f"score of {kind} in firmware must be one of {', '.join(choices)}{others}, got {name!r}"
         )
+    if isinstance(model, Student) and model.further_scores:
+        # The layers at its ends, in the order of its scores.
+        ends = dict(zip(model.score_names, model.encoder.output_names, strict=True))
+        return value(ends[name], name=name)
     score = NAMED_SCORES[name]
     masked = isinstance(getattr(model, "likelihood", None), MaskedGaussian)
     if name == "reconstruction_error" and masked:
@@ -81,7 +84,7 @@ def _named(model: Networks, name: str) -> TensorScore:
 def score_choices(model: Networks) -> tuple[str, ...]:
     """Names of the scores that there can be of a model in firmware."""
     if isinstance(model, Student):
-        return (STUDENT_SCORE,)
+        return model.score_names
     if isinstance(model, ScoringModel):
         has_variance = len(model.encoder.outputs) > 1
         return (*ERROR_SCORES, *(LATENT_SCORES if has_variance else LATENT_SCORES[:1]))

@@ -31,7 +31,7 @@ from keras_ae.models import ScoringModel
 from keras_ae.precision import is_quantizer, layer_quantizer, quantizer_format
 from keras_ae.run_contents import sample_scores, tested_inputs
 from keras_ae.runs import Run
-from keras_ae.teaching import teacher_scores
+from keras_ae.teaching import learned_scores
 
 #: Events on which layers are compared.
 _N_EVENTS = 2000
@@ -149,14 +149,19 @@ def measure_fidelity(
         for level, method in methods.items()
     }
     found["firmware"] = {sample: output.scores for sample, output in firmware.items()}
-    teacher: dict[str, ScoresBySample] = {}
+    taught: dict[str, ScoresBySample] = {}
     if experiment.student is not None:
-        teacher["teacher"] = {
-            name: teacher_scores(run, sample) for name, sample in data.tested.items()
+        samples = data.tested.items()
+        learned = {
+            name: learned_scores(run, sample).reshape(len(sample), -1) for name, sample in samples
+        }
+        taught = {
+            score: {name: values[:, number] for name, values in learned.items()}
+            for number, score in enumerate(models["student"].score_names)
         }
 
     def by_level(score: str) -> dict[str, ScoresBySample]:
-        # A student has one score.
+        teacher = {"teacher": taught[score]} if taught else {}
         return teacher | {
             level: {sample: scores[score] for sample, scores in samples.items()}
             for level, samples in found.items()

@@ -52,7 +52,7 @@ def fit(
         tensorboard: folder of the logs, where settings ask for them.
         progress: show a progress bar.
         callbacks: more of them.
-        targets: what a student learns of the events of `train` and of `validation`, (events,) each.
+        targets: what a student learns of the events of `train` and of `validation`, (events, ...).
 
     Returns:
         Every training and validation term by epoch.

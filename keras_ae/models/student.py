@@ -1,7 +1,8 @@
-"""A small network that learns a large one's anomaly score."""
+"""A small network that learns a large one's anomaly score, or several of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
 from keras_ae.networks import build_encoder
 from keras_ae.precision import Float, Precision
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.settings.objectives import STUDENT_SCORE
+from keras_ae.settings.objectives import STUDENT_SCORE, further_student_score
 from keras_ae.weights import copy_weights
 
 
@@ -27,31 +28,40 @@ class Student(ScoringModel):
     Minimizes (f(x) - t)^2 with t = (log(s - s0) - m) / d, s the teacher's score of the same event,
     m and d the mean and standard deviation of the logarithm that `adapt` has seen. s0 is 0 for
     scores that are never negative; for others it is as far below the lowest as the median is above
-    it. Its one score, `student_score`, is f(x), which grows with the teacher's. After Hinton,
+    it. Its score, `student_score`, is f(x), which grows with the teacher's. It may have further
+    outputs, each of which learns another score likewise; the loss is the mean of all. After Hinton,
     Vinyals & Dean, arXiv:1503.02531, whose targets are the teacher's class probabilities; a score
     is regressed as in CMS CICADA.
 
     Args:
-        encoder: (batch, *input_shape) -> (batch, 1); with a second input, a condition.
+        encoder: (batch, *input_shape) -> (batch, 1), and as many more for each further score; with
+            a second input, a condition.
+        further_scores: names of the scores that further outputs learn; its own of each is
+            `student_NAME`.
 
     Raises:
-        InputError: an encoder of another output.
+        InputError: an encoder of other outputs.
     """
 
     has_teacher = True
 
-    def __init__(self, encoder: keras.Model, **kwargs: Any) -> None:
+    def __init__(
+        self, encoder: keras.Model, further_scores: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         shapes = [tuple(output.shape) for output in encoder.outputs]
-        if shapes != [(None, 1)]:
+        n_scores = 1 + len(further_scores)
+        if shapes != n_scores * [(None, 1)]:
             raise InputError(
-                f"encoder of a student must have one output of shape (None, 1), got {shapes}"
+                "encoder of a student must have an output of shape (None, 1) for each of its "
+                f"{n_scores} scores, got {shapes}"
             )
         self.encoder = encoder
-        # Of the teacher's score: what is subtracted, its lowest positive value then, and mean and
-        # deviation of its logarithm; the deviation is 0 before `adapt`.
+        self.further_scores = tuple(further_scores)
+        # Of each score of the teacher: what is subtracted, its lowest positive value then, and mean
+        # and deviation of its logarithm; the deviation is 0 before `adapt`.
         self._offset, self._lowest, self._mean, self._deviation = (
-            self.add_weight(shape=(), initializer=value, trainable=False, name=name)
+            self.add_weight(shape=(n_scores,), initializer=value, trainable=False, name=name)
             for name, value in (
                 ("offset", "zeros"),
                 ("lowest", "ones"),
@@ -65,48 +75,48 @@ class Student(ScoringModel):
     def networks(self) -> tuple[keras.Model, ...]:
         return (self.encoder,)
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Of its outputs, in their order; the first decides."""
+        return (STUDENT_SCORE, *map(further_student_score, self.further_scores))
+
     def adapt(self, scores: np.ndarray) -> None:
-        """Take mean and standard deviation from the teacher's scores (events,) of the training.
+        """Take mean and standard deviation from the teacher's scores of the training.
 
         Scores below the lowest positive one, zero among them, count as that.
+
+        Args:
+            scores: (events,); of a student of several scores (events, scores).
 
         Raises:
             InputError: scores of another shape, not finite, or without two different ones; where
                 none is negative, without two different positive ones.
         """
-        scores = _check_scores(scores, "scores of the teacher").astype(np.float64)
-        offset = 0.0
-        if scores.min() < 0:
-            offset = 2 * scores.min() - np.median(scores)
-        # As the target has it, in float32.
-        shifted = (scores.astype(np.float32) - np.float32(offset)).astype(np.float64)
-        positive = shifted[shifted > 0]
-        if len(np.unique(positive)) < 2:
-            raise InputError(
-                "scores of the teacher must have two different values at least, positive ones "
-                f"where none is negative, got {len(np.unique(positive))} in {len(scores)} events"
-            )
-        logarithms = np.log(np.maximum(shifted, positive.min()))
-        self._offset.assign(offset)
-        self._lowest.assign(positive.min())
-        self._mean.assign(logarithms.mean())
-        self._deviation.assign(logarithms.std())
+        scores = self._check_scores(scores, "scores of the teacher").astype(np.float64)
+        columns = scores.reshape(len(scores), -1).T
+        state = np.array([_logarithms(column) for column in columns], np.float64)
+        for variable, values in zip(self._state, state.T, strict=True):
+            variable.assign(values)
 
     def target(self, scores: Tensor) -> Tensor:
-        """t of the teacher's scores (batch,)."""
+        """t of the teacher's scores, (batch,) or (batch, scores)."""
         scores = ops.maximum(ops.cast(scores, "float32") - self._offset, self._lowest)
         return (ops.log(scores) - self._mean) / self._deviation
 
     def contributions(self, forward: Any) -> dict[str, Tensor]:
-        return {STUDENT_SCORE: forward}
+        return {name: forward[:, n : n + 1] for n, name in enumerate(self.score_names)}
 
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Tensor:
+        outputs = self._encode(bounded_input(x), condition, training)
+        if self.further_scores:
+            outputs = ops.concatenate(outputs, axis=1)
         # In float32, also under mixed precision.
-        return ops.cast(self._encode(bounded_input(x), condition, training), "float32")
+        return ops.cast(outputs, "float32")
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
-        """Scores (batch,)."""
-        return self._forward(*split_condition(inputs), training)[:, 0]
+        """Scores (batch,); of several scores (batch, scores)."""
+        forward = self._forward(*split_condition(inputs), training)
+        return forward if self.further_scores else forward[:, 0]
 
     def compute_loss(
         self,
@@ -118,9 +128,10 @@ class Student(ScoringModel):
     ) -> Tensor:
         # Keras' own, because it knows of replicas and weights. What layers of the encoder add, such
         # as weight decay, comes on top.
-        error = keras.losses.MeanSquaredError()
-        target = self.target(y)[:, None]
-        return error(target, y_pred[:, None], sample_weight) + sum(self.losses)
+        error, target = keras.losses.MeanSquaredError(), self.target(y)
+        if not self.further_scores:
+            target, y_pred = target[:, None], y_pred[:, None]
+        return error(target, y_pred, sample_weight) + sum(self.losses)
 
     def fit(
         self,
@@ -135,7 +146,7 @@ class Student(ScoringModel):
         Args:
             x: array (events, *input_shape), the pair of it and a condition, or anything that
                 Keras takes.
-            y: the teacher's scores (events,), as they are.
+            y: the teacher's scores, as they are: (events,); of several scores (events, scores).
             validation_data: `(x, y)`.
 
         Raises:
@@ -163,7 +174,7 @@ class Student(ScoringModel):
         return super().evaluate(*self._check_pair(x, y, "x"), *args, **kwargs)
 
     def _check_adapted(self) -> None:
-        if not float(self._deviation):
+        if not np.all(self._deviation):
             raise InputError("student must be adapted to scores first, got none: call adapt")
 
     def _check_pair(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
@@ -172,7 +183,7 @@ class Student(ScoringModel):
         first = x[0] if isinstance(x, tuple) else x
         if not isinstance(first, np.ndarray):
             return x, y
-        y = _check_scores(y, f"y of {subject}")
+        y = self._check_scores(y, f"y of {subject}")
         if len(y) != len(first):
             raise InputError(f"y must have as many events as {subject}, {len(first)}, got {len(y)}")
         return x, y
@@ -189,13 +200,27 @@ class Student(ScoringModel):
 
     def get_config(self) -> dict[str, Any]:
         encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {**super().get_config(), "encoder": encoder}
+        own = {"encoder": encoder, "further_scores": list(self.further_scores)}
+        return {**super().get_config(), **own}
+
+    def _check_scores(self, scores: Any, subject: str) -> np.ndarray:
+        n_scores = len(self.score_names)
+        shape = "(events,)" if n_scores == 1 else f"(events, {n_scores})"
+        if scores is None:
+            raise InputError(f"{subject} must be an array of numbers {shape}, got NoneType")
+        scores = as_numbers(scores, subject)
+        if scores.shape[1:] != ((n_scores,) if n_scores > 1 else ()) or not scores.ndim:
+            raise InputError(f"{subject} must be an array of numbers {shape}, got {scores.shape}")
+        check_not_empty(**{subject: scores})
+        check_finite(scores.reshape(len(scores), -1), subject)
+        return scores.astype(np.float32, copy=False)
 
 
 def build_student(
     spec: ArchitectureSpec | ConvolutionalSpec,
     precision: Precision | None = None,
     seed: int = 0,
+    further_scores: Sequence[str] = (),
 ) -> Student:
     """An untrained student; its weights depend on the seed alone.
 
@@ -203,6 +228,7 @@ def build_student(
         spec: architecture of its encoder, with one latent dimension, which is the score.
         precision: float by default.
         seed: of the weights.
+        further_scores: what further outputs learn, see `Student`.
 
     Raises:
         InputError: another latent_dim, or a format of a layer that is not there.
@@ -211,17 +237,24 @@ def build_student(
         raise InputError(f"latent_dim of a student must be 1, got {spec.latent_dim}")
     precision = precision or Float()
     with seeded_initializers(seed):
-        encoder = build_encoder(spec, precision)
+        heads = list(map(further_student_score, further_scores))
+        encoder = build_encoder(spec, precision, further_heads=heads)
     precision.check_layers(encoder)
-    return Student(encoder)
+    return Student(encoder, further_scores)
 
 
-def _check_scores(scores: Any, subject: str) -> np.ndarray:
-    if scores is None:
-        raise InputError(f"{subject} must be an array of numbers (events,), got NoneType")
-    scores = as_numbers(scores, subject)
-    if scores.ndim != 1:
-        raise InputError(f"{subject} must be an array of numbers (events,), got {scores.shape}")
-    check_not_empty(**{subject: scores})
-    check_finite(scores[:, None], subject)
-    return scores.astype(np.float32, copy=False)
+def _logarithms(scores: np.ndarray) -> tuple[float, float, float, float]:
+    """What is subtracted of scores (events,), the lowest positive then, and moments of the log."""
+    offset = 0.0
+    if scores.min() < 0:
+        offset = 2 * scores.min() - np.median(scores)
+    # As the target has it, in float32.
+    shifted = (scores.astype(np.float32) - np.float32(offset)).astype(np.float64)
+    positive = shifted[shifted > 0]
+    if len(np.unique(positive)) < 2:
+        raise InputError(
+            "scores of the teacher must have two different values at least, positive ones "
+            f"where none is negative, got {len(np.unique(positive))} in {len(scores)} events"
+        )
+    logarithms = np.log(np.maximum(shifted, positive.min()))
+    return offset, positive.min(), logarithms.mean(), logarithms.std()

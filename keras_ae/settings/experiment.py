@@ -29,6 +29,7 @@ from keras_ae.settings.learning import (
 from keras_ae.settings.objectives import (
     STUDENT_SCORE,
     Objective,
+    further_student_score,
     parse_objective,
 )
 from keras_ae.settings.report import ReportSettings
@@ -277,6 +278,12 @@ class Experiment(Section):
                     f"student.teachers.score for objective.kind '{self.objective.kind}' must be "
                     f"one of {', '.join(choices)}, got '{score}'"
                 )
+        for score in student.further_scores:
+            if score not in self.objective.scores:
+                raise InputError(
+                    f"student.further_scores for objective.kind '{self.objective.kind}' must be of "
+                    f"{', '.join(self.objective.scores)}, got '{score}'"
+                )
         if student.exposure is not None:
             if self.data.condition_dim and own.condition_dim:
                 raise InputError(
@@ -289,10 +296,11 @@ class Experiment(Section):
         """Raise InputError where there is no firmware for what is asked for."""
         if self.student is not None:
             # Nothing of its teacher goes into firmware.
-            if settings.scores:
+            names = list(map(further_student_score, self.student.further_scores))
+            if len(set(settings.scores) & set(names)) < len(settings.scores):
                 raise InputError(
-                    "firmware.scores must be empty with a student, which has one score, "
-                    f"got {', '.join(settings.scores)}"
+                    "firmware.scores with a student must be further scores of its own, each once, "
+                    f"got {', '.join(settings.scores)}; choices: {', '.join(names) or 'none'}"
                 )
             return
         spec = self.architecture

@@ -73,12 +73,14 @@ class StudentSettings(Section):
     It is what is quantized and goes into firmware. Only an encoder is built of its architecture,
     whose one latent dimension is the score. `inputs` are what it sees of the wires; without, what
     its teacher sees. It learns the run's autoencoder's `trigger.score`, or, with `teachers`, the
-    mean of their scores, each with mean 0 and deviation 1 on background. `exposure` are events that
-    it learns from beside background.
+    mean of their scores, each with mean 0 and deviation 1 on background: that is the score that
+    decides. Each of `further_scores`, which are the autoencoder's, is learned by one more output.
+    `exposure` are events that it learns from beside background.
     """
 
     inputs: InputView | None = None
     teachers: Annotated[tuple[Teacher, ...], BeforeValidator(as_tuple)] = ()
+    further_scores: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     exposure: Exposure | None = None
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
     training: TrainingSettings = TrainingSettings()
@@ -92,4 +94,8 @@ class StudentSettings(Section):
                     f"architecture.{name} of a student must be {value!r}, because its latent "
                     f"dimension is its score, got {getattr(spec, name)!r}"
                 )
+        if len(set(self.further_scores)) < len(self.further_scores):
+            raise InputError(
+                f"further_scores must name each once, got {', '.join(self.further_scores)}"
+            )
         return self

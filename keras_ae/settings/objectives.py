@@ -28,8 +28,13 @@ SCORES = (
 #: Scores of a model whose encoder gives a distribution.
 VARIATIONAL_SCORES = (*SCORES, "normalized_latent_norm", "kl_divergence", "negative_elbo")
 
-#: The one score of a student, see `models.Student`.
+#: The score of a student that decides, see `models.Student`.
 STUDENT_SCORE = "student_score"
+
+
+def further_student_score(learned: str) -> str:
+    """What a student calls its score that has learned another one than the deciding."""
+    return f"student_{learned}"
 
 
 class _Settings(BaseModel):
