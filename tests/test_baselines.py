@@ -48,7 +48,10 @@ def test_exact(events: np.ndarray, name: str) -> None:
     np.testing.assert_array_equal(graph.in_keras(events)[name].ravel(), found)
 
 
-@pytest.mark.parametrize("name", ["n_objects", "leading_pt", "ht"])
+@pytest.mark.parametrize(
+    "name",
+    ["n_objects", *(pytest.param(name, marks=pytest.mark.slow) for name in ("leading_pt", "ht"))],
+)
 def test_every_bit(events: np.ndarray, name: str, tmp_path: Path) -> None:
     graph = set_threshold(baseline_graph(FRONT_END, name), events, 0.05)
     fired = graph.evaluate(events).trigger

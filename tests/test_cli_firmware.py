@@ -363,6 +363,7 @@ def test_mistakes_leave_the_proof(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_mutated_project_names_the_layer(
     run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -202,6 +202,7 @@ def test_images(io_type: str, likelihood: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
 
 
+@pytest.mark.slow
 def test_rectified_code_of_a_sparse_autoencoder(module_events: np.ndarray, tmp_path: Path) -> None:
     # One layer each way; a code of the unsigned activation format, over-complete.
     spec = ArchitectureSpec(
@@ -312,6 +313,7 @@ class TestTheProofCanFail:
         assert first is not None and first >= 0
         assert validation.keras["background"].mismatching_bits == 0
 
+    @pytest.mark.slow
     def test_another_score(
         self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
     ) -> None:
@@ -352,6 +354,7 @@ class TestTheProofCanFail:
         with Simulation(folder) as simulation, pytest.raises(ProofError, match=message):
             simulation.run(module_events[:10])
 
+    @pytest.mark.slow
     def test_threshold_off_by_one_lsb(
         self, project: tuple, module_events: np.ndarray, tmp_path: Path
     ) -> None:

@@ -96,6 +96,7 @@ def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
     assert len(np.unique(validation.outputs["stress"].score)) > 10
 
 
+@pytest.mark.slow
 def test_numbers_beyond_a_format_that_ends_below_their_last_bit(tmp_path: Path) -> None:
     # Integers, for a format within +-1/16: all but zero saturate. hls4ml's pass saw only zeros, and
     # rounded to another format.
@@ -112,6 +113,7 @@ def test_numbers_beyond_a_format_that_ends_below_their_last_bit(tmp_path: Path) 
     assert len(np.unique(validation.outputs["stress"].score)) > 10
 
 
+@pytest.mark.slow
 def test_elements_of_different_bits_behind_one_quantizer(tmp_path: Path) -> None:
     # One code needs 9 fractional bits, the other an integer bit more, both 9 bits in all: hls4ml
     # made it 9 bits for both together.
@@ -152,6 +154,7 @@ def test_constants_of_any_number_of_fractional_bits() -> None:
     np.testing.assert_array_equal(fractional_bits(constants), [-31, 0, 2, -1, 40, 35, 50, -31])
 
 
+@pytest.mark.slow
 def test_threshold_of_more_than_32_fractional_bits(tmp_path: Path) -> None:
     # hls4ml cut it off there: the event at the threshold was above it.
     precision = FixedPoint(input="fixed<20,2>", reconstruction="fixed<8,2>")

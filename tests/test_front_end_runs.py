@@ -145,6 +145,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return open_run(made_once(tmp_path_factory, "packed", make) / "run")
 
 
+@pytest.mark.slow
 def test_words_are_unpacked_inside(packed: Run) -> None:
     ports = read_interface(packed.firmware_folder).inputs
     assert [(port.name, port.format, port.shape) for port in ports] == [

@@ -200,6 +200,7 @@ class TestMakeFinds:
         path.write_text("x" + path.read_text())
         self.assert_fails(copy, f"{path.relative_to(copy)} must hold numbers, got 'x")
 
+    @pytest.mark.slow
     def test_a_changed_weight(self, copy: Path) -> None:
         text = max(copy.glob("firmware/weights/w*.txt"), key=lambda path: path.stat().st_size)
         header = text.with_suffix(".h")

@@ -131,7 +131,7 @@ def padded() -> dict[str, list[keras.Layer]]:
 @pytest.mark.parametrize(
     "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("branches", [pooled, padded])
+@pytest.mark.parametrize("branches", [pytest.param(pooled, marks=pytest.mark.slow), padded])
 def test_every_bit(
     branches: Callable[[], dict[str, list[keras.Layer]]], io_type: str, tmp_path: Path
 ) -> None:

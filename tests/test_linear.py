@@ -78,6 +78,7 @@ def test_what_is_solved_is_not_trained(digits: np.ndarray) -> None:
     assert linear("oja", 5).learn(digits, digits[:100], lambda: {"loss": [3.0]}) == {"loss": [3.0]}
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_comes_down_to_pca(
     digits: np.ndarray, eigen: tuple[np.ndarray, np.ndarray]
 ) -> None:

@@ -9,15 +9,11 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-#: Of these, the normal suite runs one that goes all the way to firmware.
-NORMAL = ("04_your_own_network",)
-NOTEBOOKS = [
-    pytest.param(path, id=path.stem, marks=() if path.stem in NORMAL else pytest.mark.slow)
-    for path in sorted(FOLDER.glob("*.ipynb"))
-]
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # Its kernel is a process of its own; what Jupyter itself warns of is not ours.
 @pytest.mark.filterwarnings("ignore")
 def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

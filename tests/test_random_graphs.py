@@ -226,9 +226,10 @@ def check_all(n: int, io_type: str, folder: Path, derandomize: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:score .* must leave background events above its threshold")
-def test_reference_keras_and_storage(tmp_path: Path) -> None:
-    drawn = draw_different(drawings(), 30, derandomize=True, times=4)
-    assert len(drawn) == 30
+@pytest.mark.parametrize("n", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_reference_keras_and_storage(n: int, tmp_path: Path) -> None:
+    drawn = draw_different(drawings(), n, derandomize=True, times=4)
+    assert len(drawn) == n
     check_drawings(drawn, tmp_path)
 
 

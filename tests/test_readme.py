@@ -30,6 +30,7 @@ def yaml_block(first: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_events_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     content = yaml_block("name: mine")
     rng = np.random.default_rng(1)

@@ -187,6 +187,7 @@ class TestItCanFail:
         with pytest.raises(AssertionError, match="Arrays are not equal"):
             assert_equal(graph, copy, design, events)
 
+    @pytest.mark.slow
     def test_one_register_less(
         self, graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
     ) -> None:

@@ -270,6 +270,7 @@ def test_as_hls(backend: str, io_type: str, tmp_path: Path) -> None:
     assert validate_project(graph, tmp_path / "firmware", {"stress": tuple(events)}).is_proved
 
 
+@pytest.mark.slow
 def test_as_rtl(tmp_path: Path) -> None:
     graph = everything()
     events = events_of(graph)

@@ -240,7 +240,9 @@ class TestRefusals:
         spec = DENSE.model_copy(update={"latent_dim": 2})
         with pytest.raises(InputError, match="latent_dim of a student must be 1, got 2"):
             build_student(spec)
-        with pytest.raises(InputError, match=r"encoder of a student must .*\(None, 1\) for .*, got .*2\)"):
+        with pytest.raises(
+            InputError, match=r"encoder of a student must .*\(None, 1\) for .*, got .*2\)"
+        ):
             Student(build_encoder(spec, Float()))
 
     def test_before_adapt(self) -> None:

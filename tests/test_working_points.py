@@ -50,7 +50,11 @@ def graph_of(events: np.ndarray, threshold_input: bool) -> TriggerGraph:
 
 @pytest.mark.parametrize(
     ("threshold_input", "io_type"),
-    [(False, "io_parallel"), (True, "io_parallel"), (True, "io_stream")],
+    [
+        pytest.param(False, "io_parallel", marks=pytest.mark.slow),
+        pytest.param(True, "io_parallel", marks=pytest.mark.slow),
+        (True, "io_stream"),
+    ],
 )
 def test_every_bit(events: np.ndarray, threshold_input: bool, io_type: str, tmp_path: Path) -> None:
     graph = graph_of(events, threshold_input)
