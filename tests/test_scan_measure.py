@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from test_search import write_scan
 
 from hls import cli
 from hls.scan import measure as measuring
+from hls.scan import without_signals as without
 from hls.scan.trial import run_trial
 from hls.stages.events import hardware_values
 from hls.stages.firmware import trigger_graph
@@ -30,7 +33,8 @@ from keras_ae.errors import InputError
 from keras_ae.events import load_events
 from keras_ae.files import read_json
 from keras_ae.fixed_point import FixedPointFormat, FixedPointFormats
-from keras_ae.run_contents import load_data
+from keras_ae.metrics import effective_number
+from keras_ae.run_contents import load_data, load_model, network_inputs
 from keras_ae.runs import create_run, open_run
 from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.scan import Objectives, Scan, load_scan
@@ -349,15 +353,63 @@ def test_agreement_is_the_mean_rank_correlation() -> None:
         for a, b in ((first, first**3), (first, second + first))
     ]
     parents = np.arange(300)
-    found = measuring.agreement([(first, first**3, parents), (first, second + first, parents)])
+    found = without.agreement([(first, first**3, parents), (first, second + first, parents)])
     assert expected[0] == pytest.approx(1)
     assert found.value == pytest.approx(np.mean(expected))
     assert found.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(299) / 2)
     # A score that is the same for all events agrees with none.
-    assert measuring.agreement([(np.ones(5), np.arange(5), parents[:5])]).value == 0
+    assert without.agreement([(np.ones(5), np.arange(5), parents[:5])]).value == 0
     # Events that share a parent count as one.
-    pairs = measuring.agreement([(first, second + first, parents // 3)])
+    pairs = without.agreement([(first, second + first, parents // 3)])
     assert pairs.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(99))
+
+
+def test_stability_is_how_far_a_threshold_is_off_on_other_events() -> None:
+    values = [np.arange(100.0), np.arange(100.0) + 10]
+    parts: list[Any] = [SimpleNamespace(x=x, parents=np.arange(100)) for x in values]
+
+    def score(sample: Any) -> np.ndarray:
+        return np.asarray(sample.x)
+
+    # Above 79 are 30 of the second, above 89 are 10 of the first.
+    found = without.stability(score, (parts[0], parts[1]), 0.2)
+    assert found.value == pytest.approx(-(np.log(30 / 20) + np.log(20 / 10)) / 2)
+    same = without.stability(score, (parts[0], parts[0]), 0.2)
+    assert same.value == 0 and same.error == pytest.approx(np.sqrt(0.8 / 0.2 / 100) / np.sqrt(2))
+    # Where nothing passes, half an event.
+    parts[1] = SimpleNamespace(x=values[0] - 1000, parents=np.arange(100))
+    none = without.stability(score, (parts[0], parts[1]), 0.2)
+    assert none.value == pytest.approx(-(np.log(0.2 * 200) + np.log(1 / 0.2)) / 2)
+
+
+def test_likelihood_is_that_of_the_models_on_background(finished_run: Path) -> None:
+    run = open_run(finished_run)
+    data = load_data(run)
+    data = replace(data, test=data.test.take(np.arange(200)))
+    found = without.by_likelihood(run, data, (len, len))  # type: ignore[arg-type]
+    values = load_model(run, "quantized").log_likelihood(
+        network_inputs(run, "quantized", data.test), 64
+    )
+    assert found[1].value == pytest.approx(values.mean())
+    n_parents = effective_number(np.unique(data.test.parents, return_counts=True)[1])
+    assert found[1].error == pytest.approx(values.std() / np.sqrt(n_parents))
+    in_float = load_model(run, "float").log_likelihood(
+        network_inputs(run, "float", data.validation), 64
+    )
+    assert found[2].value == pytest.approx(in_float.mean())
+
+
+def test_likelihood_needs_one(
+    experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = experiment_content | {"objective": {"kind": "plain"}}
+    config = write_tiny(tmp_path, content, objectives={"maximize": "likelihood"}, fixed={})
+    assert_one_line(
+        run_cli(capsys, "scan", config, "--scan-dir", tmp_path / "scan"),
+        "objectives.maximize 'likelihood' must be of an autoencoder whose encoder gives a",
+        "got plain",
+    )
+    assert not (tmp_path / "scan").exists()
 
 
 @pytest.mark.filterwarnings("ignore:score:UserWarning")
@@ -388,7 +440,7 @@ def test_choosing_without_signals(
     assert "signals: AUC" in out and "half" not in out
     run = open_run(tmp_path / "scan" / "trials" / "0000")
     data = load_data(run)
-    seen = measuring.unlabelled(run, data.validation, 0)
+    seen = without.unlabelled(run, data.validation, 0)
     # By hand, of firmware and teacher on both samples.
     graph = trigger_graph(run, data.validation)
     pairs = [
@@ -400,4 +452,4 @@ def test_choosing_without_signals(
         for sample in seen
     ]
     assert len(seen) == 2 and len(seen[1]) == len(data.validation)
-    assert float(row["agreement"]) == pytest.approx(measuring.agreement(pairs).value)
+    assert float(row["agreement"]) == pytest.approx(without.agreement(pairs).value)

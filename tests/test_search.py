@@ -145,7 +145,7 @@ CHOICES = {"choices": [1]}
         ),
         (
             {"objectives": {"maximize": "f1"}},
-            "objectives.maximize: input should be 'auc', 'tpr' or 'agreement'",
+            "objectives.maximize: input should be 'auc', 'tpr', 'agreement', 'likelihood' or 'st",
         ),
         ({"objectives": {"minimize": []}}, "objectives.minimize: must have more entries"),
         (

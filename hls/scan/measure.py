@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from hls.cost.model import require_size
 from hls.graph.refusal import require_none
 from hls.rtl.write import plan_rtl
-from hls.scan.measurement import Measurement, Quality
+from hls.scan.measurement import Measurement, Qualities, Quality, Score, Scores
+from hls.scan.without_signals import WITHOUT_SIGNALS
 from hls.stages.check import check
 from hls.stages.events import hardware_values
 from hls.stages.firmware import trigger_graph
@@ -26,7 +25,6 @@ from keras_ae.metrics import (
     NONE_SHARED,
     Parents,
     ScoresBySample,
-    effective_number,
     of_pair,
     roc_auc,
     tpr_at_fpr,
@@ -34,17 +32,9 @@ from keras_ae.metrics import (
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import Experiment
-from keras_ae.settings.scan import Objectives
+from keras_ae.settings.scan import Objectives, check_objectives
 from keras_ae.stages import stages_up_to
-from keras_ae.teaching import teacher_scores
-from keras_ae.training import exposed, quantize
-
-Score = Callable[[Sample], np.ndarray]
-#: For the search and for the test, in firmware and then in float.
-Qualities = tuple[Quality, Quality, Quality, Quality]
-
-#: Parts of the background that events are made up of while training.
-_PARTS_OF_TRAINING = 2
+from keras_ae.training import quantize
 
 
 def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectives) -> Measurement:
@@ -63,6 +53,7 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
     settings = experiment.require_firmware(experiment.name)
     # Before the training, not after it.
     require_none(check(experiment, experiment.name))
+    check_objectives(experiment, wanted, experiment.name)
     with locked(folder.with_suffix(".lock"), wait=True), warnings.catch_warnings():
         # Which formats are too narrow for the weights is what the search is to find out.
         warnings.simplefilter("ignore", UserWarning)
@@ -86,12 +77,12 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
             return scores[experiment.deciding_score]
 
         scores = in_firmware, in_float
-        if wanted.maximize == "agreement":
-            qualities = _by_agreement(run, data, scores)
-        else:
+        if wanted.of_signals:
             qualities = _by_signals(run, data, scores, wanted)
+        else:
+            qualities = WITHOUT_SIGNALS[wanted.maximize](run, data, scores)
         signals = None
-        if wanted.maximize == "agreement" and data.signals:
+        if not wanted.of_signals and data.signals:
             by_sample = {name: in_firmware(sample) for name, sample in _counted(run, data).items()}
             signals = quality(by_sample, Objectives(), data.parents)
         return Measurement(
@@ -109,9 +100,7 @@ def _counted(run: Run, data: Dataset) -> dict[str, Sample]:
     return {name: sample for name, sample in data.tested.items() if name not in left_out}
 
 
-def _by_signals(
-    run: Run, data: Dataset, scores: tuple[Score, Score], wanted: Objectives
-) -> Qualities:
+def _by_signals(run: Run, data: Dataset, scores: Scores, wanted: Objectives) -> Qualities:
     """Of the score in firmware for the search and for the test, and likewise in float."""
 
     def found(score: Score, events: Mapping[str, Sample]) -> Quality:
@@ -126,54 +115,6 @@ def _by_signals(
         found(in_float, search),
         found(in_float, test),
     )
-
-
-def _by_agreement(run: Run, data: Dataset, scores: tuple[Score, Score]) -> Qualities:
-    """The same, by their agreement with what the model has learned."""
-    in_firmware, in_float = scores
-    learned = in_float if run.experiment.student is None else partial(teacher_scores, run)
-
-    parts = enumerate((data.validation, data.test))
-    search, test = (unlabelled(run, sample, number) for number, sample in parts)
-    # Once: teachers may be slow.
-    targets = [[learned(sample) for sample in events] for events in (search, test)]
-
-    def found(score: Score, events: Sequence[Sample], target: Sequence[np.ndarray]) -> Quality:
-        pairs = zip(events, target, strict=True)
-        return agreement([(score(sample), aim, sample.parents) for sample, aim in pairs])
-
-    return (
-        found(in_firmware, search, targets[0]),
-        found(in_firmware, test, targets[1]),
-        found(in_float, search, targets[0]),
-        found(in_float, test, targets[1]),
-    )
-
-
-def unlabelled(run: Run, sample: Sample, number: int) -> list[Sample]:
-    """A part of the background, and what a student's exposure makes of it; not what it learned."""
-    student = run.experiment.student
-    found = [sample]
-    if student is not None and student.exposure is not None:
-        both = exposed(run, student.exposure, sample, _PARTS_OF_TRAINING + number)
-        found.append(both.take(np.arange(len(sample), len(both))))
-    return found
-
-
-def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Quality:
-    """Mean of the rank correlations (Spearman) of two scores, (events,) each, on samples.
-
-    Each with the parents of the events. The error is that of independent normal numbers,
-    (1 - r^2) / sqrt(n - 1), of as many as the effective number of parents.
-    """
-    values, errors = [], []
-    for first, second, parents in pairs:
-        # A score that is the same for all events agrees with none.
-        differ = np.ptp(first) > 0 and np.ptp(second) > 0
-        values.append(float(spearmanr(first, second).statistic) if differ else 0.0)
-        n = effective_number(np.unique(parents, return_counts=True)[1])
-        errors.append((1 - values[-1] ** 2) / np.sqrt(max(n - 1, 1)))
-    return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
 
 
 def samples(

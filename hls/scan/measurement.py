@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from keras_ae.data.dataset import Sample
 
 
 @dataclass(frozen=True)
@@ -13,16 +19,25 @@ class Quality:
     error: float
 
 
+#: (events,) of a sample.
+Score: TypeAlias = Callable[[Sample], np.ndarray]
+#: In firmware, and in float.
+Scores: TypeAlias = tuple[Score, Score]
+#: For the search and for the test, in firmware and then in float.
+Qualities: TypeAlias = tuple[Quality, Quality, Quality, Quality]
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What became of a trial.
 
     `search` is the quality that the search sees, on validation background and one half of the
     signals, of the exact reference. `test` is on test background and the other half, which nothing
-    was chosen by. Where agreement is maximized, events made up of the background stand in place of
-    the signals. `float_search` and `float_test` are those of the float model on the same events:
-    only on the same events do two models compare. Resources are estimates. `signals`, where nothing
-    was chosen by them, is the mean AUC on test background and all their events.
+    was chosen by. What needs no signal is of validation and test background alone, and, for
+    agreement, of events made up of it. `float_search` and `float_test` are those of the float model
+    on the same events: only on the same events do two models compare. Resources are estimates.
+    `signals`, where nothing was chosen by them, is the mean AUC on test background and all their
+    events.
     """
 
     search: Quality

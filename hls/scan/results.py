@@ -26,16 +26,20 @@ _RESOURCES = {
 
 def _chosen_on(wanted: Objectives) -> str:
     """On which events a search has chosen."""
-    if wanted.maximize == "agreement":
-        return "validation background and what is made up of it"
+    if not wanted.of_signals:
+        return f"validation background{_made_up(wanted)}"
     return "validation background and the half of the signals that chose it"
 
 
 def _tested_on(wanted: Objectives) -> str:
     """On which events nothing was chosen."""
-    if wanted.maximize == "agreement":
-        return "test background and what is made up of it"
+    if not wanted.of_signals:
+        return f"test background{_made_up(wanted)}"
     return "test background and the other half"
+
+
+def _made_up(wanted: Objectives) -> str:
+    return " and what is made up of it" if wanted.maximize == "agreement" else ""
 
 
 def write_tables(study: Study) -> None:

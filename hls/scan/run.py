@@ -18,7 +18,7 @@ from keras_ae.errors import InputError
 from keras_ae.events import load_events
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
-from keras_ae.settings.scan import Scan
+from keras_ae.settings.scan import Scan, check_objectives
 
 
 def check_scan(scan: Scan, subject: str) -> None:
@@ -32,7 +32,8 @@ def check_scan(scan: Scan, subject: str) -> None:
     scan.base.require_firmware(subject)
     base, wanted = scan.base, scan.settings.objectives
     data = load_events(base)
-    if not data.signals and wanted.maximize != "agreement":
+    check_objectives(base, wanted, subject)
+    if not data.signals and wanted.of_signals:
         raise InputError(f"{subject}: data must hold a signal for {wanted.maximize}, got none")
     if wanted.signal is not None and wanted.signal not in data.signals:
         raise InputError(

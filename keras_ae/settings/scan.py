@@ -22,6 +22,13 @@ from keras_ae.yaml_files import load_mapping, sections_in, validate_settings
 #: Trials that differ in these would not be compared on the same events.
 _KEPT = ("name", "seed", "data")
 
+#: In words, what needs no signal.
+_WITHOUT_SIGNALS = {
+    "agreement": "rank correlation with the score that is learned",
+    "likelihood": "mean log-likelihood of background in nats",
+    "stability": "-|log(rate / FPR)| of a threshold from other background",
+}
+
 #: What is estimated of a trial's RTL.
 Resource = Literal["lut", "register_bits", "latency_cycles"]
 
@@ -91,13 +98,14 @@ class Objectives(Section):
     """What a scan maximizes and what it minimizes.
 
     The quality is that of the score which the firmware gives, on one `signal` or as the mean of
-    all: `auc`, or `tpr` at the false-positive rate `fpr`. `agreement` needs no signal: it is the
+    all: `auc`, or `tpr` at the false-positive rate `fpr`. What needs no signal: `agreement`, the
     rank correlation of that score with the one that the model has learned, a student's teachers'
-    or its own in float, on background and, where a student has an exposure, on made-up events; the
-    mean of both. Resources are da4ml's estimates.
+    or its own in float, on background and, where a student has an exposure, on made-up events, the
+    mean of both; `likelihood`, the mean log-likelihood of background; `stability`, -|log(p / FPR)|
+    of what passes a threshold from another half of the background. Resources are da4ml's estimates.
     """
 
-    maximize: Literal["auc", "tpr", "agreement"] = "auc"
+    maximize: Literal["auc", "tpr", "agreement", "likelihood", "stability"] = "auc"
     fpr: float | None = Field(None, gt=0, lt=1)
     signal: str | None = None
     minimize: tuple[Resource, ...] = Field(("lut",), strict=False, min_length=1)
@@ -109,19 +117,25 @@ class Objectives(Section):
                 "fpr must be given to maximize tpr, and only then, got "
                 f"{'none' if self.fpr is None else f'{self.fpr:g}'} for {self.maximize}"
             )
-        if self.maximize == "agreement" and self.signal is not None:
+        if not self.of_signals and self.signal is not None:
             raise InputError(
-                f"signal must be null to maximize agreement, which needs none, got {self.signal!r}"
+                f"signal must be null to maximize {self.maximize}, which needs none, got "
+                f"{self.signal!r}"
             )
         if len(set(self.minimize)) < len(self.minimize):
             raise InputError(f"minimize must name each once, got {', '.join(self.minimize)}")
         return self
 
     @property
+    def of_signals(self) -> bool:
+        """Whether signals have a part in the choice."""
+        return self.maximize in ("auc", "tpr")
+
+    @property
     def quality(self) -> str:
         """What is maximized, in words."""
-        if self.maximize == "agreement":
-            return "rank correlation with the score that is learned"
+        if not self.of_signals:
+            return _WITHOUT_SIGNALS[self.maximize]
         rate = "AUC" if self.fpr is None else f"TPR at FPR {self.fpr:g}"
         return f"mean {rate} of all signals" if self.signal is None else f"{rate} of {self.signal}"
 
@@ -173,6 +187,17 @@ class Scan:
                 return None
             values[key] = found[0]
         return values
+
+
+def check_objectives(experiment: Experiment, wanted: Objectives, subject: str) -> None:
+    """Raise InputError for what an experiment has not."""
+    has_likelihood = experiment.student is None and experiment.objective.variational
+    if wanted.maximize == "likelihood" and not has_likelihood:
+        found = experiment.objective.kind if experiment.student is None else "a student"
+        raise InputError(
+            f"{subject}: objectives.maximize 'likelihood' must be of an autoencoder whose encoder "
+            f"gives a distribution, and no student, got {found}"
+        )
 
 
 def load_scan(path: Path) -> Scan:
