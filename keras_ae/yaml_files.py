@@ -87,9 +87,10 @@ def _first_fault(model: type[BaseModel], content: dict[str, Any], error: Validat
         return f"unknown key {path}; choices: {choices}"
     if fault["type"] == "missing":
         return f"missing key {path}"
+    if fault["type"] == "union_tag_not_found":
+        return f"missing key {path}.kind"
     if fault["type"].startswith("union_tag"):
-        found_tag = fault.get("ctx", {}).get("tag", "none")
-        tags = fault["ctx"].get("expected_tags", "named")
+        found_tag, tags = fault["ctx"]["tag"], fault["ctx"]["expected_tags"]
         return f"{path}.kind must be one of {tags}, got '{found_tag}'"
     if isinstance(cause, InputError):
         # A rule that names its own key needs only the sections before it.
@@ -97,7 +98,14 @@ def _first_fault(model: type[BaseModel], content: dict[str, Any], error: Validat
             return ".".join([*location[:-1], str(cause)])
         return f"{path}: {cause}" if path else str(cause)
     rule = _RULES.get(fault["type"], f"{fault['msg'][0].lower()}{fault['msg'][1:]}")
-    return f"{path}: {rule}, got {fault['input']!r}"
+    return f"{path}: {rule}, got {_in_yaml(fault['input'])}"
+
+
+def _in_yaml(value: Any) -> str:
+    """A value that was given, as its file says it where Python says it otherwise."""
+    if value is None:
+        return "null"
+    return "none" if isinstance(value, tuple | list | dict) and not value else repr(value)
 
 
 def _most_telling(faults: list[Any]) -> Any:

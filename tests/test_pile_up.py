@@ -25,7 +25,7 @@ from keras_ae.generator.streams import open_collisions
 def test_a_number_and_a_table(tmp_path: Path) -> None:
     assert read_pile_up("0") == ()
     assert read_pile_up("50") == ((50.0, 1.0),)
-    (tmp_path / "profile.csv").write_text("# mean, weight\n20, 1\n60, 3\n")
+    (tmp_path / "profile.csv").write_text("mean, weight\n# of one year\n20, 1\n60, 3\n")
     table = read_pile_up(str(tmp_path / "profile.csv"))
     assert table == ((20.0, 1.0), (60.0, 3.0))
     counts = draw_counts(table, 40_000, np.random.default_rng(1))
@@ -42,12 +42,12 @@ def test_a_number_and_a_table(tmp_path: Path) -> None:
         ("-3, 1\n", "means must be 0 to 500, got -3"),
         ("nan, 1\n", "means must be 0 to 500, got nan"),
         ("20, inf\n", "weights must be finite and >= 0, got inf"),
-        ("20, 1, 5\n", r"must hold lines of two numbers, mean and weight, got a table of shape"),
-        ("", "must hold lines of two numbers"),
-        ("mean, weight\n20, 1\n", "must hold lines of two numbers, mean and weight: could not"),
+        ("20, 1, 5\n", "must hold lines of two numbers, mean and weight, got '20, 1, 5' in line 1"),
+        ("", "must hold lines of two numbers, mean and weight, got none"),
+        ("mean, weight\n\n20, x\n", "must hold lines of two numbers, .* got '20, x' in line 3"),
+        ("\x00", "must hold lines of two numbers"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:loadtxt")
 def test_tables_that_cannot_be(
     tmp_path: Path, content: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +60,14 @@ def test_tables_that_cannot_be(
     assert caught.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "profile.csv").write_bytes(b"\xff\xfe20")
+    with pytest.raises(InputError, match="must hold lines of two numbers.*, got what is no text"):
+        read_pile_up(str(tmp_path / "profile.csv"))
+    with pytest.raises(InputError, match="which is a folder"):
+        read_pile_up(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["-1", "1e9", "nan", "none.csv"])

@@ -29,10 +29,10 @@ def check_scan(scan: Scan, subject: str) -> None:
         InputError: an experiment without firmware, a signal that the data do not have, too little
             data, or a TPR that they cannot give.
     """
-    scan.base.require_firmware(subject)
     base, wanted = scan.base, scan.settings.objectives
-    data = load_events(base)
+    base.require_firmware(subject)
     check_objectives(base, wanted, subject)
+    data = load_events(base)
     if not data.signals and wanted.of_signals:
         raise InputError(f"{subject}: data must hold a signal for {wanted.maximize}, got none")
     if wanted.signal is not None and wanted.signal not in data.signals:

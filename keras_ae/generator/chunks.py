@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -123,12 +123,25 @@ def claim_folder(
     found = json.loads(path.read_text(encoding="utf-8"))
     changed = [key for key in record if found.get(key) != record[key]]
     if changed:
+        differ = [
+            f"{name} {there} there and {now} now"
+            for key in changed
+            for name, there, now in _differences(found.get(key) or {}, record[key])
+        ]
         raise InputError(
-            f"{chunk_folder} must hold chunks of the same {' and '.join(changed)}, "
-            f"got {found.get(changed[0])} there and {record[changed[0]]} now: "
-            "choose another folder or delete it"
+            f"{chunk_folder} must hold chunks of the same {' and '.join(changed)}, got "
+            f"{', '.join(differ)}: give another folder, or delete {chunk_folder}"
         )
     return chunk_folder
+
+
+def _differences(
+    there: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Names of what differs, with both values; None of what one of them has not."""
+    for name in dict.fromkeys([*there, *now]):
+        if there.get(name) != now.get(name):
+            yield name, there.get(name), now.get(name)
 
 
 def make_chunks(

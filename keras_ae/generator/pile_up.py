@@ -18,6 +18,8 @@ _MAX_MEAN = 500.0
 def read_pile_up(text: str) -> PileUp:
     """A mean number, 0 for none, or the table in a CSV file: lines of mean number and weight.
 
+    Its first line may be `mean,weight`; what stands behind # is left out.
+
     Raises:
         InputError: neither; a number that is not finite or negative, a mean above 500, or weights
             that sum to zero.
@@ -32,21 +34,29 @@ def read_pile_up(text: str) -> PileUp:
 def _read_table(path: Path) -> PileUp:
     if not path.is_file():
         raise InputError(
-            f"pile_up must be a number or a CSV file of mean number and weight, got {path}"
+            "pile_up must be a number or a CSV file with lines of mean number and weight, got "
+            f"'{path}', which is {'a folder' if path.is_dir() else 'neither'}"
         )
+    rule = f"pile_up: {path} must hold lines of two numbers, mean and weight"
     try:
-        table = np.loadtxt(path, delimiter=",", ndmin=2)
-    except ValueError as error:
-        raise InputError(
-            f"pile_up: {path} must hold lines of two numbers, mean and weight: {error}"
-        ) from error
-    if table.size == 0 or table.shape[1] != 2:
-        raise InputError(
-            f"pile_up: {path} must hold lines of two numbers, mean and weight, got a table of "
-            f"shape {table.shape}"
-        )
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{rule}, got what is no text") from None
+    rows: list[tuple[float, float]] = []
+    for number, line in enumerate(lines, start=1):
+        content = line.split("#")[0].strip()
+        is_head = not rows and content.replace(" ", "").lower() == "mean,weight"
+        if not content or is_head:
+            continue
+        try:
+            mean, weight = map(float, content.split(","))
+        except ValueError:
+            raise InputError(f"{rule}, got {content!r} in line {number}") from None
+        rows.append((mean, weight))
+    if not rows:
+        raise InputError(f"{rule}, got none")
     try:
-        return check_pile_up(tuple((float(mean), float(weight)) for mean, weight in table))
+        return check_pile_up(tuple(rows))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
