@@ -102,6 +102,7 @@ def designs_compared(
                     fontsize=7,
                 )
         axes.set(xscale="log", xlabel=resource_label, ylabel=label)
-        axes.margins(x=0.15)
-    panels[0].legend(fontsize=8)
+        # Room for the names.
+        axes.margins(x=0.25, y=0.1)
+    panels[0].legend(fontsize=8, loc="lower right")
     return figure
