@@ -104,11 +104,8 @@ def main(folders: list[str]) -> None:
     for folder in folders:
         run = open_run(Path(folder))
         groups.setdefault(run.experiment.name, []).append(run)
-    left_out = next(
-        run.experiment.report.background_like
-        for (run, *_) in groups.values()
-        if run.experiment.report.background_like
-    )
+    shown = (run.experiment.report.background_like for (run, *_) in groups.values())
+    left_out = next(filter(None, shown), ())
     baselines = all_measured()
     designs = [design_of(name, runs, left_out) for name, runs in groups.items()]
     for name, found in baselines.items():
