@@ -22,21 +22,24 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Every config once, with a million events of each that has firmware, and the tables of results that
-# README quotes. Takes hours.
+# Every config whose events come with the package once, with a million events of each that has
+# firmware, and the tables of results that README quotes. Takes hours.
+CONFIGS := $(filter-out adc2021,$(basename $(notdir $(wildcard configs/*.yaml))))
 results: $(READY) examples
-	for config in configs/*.yaml; do $(BIN)/keras-ae run $$config --n-events 1000000 || exit; done
-	$(BIN)/python benchmarks/l1_results.py runs/l1_* > benchmarks/l1_results.md
+	for name in $(CONFIGS); do \
+	    $(BIN)/keras-ae run configs/$$name.yaml --n-events 1000000 || exit; done
+	$(BIN)/python benchmarks/l1_results.py $(patsubst %,runs/%,$(filter l1_%,$(CONFIGS))) \
+	    > benchmarks/l1_results.md
 	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md
-	$(BIN)/python benchmarks/fidelity_results.py runs/* > benchmarks/fidelity_results.md
+	$(BIN)/python benchmarks/fidelity_results.py $(CONFIGS:%=runs/%) > benchmarks/fidelity_results.md
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
 
 # RTL of some triggers, simulated and synthesized, the table beside published ones, and the figure of
 # physics against LUT. Placement of l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae
 # too.
 N_SEEDS  := 5
-SEEDED   := l1_trigger
-PLACED   := l1_trigger l1_encoder_4bit l1_encoder_6bit l1_encoder_8bit
+SEEDED   := l1_trigger l1_trigger_small l1_trigger_large
+PLACED   := $(SEEDED) l1_encoder_4bit l1_encoder_6bit l1_encoder_8bit
 TRIGGERS := $(PLACED) l1_axol1tl_like l1_vae
 firmware: $(READY)
 	for name in $(TRIGGERS); do \
@@ -49,7 +52,7 @@ firmware: $(READY)
 	$(BIN)/python benchmarks/firmware.py $(TRIGGERS:%=runs/%) > benchmarks/firmware.md
 	$(BIN)/python benchmarks/seed_spread.py $(patsubst %,configs/%.yaml,$(filter-out $(SEEDED),$(PLACED))) \
 	    > benchmarks/seed_spread.md
-	$(BIN)/python benchmarks/physics_per_lut.py $(SEEDED:%=runs/%*) \
+	$(BIN)/python benchmarks/physics_per_lut.py $(SEEDED:%=runs/%) $(SEEDED:%=runs/%_seed_*) \
 	    $(patsubst %,runs/%,$(filter-out $(SEEDED),$(TRIGGERS))) \
 	    > benchmarks/physics_per_lut.md
 

@@ -25,7 +25,9 @@ import numpy as np
 from baselines import all_measured, print_table
 from markdown_table import table
 
+from hls.graph.trigger_graph import TriggerGraph
 from hls.report.spread import Separation, Spread, deployed_separation, resources_of
+from hls.rtl.write import plan_rtl
 from keras_ae import plots
 from keras_ae.files import read_json
 from keras_ae.runs import Run, open_run
@@ -46,6 +48,11 @@ def lut_of(run: Run) -> float:
             if "UltraScale+" in report["tool"]:
                 return float(report["lut"])
     return resources_of(run)["LUT by da4ml"]
+
+
+def cycles_of(run: Run) -> float:
+    """With at most `LEVELS` levels of logic in a stage, as of the observables."""
+    return float(plan_rtl(TriggerGraph.load(run.trigger_graph_path), LEVELS).latency_cycles)
 
 
 def qualities(separation: Separation, left_out: Sequence[str]) -> list[float | None]:
@@ -78,10 +85,9 @@ def signal_rows(groups: dict[str, list[Run]]) -> list[list[str]]:
     rows = []
     for name, runs in groups.items():
         found = [deployed_separation(run) for run in runs]
-        resources = [{**resources_of(run), "LUT": lut_of(run)} for run in runs]
         cells = [name, str(len(runs))]
-        for key in ("LUT", "cycles"):
-            cells.append(_text(Spread.of([each[key] for each in resources]), ",.0f"))
+        for resource in (lut_of, cycles_of):
+            cells.append(_text(Spread.of([resource(run) for run in runs]), ",.0f"))
         for signal in found[0]:
             if "auc_error" not in found[0][signal]:
                 continue

@@ -40,6 +40,7 @@ from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.scan import Objectives, Scan, load_scan
 from keras_ae.teaching import teacher_scores
 
+SIGNALS = ["A -> 4l", "LQ -> b tau", "h0 -> tau tau", "h+- -> tau nu"]
 FORMATS = {"input": "fixed<6,5>", "activation": "ufixed<5,4>", "latent": "fixed<6,4>"}
 
 
@@ -130,7 +131,7 @@ def test_a_finished_scan_prints_its_front_again(
     code, out, err = run_cli(capsys, "scan", config, "--scan-dir", finished_scan)
     assert (code, err) == (0, "")
     assert "2 of 2 trials done, 0 go on where they were" in out
-    assert "Pareto front: mean AUC of all signals, on validation background and the half" in out
+    assert "Pareto front: mean AUC of the signals, on validation background and the half" in out
     assert "trials: 2 measured, 0 refused, 0 failed" in out
     for name in ("trials.csv", "pareto.png", "pareto.svg"):
         assert str(finished_scan / name) in out
@@ -397,6 +398,40 @@ def test_likelihood_is_that_of_the_models_on_background(finished_run: Path) -> N
         network_inputs(run, "float", data.validation), 64
     )
     assert found[2].value == pytest.approx(in_float.mean())
+
+
+@pytest.mark.parametrize(
+    ("content", "objectives", "message"),
+    [
+        (
+            {"report": {"background_like": SIGNALS}},
+            {"maximize": "auc"},
+            "data must hold a signal for auc, but for those of report.background_like, got none",
+        ),
+        (
+            {"report": {"background_like": ["h+-"]}},
+            {"maximize": "agreement"},
+            "report.background_like must name signals, got 'h+-'",
+        ),
+        (
+            {"trigger": {"score": "reconstruction_error", "target_fpr": 0.02}},
+            {"maximize": "stability"},
+            "half of the validation part of data.background",
+        ),
+    ],
+)
+def test_what_would_spoil_every_trial(
+    experiment_content: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: dict[str, Any],
+    objectives: dict[str, Any],
+    message: str,
+) -> None:
+    config = write_tiny(tmp_path, experiment_content | content, objectives=objectives, fixed={})
+    result = run_cli(capsys, "scan", config, "--scan-dir", tmp_path / "scan")
+    assert_one_line(result, message)
+    assert not (tmp_path / "scan").exists()
 
 
 def test_likelihood_needs_one(

@@ -253,7 +253,7 @@ def test_what_a_distribution_holds() -> None:
 
 
 def test_quality_in_words() -> None:
-    assert Objectives().quality == "mean AUC of all signals"
+    assert Objectives().quality == "mean AUC of the signals"
     wanted = Objectives(maximize="tpr", fpr=0.01, signal="A -> 4l")
     assert wanted.quality == "TPR at FPR 0.01 of A -> 4l"
     wanted = Objectives(maximize="agreement")

@@ -246,6 +246,11 @@ def test_order_of_stages(
         ("student.exposure", {"steps": []}, "student.exposure.steps: must have more"),
         (
             "student.further_scores",
+            ["reconstruction_error"],
+            "student.further_scores must not name trigger.score, .*, 'reconstruction_error'",
+        ),
+        (
+            "student.further_scores",
             ["mass"],
             "student.further_scores for .* must be of reconstruction_error, .*, got 'mass'",
         ),

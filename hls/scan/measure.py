@@ -81,9 +81,10 @@ def measure(folder: Path, shared: Path, experiment: Experiment, wanted: Objectiv
             qualities = _by_signals(run, data, scores, wanted)
         else:
             qualities = WITHOUT_SIGNALS[wanted.maximize](run, data, scores)
-        signals = None
-        if not wanted.of_signals and data.signals:
-            by_sample = {name: in_firmware(sample) for name, sample in _counted(run, data).items()}
+        signals, counted = None, _counted(run, data)
+        # Beside the background.
+        if not wanted.of_signals and len(counted) > 1:
+            by_sample = {name: in_firmware(sample) for name, sample in counted.items()}
             signals = quality(by_sample, Objectives(), data.parents)
         return Measurement(
             *qualities,

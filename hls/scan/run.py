@@ -15,7 +15,7 @@ from hls.scan.workers import Workers
 from keras_ae import __version__
 from keras_ae.data.fingerprint import data_fingerprint
 from keras_ae.errors import InputError
-from keras_ae.events import load_events
+from keras_ae.events import check_against_events, load_events
 from keras_ae.files import locked
 from keras_ae.metrics import check_rate
 from keras_ae.settings.scan import Scan, check_objectives
@@ -33,8 +33,13 @@ def check_scan(scan: Scan, subject: str) -> None:
     base.require_firmware(subject)
     check_objectives(base, wanted, subject)
     data = load_events(base)
-    if not data.signals and wanted.of_signals:
-        raise InputError(f"{subject}: data must hold a signal for {wanted.maximize}, got none")
+    check_against_events(base, data)
+    counted = set(data.signals) - set(base.report.background_like)
+    if wanted.of_signals and wanted.signal is None and not counted:
+        raise InputError(
+            f"{subject}: data must hold a signal for {wanted.maximize}, but for those of "
+            "report.background_like, got none"
+        )
     if wanted.signal is not None and wanted.signal not in data.signals:
         raise InputError(
             f"{subject}: objectives.signal must be one of {', '.join(data.signals)}, "
@@ -43,6 +48,10 @@ def check_scan(scan: Scan, subject: str) -> None:
     if wanted.fpr is not None:
         check_rate(len(data.validation), wanted.fpr, "the validation part of data.background")
         check_rate(len(data.test), wanted.fpr, "the test part of data.background")
+    if wanted.maximize == "stability":
+        for name, part in (("validation", data.validation), ("test", data.test)):
+            half = f"half of the {name} part of data.background"
+            check_rate(len(part) // 2, base.trigger.fpr, half)
 
 
 def run_scan(

@@ -107,11 +107,12 @@ def stability(score: Score, parts: tuple[Sample, Sample], fpr: float) -> Quality
     event.
     """
     values, errors = [], []
-    for here, there in (parts, parts[::-1]):
-        fired = score(there) > threshold_at_fpr(score(here), fpr)
+    found = [(score(part), _n_parents(part.parents)) for part in parts]
+    for (here, _), (there, n_parents) in (found, found[::-1]):
+        fired = there > threshold_at_fpr(here, fpr)
         rate = max(float(fired.mean()), 0.5 / len(fired))
         values.append(-(instability(rate, fpr) or 0.0))
-        errors.append(math.sqrt((1 - rate) / (rate * _n_parents(there.parents))))
+        errors.append(math.sqrt((1 - rate) / (rate * n_parents)))
     return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / 2))
 
 

@@ -278,6 +278,11 @@ class Experiment(Section):
                     f"student.teachers.score for objective.kind '{self.objective.kind}' must be "
                     f"one of {', '.join(choices)}, got '{score}'"
                 )
+        if not student.teachers and self.trigger.score in student.further_scores:
+            raise InputError(
+                "student.further_scores must not name trigger.score, which the first output "
+                f"learns, '{self.trigger.score}'"
+            )
         for score in student.further_scores:
             if score not in self.objective.scores:
                 raise InputError(

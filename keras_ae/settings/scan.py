@@ -98,11 +98,12 @@ class Objectives(Section):
     """What a scan maximizes and what it minimizes.
 
     The quality is that of the score which the firmware gives, on one `signal` or as the mean of
-    all: `auc`, or `tpr` at the false-positive rate `fpr`. What needs no signal: `agreement`, the
-    rank correlation of that score with the one that the model has learned, a student's teachers'
-    or its own in float, on background and, where a student has an exposure, on made-up events, the
-    mean of both; `likelihood`, the mean log-likelihood of background; `stability`, -|log(p / FPR)|
-    of what passes a threshold from another half of the background. Resources are da4ml's estimates.
+    those that `report` counts: `auc`, or `tpr` at the false-positive rate `fpr`. What needs no
+    signal: `agreement`, the rank correlation of that score with the one that the model has learned,
+    a student's teachers' or its own in float, on background and, where a student has an exposure,
+    on made-up events, the mean of both; `likelihood`, the mean log-likelihood of background;
+    `stability`, -|log(p / FPR)| of what passes a threshold from another half of the background.
+    Resources are da4ml's estimates.
     """
 
     maximize: Literal["auc", "tpr", "agreement", "likelihood", "stability"] = "auc"
@@ -137,7 +138,7 @@ class Objectives(Section):
         if not self.of_signals:
             return _WITHOUT_SIGNALS[self.maximize]
         rate = "AUC" if self.fpr is None else f"TPR at FPR {self.fpr:g}"
-        return f"mean {rate} of all signals" if self.signal is None else f"{rate} of {self.signal}"
+        return f"mean {rate} of the signals" if self.signal is None else f"{rate} of {self.signal}"
 
 
 class ScanSettings(Section):
