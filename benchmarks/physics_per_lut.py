@@ -125,7 +125,8 @@ def main(folders: list[str]) -> None:
     print(
         "Made by benchmarks/physics_per_lut.py: firmware, mean and deviation of the seeds; LUT by"
     )
-    print("yosys for UltraScale+, where it was run, or else by da4ml.\n")
+    print("yosys for UltraScale+, where it was run, or else by da4ml;")
+    print(f"cycles with at most {LEVELS} levels of logic in a stage.\n")
     head = ["", "seeds", "LUT", "cycles", *(f"{s}: AUC; TPR in %" for s in signals)]
     print("\n".join(table(head, signal_rows(groups))))
     print("\nTPR at FPR 0.01 / 0.001 / 0.0001. Observables without a network as firmware:\n")
