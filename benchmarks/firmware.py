@@ -26,6 +26,7 @@ from hls.cost.model import estimate_cost
 from hls.graph.build import build_trigger_graph
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
+from hls.report.spread import deployed_separation
 from hls.rtl.design import RtlDesign
 from hls.rtl.write import plan_rtl
 from keras_ae.files import read_json
@@ -96,7 +97,7 @@ def main(folders: list[str]) -> None:
     for name, values in _PUBLISHED.items():
         print(_row([name, *(values.get(column, "") for column in _COLUMNS[1:])]))
     print(_NOTE)
-    signals = list(_separation(runs[0]))
+    signals = list(deployed_separation(runs[0]))
     _print_table(("design", "mean", *signals), [*map(physics, runs), counting(runs[0])])
     print(_PLACED)
     columns = ("design", "LUT4", "FF", "clock reached in ns", "MHz", "latency in ns")
@@ -141,7 +142,9 @@ def physics(run: Run) -> list[str]:
     """AUC of each signal, and their mean."""
     methods = read_json(run.metrics_path, "methods")["methods"]
     of_float = methods[run.experiment.learned_method]
-    pairs = [(found["auc"], of_float[name]["auc"]) for name, found in _separation(run).items()]
+    pairs = [
+        (found["auc"], of_float[name]["auc"]) for name, found in deployed_separation(run).items()
+    ]
     mean = tuple(sum(side) / len(pairs) for side in zip(*pairs, strict=True))
     cells = [f"{auc:.3f} ({auc - before:+.3f})" for auc, before in (mean, *pairs)]
     return [f"`{run.folder.name}`", *cells]
@@ -150,7 +153,7 @@ def physics(run: Run) -> list[str]:
 def counting(run: Run) -> list[str]:
     """What a trigger gets that counts objects."""
     found = read_json(run.metrics_path, "methods")["methods"]["baseline/n_objects"]
-    values = [found[name]["auc"] for name in _separation(run)]
+    values = [found[name]["auc"] for name in deployed_separation(run)]
     return [
         "number of objects, no network",
         *(f"{auc:.3f}" for auc in (sum(values) / len(values), *values)),
@@ -171,12 +174,6 @@ def placed(run: Run) -> list[str] | None:
         f"{1000 / reached:.0f}",
         f"{found['latency_ns_reached']:.1f}",
     ]
-
-
-def _separation(run: Run) -> dict[str, Any]:
-    """Of each signal, in firmware."""
-    levels = read_json(run.validation_path, "levels")["levels"]
-    return dict(levels["firmware"]["separation"])
 
 
 def _report(run: Run, tool: str) -> dict[str, Any] | None:

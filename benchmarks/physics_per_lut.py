@@ -57,10 +57,9 @@ def cycles_of(run: Run) -> float:
 
 def qualities(separation: Separation, left_out: Sequence[str]) -> list[float | None]:
     """Mean AUC of all signals, and mean TPR in % of those that count."""
-    signals = {name: found for name, found in separation.items() if "auc_error" in found}
-    tprs = [found["tpr"][FPR] for name, found in signals.items() if name not in left_out]
+    tprs = [found["tpr"][FPR] for name, found in separation.items() if name not in left_out]
     tpr = None if None in tprs else 100 * float(np.mean(tprs))
-    return [float(np.mean([found["auc"] for found in signals.values()])), tpr]
+    return [float(np.mean([found["auc"] for found in separation.values()])), tpr]
 
 
 def design_of(name: str, runs: Sequence[Run], left_out: Sequence[str]) -> plots.Design:
@@ -89,8 +88,6 @@ def signal_rows(groups: dict[str, list[Run]]) -> list[list[str]]:
         for resource in (lut_of, cycles_of):
             cells.append(_text(Spread.of([resource(run) for run in runs]), ",.0f"))
         for signal in found[0]:
-            if "auc_error" not in found[0][signal]:
-                continue
             auc = Spread.of([each[signal]["auc"] for each in found])
             tprs = (
                 _text(Spread.of([each[signal]["tpr"][fpr] for each in found]), ".3g", 100)

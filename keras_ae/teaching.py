@@ -126,10 +126,13 @@ def learned_scores(run: Run, sample: Sample) -> np.ndarray:
 
     The first column is that of `teacher_scores`, the others are the autoencoder's.
     """
-    deciding, settings = teacher_scores(run, sample), run.experiment.student
+    settings = run.experiment.student
     if settings is None or not settings.further_scores:
-        return deciding
+        return teacher_scores(run, sample)
     found = sample_scores(load_model(run, "float"), network_inputs(run, "float", sample))
+    # Once, where the autoencoder is the teacher as well.
+    several = bool(settings.teachers)
+    deciding = teacher_scores(run, sample) if several else found[run.experiment.trigger.score]
     return np.stack([deciding, *(found[name] for name in settings.further_scores)], axis=1)
 
 

@@ -45,22 +45,16 @@ class Spread:
 
 
 def deployed_separation(run: Run) -> Separation:
-    """AUC and TPR by signal of the firmware, or, where there is to be none, the quantized model.
-
-    With the mean and the worst of the signals that count.
-    """
+    """AUC and TPR by signal of the firmware, or, where there is to be none, the quantized model."""
     if PROVED in stages_of(run.settings):
-        found = read_json(run.validation_path, "levels")["levels"]["firmware"]["separation"]
-    else:
-        methods = read_json(run.metrics_path, "methods")["methods"]
-        found = methods[f"quantized/{run.experiment.deciding_score}"]
-    return dict(found) | over_signals(found, run.experiment.report.background_like)
+        return dict(read_json(run.validation_path, "levels")["levels"]["firmware"]["separation"])
+    methods = read_json(run.metrics_path, "methods")["methods"]
+    return dict(methods[f"quantized/{run.experiment.deciding_score}"])
 
 
 def learned_separation(run: Run) -> Separation:
     """The same of what the deployed model has learned, in float."""
-    found = read_json(run.metrics_path, "methods")["methods"][run.experiment.learned_method]
-    return dict(found) | over_signals(found, run.experiment.report.background_like)
+    return dict(read_json(run.metrics_path, "methods")["methods"][run.experiment.learned_method])
 
 
 def resources_of(run: Run) -> dict[str, float]:
@@ -77,7 +71,8 @@ def spread_table(runs: Sequence[Run]) -> str:
 
     Without signals, resources alone.
     """
-    before, after = list(map(learned_separation, runs)), list(map(deployed_separation, runs))
+    before = [_with_all(run, learned_separation(run)) for run in runs]
+    after = [_with_all(run, deployed_separation(run)) for run in runs]
     resources = list(map(resources_of, runs))
     seeds = ", ".join(str(run.experiment.seed) for run in runs)
     rows = [
@@ -95,6 +90,11 @@ def spread_table(runs: Sequence[Run]) -> str:
         of_all = Spread.of([found[name] for found in resources])
         lines.append(f"{name}: {of_all.text(',.0f') if of_all else ''}")
     return "\n".join(lines)
+
+
+def _with_all(run: Run, found: Separation) -> Separation:
+    """And the mean and the worst of the signals that count."""
+    return {**found, **over_signals(found, run.experiment.report.background_like)}
 
 
 def _auc(separations: Sequence[Separation], signal: str) -> str:
