@@ -115,13 +115,15 @@ class Simulation(CompiledProject):
         text = _event_loop(self._interface, bridge_source.read_text(encoding="utf-8"))
         loop.write_text(text, encoding="utf-8")
         sources = [self._folder / "firmware" / f"{PROJECT_NAME}.cpp", bridge_source, loop]
+        bench_source = self._folder / f"{PROJECT_NAME}_test.cpp"
         if self._with_bench:
-            sources.append(self._folder / f"{PROJECT_NAME}_test.cpp")
-        # More than -O1 takes g++ half as long again, and makes networks of dense layers no faster.
-        options = ["-std=c++17", "-O1", "-w", f"-I{self._folder}"]
+            sources.append(bench_source)
+        options = ["-std=c++17", "-w", f"-I{self._folder}"]
         options += [f"-I{folder}" for folder in self._include_folders()]
         options += [f'-DWEIGHTS_DIR="{self._folder}/firmware/weights"']
-        firmware, bridge, event_loop, *bench = self._compile_objects(sources, options)
+        firmware, bridge, event_loop, *bench = self._compile_objects(
+            sources, options, {bench_source}
+        )
         self._link([firmware, bridge, event_loop], "simulation")
         if bench:
             self._link([firmware, *bench], "bench")

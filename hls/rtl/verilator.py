@@ -51,12 +51,11 @@ class VerilogSimulation(RtlSimulation):
         arguments += map(str, sorted(self._sources.glob("*.v")))
         self._call_tool("Verilator", [program, *arguments], {"VERILATOR_ROOT": str(root)})
         include = root / "include"
-        sources = [loop, *sorted(model.glob("*.cpp"))]
-        sources += [include / "verilated.cpp", include / "verilated_threads.cpp"]
-        # With more, g++ takes three times as long, and the simulation hardly less.
-        options = ["-std=c++20", "-O1", "-w", f"-I{model}"]
-        options += [f"-I{include}", f"-I{include / 'vltstd'}"]
-        self._link(self._compile_objects(sources, options), "simulation")
+        runtime = [include / "verilated.cpp", include / "verilated_threads.cpp"]
+        sources = [loop, *sorted(model.glob("*.cpp")), *runtime]
+        options = ["-std=c++20", "-w", f"-I{model}", f"-I{include}", f"-I{include / 'vltstd'}"]
+        run_once = {*model.glob("*__Slow.cpp"), *runtime}
+        self._link(self._compile_objects(sources, options, run_once), "simulation")
 
     def _run(self, cycles: np.ndarray) -> np.ndarray:
         command = [self._build / name for name in ("simulation", "cycles.bin", "results.bin")]
