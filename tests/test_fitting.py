@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from keras_ae.errors import InputError
 from keras_ae.fitting import fit as fitting
@@ -42,6 +43,20 @@ class Interruption(Exception):
     pass
 
 
+def test_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
+    settings = TrainingSettings(epochs=4, learning_rate=0.02, learning_rate_schedule="cosine")
+    _, history = fit(tmp_path, settings)
+    root = 2**0.5
+    expected = 0.02 * np.array([1, (2 + root) / 4, 1 / 2, (2 - root) / 4])
+    np.testing.assert_allclose(history["learning_rate"], expected, rtol=1e-6)
+
+
+def test_a_cosine_has_no_plateau() -> None:
+    rule = "plateau_patience must not be set for the learning_rate_schedule 'cosine'.* got 1"
+    with pytest.raises(ValidationError, match=rule):
+        TrainingSettings(learning_rate_schedule="cosine", plateau_patience=1)
+
+
 @pytest.mark.parametrize(
     ("epochs_before", "changes"),
     [
@@ -49,6 +64,7 @@ class Interruption(Exception):
         (4, {}),
         # The state of early stopping must survive, too.
         (3, {"epochs": 100, "early_stopping_patience": 3, "learning_rate": 0.1}),
+        (3, {"plateau_patience": 4, "learning_rate_schedule": "cosine"}),
     ],
 )
 def test_interrupted_training_ends_at_the_same_weights(

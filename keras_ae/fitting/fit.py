@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     targets: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, list[float]]:
-    """Compile and fit, with early stopping at the best weights and a learning-rate plateau.
+    """Compile and fit, with early stopping at the best weights and a schedule of learning rates.
 
     With pruning, none of these looks at an epoch before the last weight is pruned. With a resource
     penalty all of them look at the loss with it, see `bit_penalty.ResourcePenalty`.
@@ -80,9 +81,9 @@ def fit(
     stopping = keras.callbacks.EarlyStopping(
         patience=settings.early_stopping_patience, start_from_epoch=start
     )
-    plateau = _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor)
-    state = _TrainingState(checkpoint, key, start, (stopping, plateau))
-    callbacks = [batches, stopping, plateau, state, *callbacks]
+    schedule = _schedule(settings, start)
+    state = _TrainingState(checkpoint, key, start, (stopping, schedule))
+    callbacks = [batches, stopping, schedule, state, *callbacks]
     if penalty:
         # Before the one that writes the history.
         callbacks.insert(0, ResourcePenalty(model, penalty))
@@ -142,6 +143,17 @@ def remove_checkpoint(folder: Path) -> None:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
+
+
+def _schedule(settings: TrainingSettings, start: int) -> keras.callbacks.Callback:
+    """Of learning rates by epoch; a plateau is looked for from the epoch `start`."""
+    if settings.learning_rate_schedule == "cosine":
+
+        def rate(epoch: int) -> float:
+            return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+
+        return keras.callbacks.LearningRateScheduler(rate)
+    return _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor)
 
 
 class _Plateau(keras.callbacks.ReduceLROnPlateau):

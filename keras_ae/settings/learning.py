@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,21 +14,40 @@ from keras_ae.settings.architecture import Architecture
 from keras_ae.settings.teachers import Teacher
 
 Optimizer = Literal["adam", "sgd"]
+LearningRateSchedule = Literal["plateau", "cosine"]
 
 
 class TrainingSettings(Section):
-    """How long and how fast; patience in epochs of the validation loss."""
+    """How long and how fast; patience in epochs of the validation loss.
+
+    The learning rate is multiplied by `plateau_factor` where the loss has not improved for
+    `plateau_patience` epochs; or, with the schedule `cosine`, falls to 0 in the course of all
+    epochs as half a period of the cosine (Loshchilov & Hutter, arXiv:1608.03983, without restarts).
+    """
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(1024, ge=1)
     optimizer: Optimizer = "adam"
     learning_rate: float = Field(1e-3, gt=0)
+    learning_rate_schedule: LearningRateSchedule = "plateau"
     early_stopping_patience: int = Field(10, ge=1)
     plateau_patience: int = Field(4, ge=1)
     plateau_factor: float = Field(0.3, gt=0, lt=1)
     mixed_precision: bool = False
     jit_compile: bool = False
     tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        for name in ("plateau_patience", "plateau_factor"):
+            # The default stands in every experiment that a run has written.
+            value, unset = getattr(self, name), TrainingSettings.model_fields[name].default
+            if self.learning_rate_schedule != "plateau" and value != unset:
+                raise InputError(
+                    f"{name} must not be set for the learning_rate_schedule "
+                    f"{self.learning_rate_schedule!r}, which knows no plateau, got {value}"
+                )
+        return self
 
 
 class PruningSettings(Section):
