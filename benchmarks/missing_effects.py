@@ -1,6 +1,6 @@
 """What the simulation leaves out, each as a toy: isolation, trigger turn-on, fake leptons.
 
-    python benchmarks/missing_effects.py --n-events 3000
+    python benchmarks/missing_effects.py --n-events 2000
 
 The same collisions of every process are seen by the detector under other assumptions, mixed in the
 proportions of the sample, and scored by a mixture of Gaussians that has learned the shipped sample.
@@ -180,7 +180,7 @@ def efficiencies(score: Score, seen: Mapping[str, Seen]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n-events", type=int, default=3000, help="Of each process.")
+    parser.add_argument("--n-events", type=int, default=2000, help="Of each process.")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     seed = 1000 * arguments.seed

@@ -170,6 +170,7 @@ def muons(n_events: int, scale: float, seed: int) -> np.ndarray:
     return np.column_stack([met, pt[:, 0], eta[:, 0], pt[:, 1], eta[:, 1]])
 
 
+@pytest.mark.slow
 def test_packed_words_that_are_scaled(
     given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:

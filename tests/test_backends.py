@@ -72,6 +72,7 @@ def test_every_bit(
 @pytest.mark.parametrize(
     ("backend", "io_type"), [("Quartus", "io_stream"), ("Catapult", "io_parallel")]
 )
+@pytest.mark.slow
 def test_images(backend: str, io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     spec = ConvolutionalSpec(

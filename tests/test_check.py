@@ -273,7 +273,7 @@ def test_names_in_cpp(name: str, rule: str) -> None:
     assert found(trigger(lambda x: dense(3, "fine_2")(x))) == []
 
 
-@pytest.mark.parametrize("name", ["dense-1", "float"])
+@pytest.mark.parametrize("name", ["dense-1", pytest.param("float", marks=pytest.mark.slow)])
 def test_names_that_do_not_compile(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,6 +396,7 @@ class TestSynthesis:
 
 
 @pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
+@pytest.mark.slow
 def test_averages_in_ac_types(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

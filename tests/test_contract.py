@@ -55,7 +55,7 @@ def combinations() -> list[Any]:
             for precision in precisions:
                 usual = architecture == "linear" or (architecture, precision) == ("deep", "float")
                 if objective in THOROUGH:
-                    usual |= precision == "float" or architecture in ("deep", "convolutional")
+                    usual |= precision == "float" or architecture == "deep"
                 marks = () if usual else pytest.mark.slow
                 found.append(pytest.param(objective, architecture, precision, shape, marks=marks))
     return found

@@ -94,6 +94,7 @@ def test_summary_shows_it_beside_fine_tuning(evaluated: Run) -> None:
     assert line.split("±")[1].split()[1:3] == expected
 
 
+@pytest.mark.slow
 def test_saturated_weights_are_said_once(small_experiment: dict[str, Any], tmp_path: Path) -> None:
     content = copy.deepcopy(small_experiment)
     content["precision"]["weight"] = "fixed<8,0>"

@@ -126,8 +126,8 @@ def test_every_bit_of_200_000_events(
 @pytest.mark.parametrize(
     ("io_type", "threshold"),
     [
-        pytest.param("io_parallel", "constant", marks=pytest.mark.slow),
-        ("io_stream", "input"),
+        ("io_parallel", "constant"),
+        pytest.param("io_stream", "input", marks=pytest.mark.slow),
     ],
 )
 def test_all_scores_at_once(
@@ -152,7 +152,7 @@ def test_all_scores_at_once(
 
 
 @pytest.mark.parametrize(
-    "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
 )
 def test_condition_as_second_input(io_type: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
@@ -260,6 +260,7 @@ def test_threshold_passes_the_target_rate(module_events: np.ndarray, project: tu
     assert 0 < rate <= 0.01
 
 
+@pytest.mark.slow
 def test_wide_formats_round_in_keras_not_in_firmware(
     module_events: np.ndarray, tmp_path: Path
 ) -> None:
@@ -343,6 +344,7 @@ class TestTheProofCanFail:
         with pytest.raises(ProofError, match=r"must hold the same weights, but differ"):
             validate_project(graph, folder, {"background": (module_events[:10],)})
 
+    @pytest.mark.slow
     def test_weight_file_that_the_program_misses(
         self, copy: tuple[TriggerGraph, Path], module_events: np.ndarray
     ) -> None:

@@ -347,6 +347,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(JET_PROCESSES, name, dataclasses.replace(process, chunk_size=20))
 
 
+@pytest.mark.slow
 def test_resumed_generation_gives_the_same_bytes(
     tmp_path: Path, small_chunks: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

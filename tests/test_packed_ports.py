@@ -207,7 +207,9 @@ def test_unpacking_is_wires(front_end: FrontEnd) -> None:
     assert counted == Logic() and signals["objects"].depth.max() == 0
 
 
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+@pytest.mark.parametrize(
+    "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
+)
 def test_c_simulation(front_end: FrontEnd, io_type: str, tmp_path: Path) -> None:
     graph = graph_of(front_end)
     values = parts_of(front_end, random_words(front_end, N_EVENTS))

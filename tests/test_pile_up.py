@@ -164,6 +164,7 @@ def test_mirrored_collisions_have_no_side(library: ak.Array) -> None:
     assert 150 < np.sum(first > 0) < 250
 
 
+@pytest.mark.slow
 def test_it_is_recorded_event_by_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minimum_bias, "LIBRARY_SIZE", 250)
     monkeypatch.setattr("keras_ae.generator.production.SIGNALS", ("a_4l",))

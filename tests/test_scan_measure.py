@@ -448,6 +448,7 @@ def test_likelihood_needs_one(
 
 
 @pytest.mark.filterwarnings("ignore:score:UserWarning")
+@pytest.mark.slow
 def test_choosing_without_signals(
     experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from keras_ae.files import read_json
 from keras_ae.runs import open_run
 
 
+@pytest.mark.slow
 def test_mean_and_deviation_are_those_of_the_runs(
     experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,6 +142,7 @@ def test_summary_says_what_is_lost(
     assert list(report["auc_changes"]) == ["post_training", "quantized", "firmware"]
 
 
+@pytest.mark.slow
 def test_stages_are_skipped_and_repeated(
     finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

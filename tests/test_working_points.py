@@ -52,8 +52,8 @@ def graph_of(events: np.ndarray, threshold_input: bool) -> TriggerGraph:
     ("threshold_input", "io_type"),
     [
         pytest.param(False, "io_parallel", marks=pytest.mark.slow),
-        pytest.param(True, "io_parallel", marks=pytest.mark.slow),
-        (True, "io_stream"),
+        (True, "io_parallel"),
+        pytest.param(True, "io_stream", marks=pytest.mark.slow),
     ],
 )
 def test_every_bit(events: np.ndarray, threshold_input: bool, io_type: str, tmp_path: Path) -> None:
@@ -109,6 +109,7 @@ def test_saved_as_a_whole(events: np.ndarray, tmp_path: Path) -> None:
     assert loaded.thresholds == graph.thresholds
 
 
+@pytest.mark.slow
 def test_whole_chain(
     experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
