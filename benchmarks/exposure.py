@@ -31,8 +31,7 @@ from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import load_experiment
 from keras_ae.settings.objectives import STUDENT_SCORE
 from keras_ae.settings.scan import with_values
-from keras_ae.teaching import teacher_scores
-from keras_ae.training import exposed
+from keras_ae.teaching import made_up, teacher_scores
 
 CONFIG = Path(__file__).parents[1] / "configs" / "l1_trigger.yaml"
 SHARE = 0.7
@@ -64,8 +63,7 @@ def probes(run: Run, background: Sample) -> dict[str, Sample]:
     found = {"background": background}
     for number, (name, step) in enumerate(STEPS.items()):
         exposure = Exposure.model_validate({"share": 0.5, "steps": [step]})
-        both = exposed(run, exposure, background, 100 + number)
-        found[name] = both.take(np.arange(len(background), len(both)))
+        found[name] = made_up(run, exposure, background, 100 + number)
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras_ae.arrays import check_finite
 from keras_ae.data.dataset import Sample
 from keras_ae.errors import InputError
+from keras_ae.exposure import Exposure
 from keras_ae.files import read_json, write_json
 from keras_ae.models.autoencoder import Arrays
 from keras_ae.run_contents import (
@@ -149,3 +150,24 @@ def mean_of(run: Run, scores: dict[str, np.ndarray]) -> np.ndarray:
         (values - moments[name][0]) / moments[name][1] for name, values in scores.items()
     ]
     return np.mean(standardized, axis=0)
+
+
+def made_up(run: Run, exposure: Exposure, background: Sample, part: int) -> Sample:
+    """Outliers made of background, as many as `exposure` asks for.
+
+    Args:
+        run: whose front end the events are of; with its seed and that of the exposure, `part`
+            decides which they are.
+        exposure: what is done to events.
+        background: that they are made of.
+        part: a number for each part of the data, so that all are different.
+    """
+    experiment, wires = run.experiment, run.experiment.wires
+    x = background.x.reshape(len(background), wires.n_values)
+    events = exposure.make(wires, x, (experiment.seed, part))
+    # Where the data have a condition that no network is told, nobody looks at it.
+    condition = np.zeros((len(events), background.condition.shape[1]))
+    if experiment.counts is not None:
+        condition = experiment.counts.of(wires, events)
+    x = events.reshape(-1, *background.x.shape[1:])
+    return Sample(x, condition, np.arange(len(events)))

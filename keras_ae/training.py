@@ -12,7 +12,6 @@ from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError
 from keras_ae.events import audited_events, check_against_events
 from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
-from keras_ae.exposure import Exposure
 from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
@@ -35,6 +34,7 @@ from keras_ae.teaching import (
     density_path,
     flat,
     learned_scores,
+    made_up,
     n_autoencoders,
     standardize,
     teachers_of,
@@ -214,27 +214,17 @@ def _learned(run: Run, precision: str, data: Dataset) -> Dataset:
     student = run.experiment.student
     if student is None or student.exposure is None or precision == "float":
         return data
-    parts = enumerate((data.train, data.validation))
-    train, validation = (exposed(run, student.exposure, sample, part) for part, sample in parts)
+    train, validation = (
+        _together(sample, made_up(run, student.exposure, sample, part))
+        for part, sample in enumerate((data.train, data.validation))
+    )
     return replace(data, train=train, validation=validation)
 
 
-def exposed(run: Run, exposure: Exposure, sample: Sample, part: int) -> Sample:
-    """Events of a part of the background and others that are made up of it."""
-    experiment, wires = run.experiment, run.experiment.wires
-    x = sample.x.reshape(len(sample), wires.n_values)
-    made_up = exposure.make(wires, x, (experiment.seed, part))
-    counts = experiment.counts
-    # Where the data have a condition that no network is told, nobody looks at it.
-    condition = np.zeros((len(made_up), sample.condition.shape[1]))
-    if counts is not None:
-        condition = counts.of(wires, made_up)
-    n_events = len(sample) + len(made_up)
-    return Sample(
-        np.concatenate([sample.x, made_up.reshape(-1, *sample.x.shape[1:])]),
-        np.concatenate([sample.condition, condition]),
-        np.arange(n_events),
-    )
+def _together(background: Sample, made_up: Sample) -> Sample:
+    """All events; their parents, which only a test asks for, are lost."""
+    x = np.concatenate([background.x, made_up.x])
+    return Sample(x, np.concatenate([background.condition, made_up.condition]), np.arange(len(x)))
 
 
 def _student_settings(experiment: Experiment) -> StudentSettings:

@@ -21,6 +21,8 @@ from hls.graph.interface import read_interface
 from hls.graph.trigger_graph import TriggerGraph
 from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
+from hls.rtl.verilator import VerilogSimulation
+from hls.rtl.write import write_rtl_project
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
 from keras_ae.metrics import roc_auc
@@ -336,6 +338,27 @@ class TestFirmware:
         scores = graph.evaluate(*inputs).scores["student_score"]
         x = precision.input.quantize(scaler.transform(events))
         np.testing.assert_allclose(scores, student.score(x, "student_score"), atol=1e-6)
+
+    def test_rtl_of_two_outputs(self, events: np.ndarray, tmp_path: Path) -> None:
+        scaler, spec = (
+            fitted_scaler(events),
+            ArchitectureSpec(input_dim=N_FEATURES, hidden_dims=(4,), latent_dim=1),
+        )
+        student = build_student(spec, FixedPoint(), seed=3, further_scores=["kl_divergence"])
+        names = list(student.score_names)
+        graph = build_trigger_graph(student, names, (events,), 0.1, scaler, PORT_FORMAT, False)
+        settings = FirmwareSettings(levels_per_stage=8)
+        write_rtl_project(graph, tmp_path / "rtl", settings, [events[:20]])
+        stress = stress_events(PORT_FORMAT, (N_FEATURES,), 500, seed=1)
+        inputs = (np.concatenate([events[:500], stress]),)
+        with VerilogSimulation(tmp_path / "rtl") as simulation:
+            found = simulation.run(*inputs).output
+        expected = graph.evaluate(*inputs)
+        assert list(found.scores) == names
+        for name, scores in expected.scores.items():
+            assert len(np.unique(scores)) > 10
+            np.testing.assert_array_equal(found.scores[name], scores, name)
+        np.testing.assert_array_equal(found.trigger, expected.trigger)
 
     @pytest.mark.parametrize(
         "io_type", [pytest.param("io_parallel", marks=pytest.mark.slow), "io_stream"]

@@ -23,7 +23,7 @@ from keras_ae.run_contents import load_data, load_keras_model, load_model, netwo
 from keras_ae.runs import Run, open_run
 from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
 from keras_ae.teachers import MixtureDensity, NeighbourDistance
-from keras_ae.teaching import autoencoder_path, members_of, teacher_scores
+from keras_ae.teaching import autoencoder_path, learned_scores, members_of, teacher_scores
 
 TEACHERS: list[dict[str, Any]] = [
     {"kind": "autoencoder", "n_seeds": 2},
@@ -99,6 +99,7 @@ def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPath
             "architecture": {"input_dim": 19, "hidden_dims": [6]},
             "teachers": TEACHERS,
             "exposure": exposure,
+            "further_scores": ["kl_divergence"],
         },
         "trigger": {"score": "negative_elbo", "target_fpr": 0.05},
     }
@@ -147,13 +148,21 @@ class TestRun:
         found = teacher_scores(finished, data.test)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
+    def test_a_further_score_is_the_autoencoders_alone(self, finished: Run) -> None:
+        test = load_data(finished).test
+        found = learned_scores(finished, test)
+        assert found.shape == (len(test), 2)
+        np.testing.assert_array_equal(found[:, 0], teacher_scores(finished, test))
+        model, x = load_model(finished, "float"), network_inputs(finished, "float", test)
+        np.testing.assert_allclose(found[:, 1], model.score(x, "kl_divergence"), rtol=1e-6)
+
     def test_the_student_has_learned_it_with_made_up_events(self, finished: Run) -> None:
         data, student = load_data(finished), load_model(finished, "student")
         assert isinstance(student, Student)
-        on_background = teacher_scores(finished, data.train)
+        on_background = learned_scores(finished, data.train)
         # Mean and deviation are of more than the background.
-        alone = student.target(on_background)
-        assert abs(float(np.mean(alone))) > 1e-3
+        alone = np.asarray(student.target(on_background))
+        assert (abs(alone.mean(axis=0)) > 1e-3).all()
 
     def test_it_is_done_once(self, finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):

@@ -15,8 +15,7 @@ from keras_ae.metrics import effective_number, threshold_at_fpr
 from keras_ae.rates import instability
 from keras_ae.run_contents import load_model, network_inputs
 from keras_ae.runs import Run
-from keras_ae.teaching import teacher_scores
-from keras_ae.training import exposed
+from keras_ae.teaching import made_up, teacher_scores
 
 #: Parts of the background that events are made up of while training.
 _PARTS_OF_TRAINING = 2
@@ -51,8 +50,7 @@ def unlabelled(run: Run, sample: Sample, number: int) -> list[Sample]:
     student = run.experiment.student
     found = [sample]
     if student is not None and student.exposure is not None:
-        both = exposed(run, student.exposure, sample, _PARTS_OF_TRAINING + number)
-        found.append(both.take(np.arange(len(sample), len(both))))
+        found.append(made_up(run, student.exposure, sample, _PARTS_OF_TRAINING + number))
     return found
 
 
