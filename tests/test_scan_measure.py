@@ -28,7 +28,7 @@ from hls.scan import without_signals as without
 from hls.scan.trial import run_trial
 from hls.stages.events import hardware_values
 from hls.stages.firmware import trigger_graph
-from keras_ae.data.dataset import halves
+from keras_ae.data.dataset import Sample, halves
 from keras_ae.errors import InputError
 from keras_ae.events import load_events
 from keras_ae.files import read_json
@@ -489,3 +489,32 @@ def test_choosing_without_signals(
     ]
     assert len(seen) == 2 and len(seen[1]) == len(data.validation)
     assert float(row["agreement"]) == pytest.approx(without.agreement(pairs).value)
+
+
+@pytest.mark.filterwarnings("ignore:score:UserWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", ["likelihood", "stability"])
+def test_choosing_without_teachers(
+    experiment_content: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    wanted: str,
+) -> None:
+    config = write_tiny(
+        tmp_path, experiment_content, objectives={"maximize": wanted}, fixed={}, n_trials=1
+    )
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["scan", str(config), "--scan-dir", str(tmp_path / "scan")])
+    assert not caught.value.code, capsys.readouterr().err
+    (row,) = rows_of(tmp_path / "scan")
+    run = open_run(tmp_path / "scan" / "trials" / "0000")
+    data = load_data(run)
+    graph = trigger_graph(run, data.validation)
+
+    def in_firmware(sample: Sample) -> np.ndarray:
+        return graph.evaluate(*hardware_values(run, sample, graph.interface)).score
+
+    qualities = without.WITHOUT_SIGNALS[wanted](run, data, (in_firmware, in_firmware))
+    found = [float(row[name]) for name in (wanted, f"{wanted}_test")]
+    assert found == pytest.approx([qualities[0].value, qualities[1].value], rel=1e-4)
+    assert "signals: AUC" in capsys.readouterr().out
