@@ -79,12 +79,13 @@ def row(run: Run, name: str) -> list[str]:
         agreement = spearmanr(scores(sample), teacher_scores(run, sample)).statistic
         cells.append(f"{agreement:.3f}")
     found = separation({key: scores(x) for key, x in data.tested.items()}, data.parents)
-    cells.append(f"{np.mean([quality['auc'] for quality in found.values()]):.3f}")
-    return cells + _of_signals(found)
+    return cells + signal_cells(found)
 
 
-def _of_signals(found: dict[str, dict[str, Any]]) -> list[str]:
-    return [
+def signal_cells(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Mean AUC, then AUC and TPR in % of each signal."""
+    mean = np.mean([quality["auc"] for quality in found.values()])
+    return [f"{mean:.3f}"] + [
         f"{quality['auc']:.3f}; " + " / ".join(_percent(quality["tpr"][fpr]) for fpr in FPRS)
         for quality in found.values()
     ]
