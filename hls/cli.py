@@ -231,7 +231,7 @@ def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int | No
     type=click.IntRange(min=0),
     default=100_000,
     show_default=True,
-    help="Simulate stress events up to this number in all.",
+    help="Stress events fill up to this number in all; they are 20,000 at least.",
 )
 @click.option("--as-is", is_flag=True, help="Simulate the RTL as it lies on disk, changed or not.")
 def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
@@ -249,7 +249,7 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
         click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
     if not as_is and not function_of("rtl", opened.settings)(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
-    click.echo(f"RTL: {opened.rtl_folder}; simulating {n_events:,} events")
+    click.echo(f"RTL: {opened.rtl_folder}; simulating all events of the data, and stress events")
     report = simulate_rtl(opened, n_events)
     click.echo(what_was_simulated(report))
     _show_implementations(opened)

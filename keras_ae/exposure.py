@@ -246,8 +246,11 @@ class Exposure(Section):
 
     def make(
         self, front_end: FrontEnd, background: np.ndarray, seed: tuple[int, ...]
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As many events as `share` asks for, (events, n_values), of background.
+
+        Beside them the number (events,) of the background event that each was made of. What others
+        gave to it does not count.
 
         Args:
             front_end: whose hardware values the events are.
@@ -262,11 +265,12 @@ class Exposure(Section):
             raise InputError("background must hold at least one event, got 0")
         rng = np.random.default_rng([self.seed, *seed])
         n_events = self.n_made_up(len(background))
-        events = background[rng.integers(len(background), size=n_events)]
+        origin = rng.integers(len(background), size=n_events)
+        events = background[origin]
         for step in self.steps:
             chosen = np.flatnonzero(rng.random(n_events) < step.probability)
             events[chosen] = step.changed(events[chosen], background, front_end, rng)
-        return events
+        return events, origin
 
 
 def _check_names(kind: str, names: Iterable[str], choices: Iterable[str]) -> None:

@@ -5,6 +5,8 @@ A teacher sees what the run's autoencoder sees. Densities and distances are scik
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, Self
@@ -61,13 +63,19 @@ class MixtureDensity:
         """On background (events, features).
 
         Raises:
-            InputError: fewer events than components.
+            InputError: fewer events than components, or a variance too small for its inverse.
         """
         check_teachers([settings], len(x))
         mixture = GaussianMixture(
             settings.n_components, reg_covar=settings.least_variance, random_state=seed
         )
-        return cls(mixture.fit(np.asarray(x, np.float64)))
+        try:
+            return cls(mixture.fit(np.asarray(x, np.float64)))
+        except ValueError as error:
+            raise InputError(
+                "least_variance of a teacher of gaussian_mixture must be larger for these events, "
+                f"got {settings.least_variance:g}: {str(error).splitlines()[0]}"
+            ) from error
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         x = check_events(x, self._mixture.means_.shape[1:], "x").astype(np.float64)
@@ -85,10 +93,10 @@ class MixtureDensity:
     @classmethod
     def load(cls, path: Path) -> Self:
         """What `save` wrote."""
-        with np.load(path) as stored:
-            mixture = GaussianMixture(len(stored["weights"]))
-            mixture.weights_, mixture.means_ = stored["weights"], stored["means"]
-            mixture.precisions_cholesky_ = stored["precisions_cholesky"]
+        weights, means, precisions = _read(path, "weights", "means", "precisions_cholesky")
+        mixture = GaussianMixture(len(weights))
+        mixture.weights_, mixture.means_ = weights, means
+        mixture.precisions_cholesky_ = precisions
         return cls(mixture)
 
 
@@ -134,5 +142,24 @@ class NeighbourDistance:
     @classmethod
     def load(cls, path: Path) -> Self:
         """What `save` wrote."""
-        with np.load(path) as stored:
-            return cls(stored["known"], int(stored["n_neighbours"]))
+        known, n_neighbours = _read(path, "known", "n_neighbours")
+        return cls(known, int(n_neighbours))
+
+
+def _read(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays that `save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"teacher not found: {path}")
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            return [stored[name] for name in names]
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} must be a teacher that 'keras-ae distill' wrote, got a damaged file: "
+            f"{str(error)[:100]}"
+        ) from error

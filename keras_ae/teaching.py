@@ -153,7 +153,7 @@ def mean_of(run: Run, scores: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def made_up(run: Run, exposure: Exposure, background: Sample, part: int) -> Sample:
-    """Outliers made of background, as many as `exposure` asks for.
+    """Outliers made of background, as many as `exposure` asks for, each with its event's parent.
 
     Args:
         run: whose front end the events are of; with its seed and that of the exposure, `part`
@@ -164,10 +164,10 @@ def made_up(run: Run, exposure: Exposure, background: Sample, part: int) -> Samp
     """
     experiment, wires = run.experiment, run.experiment.wires
     x = background.x.reshape(len(background), wires.n_values)
-    events = exposure.make(wires, x, (experiment.seed, part))
+    events, origin = exposure.make(wires, x, (experiment.seed, part))
     # Where the data have a condition that no network is told, nobody looks at it.
     condition = np.zeros((len(events), background.condition.shape[1]))
     if experiment.counts is not None:
         condition = experiment.counts.of(wires, events)
     x = events.reshape(-1, *background.x.shape[1:])
-    return Sample(x, condition, np.arange(len(events)))
+    return Sample(x, condition, background.parents[origin])

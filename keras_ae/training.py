@@ -87,7 +87,7 @@ def distill(run: Run, progress: bool = True) -> bool:
         data = load_data(run)
         _fit_inputs(run, "student", experiment.deployed_inputs, data)
         _teach(run, data, progress)
-        learned = _learned(run, "student", data)
+        learned = _with_outliers(run, data)
         targets = _targets(run, learned)
         student.adapt(targets[0])
         _fit_stage(run, "student", student, learned, settings.training, progress, targets)
@@ -101,7 +101,7 @@ def quantize(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         trained = "float" if run.experiment.student is None else "student"
         model = quantize_model(load_model(run, trained), run.experiment)
-        learned = _learned(run, "quantized", load_data(run))
+        learned = _with_outliers(run, load_data(run))
         targets = _targets(run, learned) if model.has_teacher else None
         settings = run.experiment.quantization
         _fit_stage(run, "quantized", model, learned, settings, progress, targets)
@@ -209,10 +209,10 @@ def _targets(run: Run, learned: Dataset) -> Targets:
     return learned_scores(run, learned.train), learned_scores(run, learned.validation)
 
 
-def _learned(run: Run, precision: str, data: Dataset) -> Dataset:
-    """What a model learns from: the data, for a student with made-up events beside background."""
+def _with_outliers(run: Run, data: Dataset) -> Dataset:
+    """What is deployed learns from it: for a student with made-up events beside background."""
     student = run.experiment.student
-    if student is None or student.exposure is None or precision == "float":
+    if student is None or student.exposure is None:
         return data
     train, validation = (
         _together(sample, made_up(run, student.exposure, sample, part))

@@ -71,11 +71,19 @@ def test_any_steps_one_after_the_other(kinds: list[str], seed: int) -> None:
         FRONT_END.to_hardware(physical), physical, FRONT_END, rng
     )
     chosen = exposure(*({"kind": kind, "probability": 0.7} for kind in kinds), share=0.6)
-    made = chosen.make(FRONT_END, background, (seed,))
+    made, _ = chosen.make(FRONT_END, background, (seed,))
     assert made.shape == (90, 57)
     assert_are_events(FRONT_END, made)
-    np.testing.assert_array_equal(made, chosen.make(FRONT_END, background, (seed,)))
-    assert (made != chosen.make(FRONT_END, background, (seed + 1,))).any()
+    np.testing.assert_array_equal(made, chosen.make(FRONT_END, background, (seed,))[0])
+    assert (made != chosen.make(FRONT_END, background, (seed + 1,))[0]).any()
+
+
+def test_origin() -> None:
+    background = np.zeros((100, 57), int)
+    background[:, 0] = np.arange(100)
+    chosen = exposure({"kind": "exchanged", "collections": ["jet"]}, share=0.5)
+    made, origin = chosen.make(FRONT_END, background, (1,))
+    np.testing.assert_array_equal(made[:, 0], origin)
 
 
 def test_share() -> None:
@@ -173,11 +181,11 @@ def test_features_have_no_objects() -> None:
             exposure({"kind": kind}).check(front_end)
     with pytest.raises(InputError, match="exposure by 'scaled' must name its fields"):
         exposure({"kind": "scaled"}).check(front_end)
-    made = exposure({"kind": "exchanged"}).make(front_end, background, (1,))
+    made, _ = exposure({"kind": "exchanged"}).make(front_end, background, (1,))
     # Each feature is one that the background has there.
     for feature in range(5):
         assert set(made[:, feature]) <= set(background[:, feature])
-    made = exposure({"kind": "scaled", "fields": ["*"]}).make(front_end, background, (1,))
+    made, _ = exposure({"kind": "scaled", "fields": ["*"]}).make(front_end, background, (1,))
     assert_are_events(front_end, made)
 
 

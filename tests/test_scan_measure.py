@@ -357,12 +357,26 @@ def test_agreement_is_the_mean_rank_correlation() -> None:
     found = without.agreement([(first, first**3, parents), (first, second + first, parents)])
     assert expected[0] == pytest.approx(1)
     assert found.value == pytest.approx(np.mean(expected))
-    assert found.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(299) / 2)
     # A score that is the same for all events agrees with none.
     assert without.agreement([(np.ones(5), np.arange(5), parents[:5])]).value == 0
     # Events that share a parent count as one.
-    pairs = without.agreement([(first, second + first, parents // 3)])
-    assert pairs.error == pytest.approx((1 - expected[1] ** 2) / np.sqrt(99))
+    alone, pairs = (
+        without.agreement([(first, second + first, shared)]) for shared in (parents, parents // 3)
+    )
+    assert pairs.error / alone.error == pytest.approx(np.sqrt(297 / 97))
+    # Made-up events move with the background that they are made of.
+    twice = without.agreement(2 * [(first, second + first, parents)])
+    assert twice.error == pytest.approx(alone.error)
+
+
+def test_error_of_an_agreement_is_what_other_events_change() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(2, 500, 300))
+    found = [
+        without.agreement([(a, a + b, np.arange(300))]) for a, b in zip(first, second, strict=True)
+    ]
+    spread = np.std([each.value for each in found])
+    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.1)
 
 
 def test_stability_is_how_far_a_threshold_is_off_on_other_events() -> None:
@@ -376,11 +390,24 @@ def test_stability_is_how_far_a_threshold_is_off_on_other_events() -> None:
     found = without.stability(score, (parts[0], parts[1]), 0.2)
     assert found.value == pytest.approx(-(np.log(30 / 20) + np.log(20 / 10)) / 2)
     same = without.stability(score, (parts[0], parts[0]), 0.2)
-    assert same.value == 0 and same.error == pytest.approx(np.sqrt(0.8 / 0.2 / 100) / np.sqrt(2))
+    assert same.value == 0
     # Where nothing passes, half an event.
     parts[1] = SimpleNamespace(x=values[0] - 1000, parents=np.arange(100))
     none = without.stability(score, (parts[0], parts[1]), 0.2)
     assert none.value == pytest.approx(-(np.log(0.2 * 200) + np.log(1 / 0.2)) / 2)
+
+
+def test_error_of_a_stability_is_what_other_events_change() -> None:
+    rng = np.random.default_rng(3)
+
+    def direction() -> Any:
+        parts = [SimpleNamespace(x=x, parents=np.arange(2000)) for x in rng.random((2, 2000))]
+        return without.stability(lambda sample: sample.x, (parts[0], parts[1]), 0.1)  # type: ignore
+
+    found = [direction() for _ in range(500)]
+    # Not less: both directions tell nearly the same.
+    size = np.sqrt(np.mean([each.value**2 for each in found]))
+    assert size < np.mean([each.error for each in found]) < 1.2 * size
 
 
 def test_likelihood_is_that_of_the_models_on_background(finished_run: Path) -> None:

@@ -65,6 +65,12 @@ class TestMixture:
         ):
             MixtureDensity.fit(GaussianMixtureTeacher(), x[:20], seed=1)
 
+    def test_a_variance_that_is_too_small(self) -> None:
+        column = np.random.default_rng(1).normal(size=(100, 1)) * 1e6
+        settings = GaussianMixtureTeacher(n_components=2, least_variance=1e-30)
+        with pytest.raises(InputError, match="least_variance .* must be larger .*, got 1e-30: "):
+            MixtureDensity.fit(settings, np.repeat(column, 2, axis=1), seed=1)
+
 
 class TestNeighbours:
     def test_is_the_mean_distance(self, x: np.ndarray, tmp_path: Path) -> None:
@@ -80,6 +86,18 @@ class TestNeighbours:
         density.save(tmp_path / "known.npz")
         loaded = NeighbourDistance.load(tmp_path / "known.npz")
         np.testing.assert_array_equal(loaded.scores(others), density.scores(others))
+
+    def test_a_damaged_file(self, x: np.ndarray, tmp_path: Path) -> None:
+        path = tmp_path / "known.npz"
+        NeighbourDistance.fit(NearestNeighboursTeacher(), x).save(path)
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(InputError, match=r"known.npz must be a teacher .* got a damaged file"):
+            NeighbourDistance.load(path)
+        np.savez(path, known=x)
+        with pytest.raises(InputError, match=r"got a damaged file: .*n_neighbours"):
+            NeighbourDistance.load(path)
+        with pytest.raises(FileNotFoundError, match="teacher not found"):
+            MixtureDensity.load(tmp_path / "none.npz")
 
     def test_more_neighbours_than_events(self, x: np.ndarray) -> None:
         with pytest.raises(InputError, match="n_neighbours 5 must learn from at least 6 .*, got 5"):

@@ -57,16 +57,18 @@ def unlabelled(run: Run, sample: Sample, number: int) -> list[Sample]:
 def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Quality:
     """Mean of the rank correlations (Spearman) of two scores, (events,) each, on samples.
 
-    Each with the parents of the events. The error is that of independent normal numbers,
-    (1 - r^2) / sqrt(n - 1), of as many as the effective number of parents.
+    Each with the parents of the events. The error of each is (1 - r^2) sqrt((1 + r^2 / 2) / (n -
+    3)) after Bonett & Wright, Psychometrika 65 (2000) 23, with the effective number n of parents;
+    that of the mean is their mean: made-up events move with the background that they are made of.
     """
     values, errors = [], []
     for first, second, parents in pairs:
         # A score that is the same for all events agrees with none.
         differ = np.ptp(first) > 0 and np.ptp(second) > 0
         values.append(float(spearmanr(first, second).statistic) if differ else 0.0)
-        errors.append((1 - values[-1] ** 2) / np.sqrt(max(_n_parents(parents) - 1, 1)))
-    return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
+        square, n_events = values[-1] ** 2, max(_n_parents(parents) - 3, 1)
+        errors.append((1 - square) * math.sqrt((1 + square / 2) / n_events))
+    return Quality(float(np.mean(values)), float(np.mean(errors)))
 
 
 def by_likelihood(run: Run, data: Dataset, scores: Scores) -> Qualities:
@@ -110,8 +112,10 @@ def stability(score: Score, parts: tuple[Sample, Sample], fpr: float) -> Quality
         fired = there > threshold_at_fpr(here, fpr)
         rate = max(float(fired.mean()), 0.5 / len(fired))
         values.append(-(instability(rate, fpr) or 0.0))
-        errors.append(math.sqrt((1 - rate) / (rate * n_parents)))
-    return Quality(float(np.mean(values)), float(np.linalg.norm(errors) / 2))
+        # The threshold's own and that of what passes it.
+        errors.append(math.sqrt(2 * (1 - rate) / (rate * n_parents)))
+    # Both directions tell the same.
+    return Quality(float(np.mean(values)), float(np.mean(errors)))
 
 
 def _n_parents(parents: np.ndarray) -> float:

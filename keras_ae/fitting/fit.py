@@ -78,12 +78,9 @@ def fit(
     pruning = quantization.pruning if quantization else None
     penalty = quantization.resource_penalty if quantization else 0.0
     start = pruning.n_epochs if pruning else 0
-    stopping = keras.callbacks.EarlyStopping(
-        patience=settings.early_stopping_patience, start_from_epoch=start
-    )
     schedule = _schedule(settings, start)
-    state = _TrainingState(checkpoint, key, start, (stopping, schedule))
-    callbacks = [batches, stopping, schedule, state, *callbacks]
+    state = _TrainingState(checkpoint, key, start, schedule)
+    callbacks = [batches, *schedule, state, *callbacks]
     if penalty:
         # Before the one that writes the history.
         callbacks.insert(0, ResourcePenalty(model, penalty))
@@ -145,15 +142,20 @@ def remove_checkpoint(folder: Path) -> None:
         folder.rmdir()
 
 
-def _schedule(settings: TrainingSettings, start: int) -> keras.callbacks.Callback:
-    """Of learning rates by epoch; a plateau is looked for from the epoch `start`."""
+def _schedule(settings: TrainingSettings, start: int) -> list[keras.callbacks.Callback]:
+    """Of learning rates, and when it ends; a plateau is looked for from the epoch `start`."""
     if settings.learning_rate_schedule == "cosine":
 
         def rate(epoch: int) -> float:
             return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
 
-        return keras.callbacks.LearningRateScheduler(rate)
-    return _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor)
+        return [keras.callbacks.LearningRateScheduler(rate)]
+    return [
+        keras.callbacks.EarlyStopping(
+            patience=settings.early_stopping_patience, start_from_epoch=start
+        ),
+        _Plateau(start, patience=settings.plateau_patience, factor=settings.plateau_factor),
+    ]
 
 
 class _Plateau(keras.callbacks.ReduceLROnPlateau):
@@ -198,7 +200,7 @@ class _TrainingState(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder: Path, key: str, start: int, others: tuple[keras.callbacks.Callback, ...]
+        self, folder: Path, key: str, start: int, others: Sequence[keras.callbacks.Callback]
     ) -> None:
         super().__init__()
         self._folder, self._key, self._start, self._others = folder, key, start, others

@@ -21,8 +21,9 @@ class TrainingSettings(Section):
     """How long and how fast; patience in epochs of the validation loss.
 
     The learning rate is multiplied by `plateau_factor` where the loss has not improved for
-    `plateau_patience` epochs; or, with the schedule `cosine`, falls to 0 in the course of all
-    epochs as half a period of the cosine (Loshchilov & Hutter, arXiv:1608.03983, without restarts).
+    `plateau_patience` epochs, and training stops where it has not for `early_stopping_patience`;
+    or, with the schedule `cosine`, the rate falls to 0 in the course of all epochs as half a period
+    of the cosine (Loshchilov & Hutter, arXiv:1608.03983, without restarts). The best epoch is kept.
     """
 
     epochs: int = Field(100, ge=1)
@@ -39,13 +40,13 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
-        for name in ("plateau_patience", "plateau_factor"):
+        for name in ("early_stopping_patience", "plateau_patience", "plateau_factor"):
             # The default stands in every experiment that a run has written.
             value, unset = getattr(self, name), TrainingSettings.model_fields[name].default
             if self.learning_rate_schedule != "plateau" and value != unset:
                 raise InputError(
                     f"{name} must not be set for the learning_rate_schedule "
-                    f"{self.learning_rate_schedule!r}, which knows no plateau, got {value}"
+                    f"{self.learning_rate_schedule!r}, which goes through all epochs, got {value}"
                 )
         return self
 
