@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from keras_ae.settings.scan import load_scan
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -16,3 +21,23 @@ def test_imports(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if path.stem == "pythae_fit":
         pytest.importorskip("pythae", reason="pythae has an environment of its own")
     importlib.import_module(path.stem)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("scan_*.csv")), ids=lambda path: path.stem)
+def test_the_log_of_a_search_is_of_its_config(path: Path) -> None:
+    config = FOLDER.parent / "configs" / "scans" / f"{path.stem.removeprefix('scan_')}.yaml"
+    settings = load_scan(config).settings
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == settings.n_trials
+    assert {key for key in rows[0] if "." in key} == set(settings.search)
+    for row in rows:
+        for key, distribution in settings.search.items():
+            assert distribution.holds(_value(row[key])), (row["trial"], key, row[key])
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text or None
