@@ -62,10 +62,17 @@ def run(config: Path, run_dir: Path | None, n_events: int | None, n_seeds: int |
     ends with its evaluation; one without a student has none to distill. With --n-seeds, the runs of
     the other seeds are RUN-DIR_seed_NUMBER.
     """
-    experiment_run = _create_run(config, run_dir)
-    _do_run(experiment_run, n_events)
-    if n_seeds is not None:
-        _repeat(experiment_run, n_seeds, n_events)
+    first = _create_run(config, run_dir)
+    # All of them, so that none is refused when the first are done.
+    others = _runs_of_other_seeds(first, n_seeds) if n_seeds is not None else []
+    _do_run(first, n_events)
+    for other in others:
+        click.echo(f"\n{other.folder}")
+        _do_run(other, n_events)
+    if others:
+        from hls.report.spread import spread_table
+
+        click.echo(f"\n{spread_table([first, *others])}")
 
 
 @cli.command()
@@ -366,18 +373,18 @@ def _do_run(run: Run, n_events: int | None) -> None:
         click.echo(summary(run))
 
 
-def _repeat(first: Run, n_seeds: int, n_events: int | None) -> None:
-    """The run of an experiment again with its next seeds, and all of them in one table."""
-    from hls.report.spread import spread_table
+def _runs_of_other_seeds(first: Run, n_seeds: int) -> list[Run]:
+    """Of the experiment of a run, with its next seeds."""
     from keras_ae.runs import create_run
 
-    runs, experiment = [first], first.experiment
-    for seed in range(experiment.seed + 1, experiment.seed + n_seeds):
-        folder = first.folder.with_name(f"{first.folder.name}_seed_{seed}")
-        click.echo(f"\n{folder}")
-        runs.append(create_run(folder, experiment.model_copy(update={"seed": seed % 2**32})))
-        _do_run(runs[-1], n_events)
-    click.echo(f"\n{spread_table(runs)}")
+    experiment, folder = first.experiment, first.folder
+    return [
+        create_run(
+            folder.with_name(f"{folder.name}_seed_{seed}"),
+            experiment.model_copy(update={"seed": seed % 2**32}),
+        )
+        for seed in range(experiment.seed + 1, experiment.seed + n_seeds)
+    ]
 
 
 def _open_run(folder: Path) -> Run:

@@ -44,6 +44,11 @@ class FixedPointFormat:
     overflow: str = OVERFLOWS[0]
 
     def __post_init__(self) -> None:
+        for name in ("width", "integer"):
+            if not isinstance(getattr(self, name), int):
+                raise InputError(
+                    f"{name} of a format must be an integer, got {getattr(self, name)!r}"
+                )
         if not 1 <= self.width <= MAX_WIDTH:
             raise InputError(f"width of {self} must be 1 to {MAX_WIDTH} bits, got {self.width}")
         if abs(self.integer) > MAX_WIDTH:

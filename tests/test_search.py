@@ -108,6 +108,22 @@ CHOICES = {"choices": [1]}
             "search: precision.weight.width has no keys, got precision.weight.width.x",
         ),
         (
+            {"search": {"precision.weight.width": {"choices": [6, "a"]}}},
+            "search.precision.weight.width: choices must be integers, got 'a'",
+        ),
+        (
+            {"fixed": {"precision.weight.integer": "x"}},
+            "fixed: precision.weight: integer of a format must be an integer, got 'x'",
+        ),
+        (
+            {"search": {"student.teachers.kind": CHOICES}},
+            "search: student.teachers is a list, which is set as a whole, got student.teachers.ki",
+        ),
+        (
+            {"search": {"architecture.hidden_dims.0": CHOICES}},
+            "search: architecture.hidden_dims is a list, which is set as a whole, got arch",
+        ),
+        (
             {"search": {"objective.lambda": CHOICES}},
             "search: unknown key objective.lambda; choices: kind, likelihood, .*, beta",
         ),
@@ -212,7 +228,7 @@ def test_values_reach_the_experiment(experiment_content: dict[str, Any], tmp_pat
     ("key", "value", "message"),
     [
         ("precision.weight.width", 1, "trial 3: precision: format of weight must have at least 2"),
-        ("precision.weight.width", 4.5, r"precision must be 'fixed<W,I>' .* got 'fixed<4\.5,"),
+        ("precision.weight.width", 4.5, "precision.weight: width of a format must be an integer, got 4.5"),
         ("quantization.pruning.n_epochs", 1, "missing key quantization.pruning.sparsity"),
         ("training.epochs", 3.0, "trial 3: training.epochs: .* valid integer"),
     ],

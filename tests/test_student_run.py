@@ -253,6 +253,16 @@ def test_order_of_stages(
             "student.further_scores must not name trigger.score, .*, 'reconstruction_error'",
         ),
         (
+            "student.teachers",
+            [{"kind": "gaussian_mixture"}, {"kind": "gaussian_mixture", "n_components": 30}],
+            "student: teachers.1 must differ from those before it, got gaussian_mixture with the",
+        ),
+        (
+            "report",
+            {"background_like": ["A -> 4l", "A -> 4l"]},
+            "report: background_like must name each once, got A -> 4l, A -> 4l",
+        ),
+        (
             "student.further_scores",
             ["mass"],
             "student.further_scores for .* must be of reconstruction_error, .*, got 'mass'",

@@ -67,8 +67,8 @@ class TestMixture:
 
     def test_a_variance_that_is_too_small(self) -> None:
         column = np.random.default_rng(1).normal(size=(100, 1)) * 1e6
-        settings = GaussianMixtureTeacher(n_components=2, least_variance=1e-30)
-        with pytest.raises(InputError, match="least_variance .* must be larger .*, got 1e-30: "):
+        settings = GaussianMixtureTeacher(n_components=2, least_variance=1e-9)
+        with pytest.raises(InputError, match="least_variance .* must be larger .*, got 1e-09: "):
             MixtureDensity.fit(settings, np.repeat(column, 2, axis=1), seed=1)
 
 

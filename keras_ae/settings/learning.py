@@ -114,6 +114,12 @@ class StudentSettings(Section):
                     f"architecture.{name} of a student must be {value!r}, because its latent "
                     f"dimension is its score, got {getattr(spec, name)!r}"
                 )
+        for number, teacher in enumerate(self.teachers):
+            if teacher in self.teachers[:number]:
+                raise InputError(
+                    f"teachers.{number} must differ from those before it, got {teacher.kind} with "
+                    "the same settings; n_seeds gives several of an autoencoder"
+                )
         if len(set(self.further_scores)) < len(self.further_scores):
             raise InputError(
                 f"further_scores must name each once, got {', '.join(self.further_scores)}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from keras_ae.errors import InputError
 from keras_ae.section import Section
 
 
@@ -15,3 +18,11 @@ class ReportSettings(Section):
     """
 
     background_like: tuple[str, ...] = Field((), strict=False)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if len(set(self.background_like)) < len(self.background_like):
+            raise InputError(
+                f"background_like must name each once, got {', '.join(self.background_like)}"
+            )
+        return self

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -229,6 +229,9 @@ def load_scan(path: Path) -> Scan:
     content = fixed.model_dump(mode="json")
     for key, of in settings.search.items():
         is_integer = type(_get(content, key.split("."))) is int
+        words = [choice for choice in of.choices or () if isinstance(choice, str)]
+        if is_integer and words:
+            raise InputError(f"{subject}: search.{key}: choices must be integers, got {words[0]!r}")
         if is_integer and of.choices is None and not of.is_integer:
             raise InputError(
                 f"{subject}: search.{key}: low and high must be integers, got {of.low:g} and "
@@ -277,6 +280,9 @@ def _check_key(experiment: Experiment, key: str, subject: str) -> None:
     parts = key.split(".")
     for number, part in enumerate(parts):
         path = ".".join(parts[: number + 1])
+        if isinstance(value, tuple) or get_origin(annotation) is tuple:
+            whole = ".".join(parts[:number])
+            raise InputError(f"{subject}: {whole} is a list, which is set as a whole, got {key}")
         if FixedPointFormat in (type(value), annotation, *get_args(annotation)):
             known = dict.fromkeys(("width", "integer"))
         else:

@@ -42,11 +42,12 @@ class GaussianMixtureTeacher(Section):
     """Negative log-density of a mixture of Gaussians, by scikit-learn, in nats.
 
     `least_variance` is added to every variance: that of a slot which is nearly always empty is 0.
+    Far smaller ones give scores that no float32 holds.
     """
 
     kind: Literal["gaussian_mixture"] = "gaussian_mixture"
     n_components: int = Field(30, ge=1)
-    least_variance: float = Field(1e-3, gt=0)
+    least_variance: float = Field(1e-3, ge=1e-9)
 
 
 class NearestNeighboursTeacher(Section):
