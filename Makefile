@@ -33,6 +33,8 @@ results: $(READY) examples
 	$(BIN)/python benchmarks/digits_results.py > benchmarks/digits_results.md
 	$(BIN)/python benchmarks/fidelity_results.py $(CONFIGS:%=runs/%) > benchmarks/fidelity_results.md
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
+	$(BIN)/python benchmarks/teachers.py > benchmarks/teachers.md
+	$(BIN)/python benchmarks/exposure.py > benchmarks/exposure.md
 
 # RTL of some triggers, simulated and synthesized, the table beside published ones, and the figure of
 # physics against LUT. Placement of l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae
