@@ -39,6 +39,7 @@ from keras_ae.teaching import (
     standardize,
     teachers_of,
 )
+from keras_ae.weights import centre_units
 
 #: Of training and validation, see `teaching.learned_scores`.
 Targets = tuple[np.ndarray, np.ndarray]
@@ -90,6 +91,8 @@ def distill(run: Run, progress: bool = True) -> bool:
         learned = _with_outliers(run, data)
         targets = _targets(run, learned)
         student.adapt(targets[0])
+        if settings.initial_biases == "centred":
+            centre_units(student.encoder, network_inputs(run, "student", learned.train))
         _fit_stage(run, "student", student, learned, settings.training, progress, targets)
 
     return run.stage("distill", work)

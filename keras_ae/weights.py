@@ -1,4 +1,4 @@
-"""Weights of one network for another of the same layers, in float or in fixed point."""
+"""Weights of one network for another of the same layers; biases that fit the data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import keras
 import numpy as np
 
 from keras_ae.fixed_point import FixedPointFormat
+
+#: Events whose average biases are set by.
+_N_CENTRED = 10_000
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -30,6 +33,25 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
                 outputs = (-1, 1) if transposed else (-1,)
                 weights = fold_batch_norm(weights, folded[layer.name], outputs)
             layer.set_weights(weights)
+
+
+def centre_units(network: keras.Model, inputs: np.ndarray | tuple[np.ndarray, ...]) -> None:
+    """Set biases so that the input of every activation is 0 on the average of the events.
+
+    Where no input is ever negative, as momenta, some rectified units get nothing else: they are
+    zero for every event, and stay so. After Salimans & Kingma, arXiv:1602.07868, sec. 3, who also
+    set the deviation.
+
+    Args:
+        network: untrained, in float; layers without a bias stay as they are.
+        inputs: (events, *input_shape), or the pair of them and a condition.
+    """
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    few = [part[:: max(1, len(part) // _N_CENTRED)] for part in parts]
+    for layer in network.layers:
+        if getattr(layer, "bias", None) is not None:
+            values = keras.Model(network.inputs, layer.output).predict(few, verbose=0)
+            layer.bias.assign_sub(values.reshape(-1, values.shape[-1]).mean(axis=0))
 
 
 def fold_batch_norm(

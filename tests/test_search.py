@@ -228,7 +228,11 @@ def test_values_reach_the_experiment(experiment_content: dict[str, Any], tmp_pat
     ("key", "value", "message"),
     [
         ("precision.weight.width", 1, "trial 3: precision: format of weight must have at least 2"),
-        ("precision.weight.width", 4.5, "precision.weight: width of a format must be an integer, got 4.5"),
+        (
+            "precision.weight.width",
+            4.5,
+            "precision.weight: width of a format must be an integer, got 4.5",
+        ),
         ("quantization.pruning.n_epochs", 1, "missing key quantization.pruning.sparsity"),
         ("training.epochs", 3.0, "trial 3: training.epochs: .* valid integer"),
     ],

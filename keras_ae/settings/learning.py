@@ -95,7 +95,8 @@ class StudentSettings(Section):
     its teacher sees. It learns the run's autoencoder's `trigger.score`, or, with `teachers`, the
     mean of their scores, each with mean 0 and deviation 1 on background: that is the score that
     decides. Each of `further_scores`, which are the autoencoder's, is learned by one more output.
-    `exposure` are events that it learns from beside background.
+    `exposure` are events that it learns from beside background. With `initial_biases: centred` it
+    begins with biases that leave no unit without events, see `weights.centre_units`.
     """
 
     inputs: InputView | None = None
@@ -103,6 +104,7 @@ class StudentSettings(Section):
     further_scores: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     exposure: Exposure | None = None
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
+    initial_biases: Literal["zero", "centred"] = "zero"
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
