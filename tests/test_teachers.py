@@ -118,6 +118,7 @@ def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPath
             "teachers": TEACHERS,
             "exposure": exposure,
             "further_scores": ["kl_divergence"],
+            "initial_biases": "centred",
         },
         "trigger": {"score": "negative_elbo", "target_fpr": 0.05},
     }
