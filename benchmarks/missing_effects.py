@@ -43,15 +43,13 @@ _N_COMPONENTS = 30
 _TURN_ON_RESOLUTION = 0.1
 _PLATEAU = 0.95
 _FPR = 1e-2
+#: Limits of the relative isolation; the first is that of the sample.
+_ISOLATIONS = (detector.MAX_RELATIVE_ISOLATION, 0.15, np.inf)
 #: Probability that a jet is taken for an electron.
 _FAKE_RATES = (1e-5, 1e-4)
 
 #: Objects (events, 19, 4) and weights (events,) of a process.
 Seen = tuple[np.ndarray, np.ndarray]
-
-
-#: Limits of the relative isolation; the first is that of the sample.
-_ISOLATIONS = (detector.MAX_RELATIVE_ISOLATION, 0.15, np.inf)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ A teacher sees what the run's autoencoder sees. Densities and distances are scik
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, Self
@@ -16,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from keras_ae.arrays import check_events
+from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
 from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher, Teacher
@@ -155,11 +154,9 @@ def _read(path: Path, *names: str) -> list[np.ndarray]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"teacher not found: {path}")
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-            return [stored[name] for name in names]
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} must be a teacher that 'keras-ae distill' wrote, got a damaged file: "
-            f"{str(error)[:100]}"
-        ) from error
+    with (
+        whole(path, "teacher as 'keras-ae distill' writes it", ValueError, KeyError),
+        path.open("rb") as opened,
+        np.load(opened, allow_pickle=False) as stored,
+    ):
+        return [stored[name] for name in names]

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from keras_ae.errors import InputError
 from keras_ae.exposure import Exposure
 from keras_ae.front_end.input_view import InputView
-from keras_ae.section import Section, as_tuple
+from keras_ae.section import Section, as_tuple, check_each_once
 from keras_ae.settings.architecture import Architecture
 from keras_ae.settings.teachers import Teacher
 
@@ -41,12 +41,11 @@ class TrainingSettings(Section):
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
         for name in ("early_stopping_patience", "plateau_patience", "plateau_factor"):
-            # The default stands in every experiment that a run has written.
-            value, unset = getattr(self, name), TrainingSettings.model_fields[name].default
-            if self.learning_rate_schedule != "plateau" and value != unset:
+            if self.learning_rate_schedule != "plateau" and self.differs(name):
                 raise InputError(
                     f"{name} must not be set for the learning_rate_schedule "
-                    f"{self.learning_rate_schedule!r}, which goes through all epochs, got {value}"
+                    f"{self.learning_rate_schedule!r}, which goes through all epochs, got "
+                    f"{getattr(self, name)}"
                 )
         return self
 
@@ -122,8 +121,5 @@ class StudentSettings(Section):
                     f"teachers.{number} must differ from those before it, got {teacher.kind} with "
                     "the same settings; n_seeds gives several of an autoencoder"
                 )
-        if len(set(self.further_scores)) < len(self.further_scores):
-            raise InputError(
-                f"further_scores must name each once, got {', '.join(self.further_scores)}"
-            )
+        check_each_once("further_scores", self.further_scores)
         return self

@@ -6,8 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from keras_ae.errors import InputError
-from keras_ae.section import Section
+from keras_ae.section import Section, check_each_once
 
 
 class ReportSettings(Section):
@@ -21,8 +20,5 @@ class ReportSettings(Section):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        if len(set(self.background_like)) < len(self.background_like):
-            raise InputError(
-                f"background_like must name each once, got {', '.join(self.background_like)}"
-            )
+        check_each_once("background_like", self.background_like)
         return self

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.fixed_point import FixedPointFormat
-from keras_ae.section import Section
+from keras_ae.section import Section, check_each_once
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.yaml_files import load_mapping, sections_in, validate_settings
 
@@ -123,8 +123,7 @@ class Objectives(Section):
                 f"signal must be null to maximize {self.maximize}, which needs none, got "
                 f"{self.signal!r}"
             )
-        if len(set(self.minimize)) < len(self.minimize):
-            raise InputError(f"minimize must name each once, got {', '.join(self.minimize)}")
+        check_each_once("minimize", self.minimize)
         return self
 
     @property

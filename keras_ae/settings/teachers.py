@@ -28,9 +28,7 @@ class AutoencoderTeacher(Section):
 
     @model_validator(mode="after")
     def _check_samples(self) -> AutoencoderTeacher:
-        # The default stands in every experiment that a run has written.
-        unset = AutoencoderTeacher.model_fields["n_samples"].default
-        if self.n_samples != unset and self.score != NEGATIVE_LOG_LIKELIHOOD:
+        if self.differs("n_samples") and self.score != NEGATIVE_LOG_LIKELIHOOD:
             raise InputError(
                 f"n_samples must not be set for the score {self.score!r}, which is not sampled, "
                 f"got {self.n_samples}"
