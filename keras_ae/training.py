@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
 from keras_ae.models import ScoringModel
+from keras_ae.models.scoring import History
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import (
@@ -44,7 +45,7 @@ from keras_ae.weights import centre_units
 #: Of training and validation, see `teaching.learned_scores`.
 Targets = tuple[np.ndarray, np.ndarray]
 
-#: Between the seeds of one autoencoder, so that they are not those of the next run.
+#: Between the seeds of several models, so that they are not those of the next run.
 _SEEDS_APART = 10_007
 
 
@@ -70,7 +71,8 @@ def train(run: Run, progress: bool = True) -> bool:
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
         )
-        _fit_stage(run, "float", model, data, experiment.training, progress)
+        fitting = _Fitting(run, "float", data, experiment.training, progress)
+        fitting.save(model, fitting.fit(model))
 
     return run.stage("train", work)
 
@@ -84,16 +86,22 @@ def distill(run: Run, progress: bool = True) -> bool:
     experiment, settings = run.experiment, _student_settings(run.experiment)
 
     def work() -> None:
-        student = build_deployed_model(experiment, Float(), settings.training.mixed_precision)
         data = load_data(run)
         _fit_inputs(run, "student", experiment.deployed_inputs, data)
         _teach(run, data, progress)
         learned = _with_outliers(run, data)
         targets = _targets(run, learned)
-        student.adapt(targets[0])
-        if settings.initial_biases == "centred":
-            centre_units(student.encoder, network_inputs(run, "student", learned.train))
-        _fit_stage(run, "student", student, learned, settings.training, progress, targets)
+        fitting = _Fitting(run, "student", learned, settings.training, progress, targets)
+        fits = []
+        for number in range(settings.n_init):
+            student = build_deployed_model(
+                _reseeded(experiment, number), Float(), settings.training.mixed_precision
+            )
+            student.adapt(targets[0])
+            if settings.initial_biases == "centred":
+                centre_units(student.encoder, network_inputs(run, "student", learned.train))
+            fits.append((student, fitting.fit(student, number)))
+        fitting.save(*min(fits, key=lambda fitted: min(fitted[1]["val_loss"])))
 
     return run.stage("distill", work)
 
@@ -107,7 +115,8 @@ def quantize(run: Run, progress: bool = True) -> bool:
         learned = _with_outliers(run, load_data(run))
         targets = _targets(run, learned) if model.has_teacher else None
         settings = run.experiment.quantization
-        _fit_stage(run, "quantized", model, learned, settings, progress, targets)
+        fitting = _Fitting(run, "quantized", learned, settings, progress, targets)
+        fitting.save(model, fitting.fit(model))
 
     return run.stage("quantize", work)
 
@@ -131,6 +140,7 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
     if not teachers:
         return
     write_json(mark, {"digest": digest})
+    fitting = _Fitting(run, "float", data, experiment.training, progress)
     inputs = network_inputs(run, "float", data.train)
     for number, teacher in enumerate(teachers):
         path = density_path(run, number)
@@ -141,70 +151,87 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
         elif isinstance(teacher, NearestNeighboursTeacher):
             NeighbourDistance.fit(teacher, flat(inputs)).save(path)
     for number in range(1, n_autoencoders(run)):
-        if autoencoder_path(run, number).exists():
-            continue
-        seed = (experiment.seed + _SEEDS_APART * number) % 2**32
-        training = experiment.training
-        other = experiment.model_copy(update={"seed": seed})
-        model = build_model(other, Float(), training.mixed_precision, len(data.train))
         path = autoencoder_path(run, number)
-        _fit_model(run, "float", model, data, training, progress, seed, path)
-        remove_checkpoint(run.folder / f"checkpoint_{path.stem}")
+        if path.exists():
+            continue
+        mixed_precision = experiment.training.mixed_precision
+        model = build_model(
+            _reseeded(experiment, number), Float(), mixed_precision, len(data.train)
+        )
+        fitting.fit(model, number)
+        _save(model, path)
+    fitting.clear()
     standardize(run, data.train)
 
 
-def _fit_stage(
-    run: Run,
-    precision: str,
-    model: ScoringModel,
-    data: Dataset,
-    settings: TrainingSettings,
-    progress: bool,
-    targets: Targets | None = None,
-) -> None:
-    path = run.model_path(precision)
-    seed = run.experiment.seed
-    history = _fit_model(run, precision, model, data, settings, progress, seed, path, targets)
-    write_json(run.history_path(precision), history)
-    remove_checkpoint(run.folder / f"checkpoint_{path.stem}")
+@dataclass(frozen=True)
+class _Fitting:
+    """Fits models to what a network of the run sees.
 
-
-def _fit_model(
-    run: Run,
-    precision: str,
-    model: ScoringModel,
-    data: Dataset,
-    settings: TrainingSettings,
-    progress: bool,
-    seed: int,
-    path: Path,
-    targets: Targets | None = None,
-) -> dict[str, list[float]]:
-    """Fit a model to what one of the run's `precision` sees, and save it; returns its history.
-
-    Its checkpoint stays until the caller has written all that depends on it. `targets` of training
-    and validation are for a model that has a teacher.
+    Args:
+        run: of which they are.
+        precision: float, student or quantized, as its files have it.
+        data: to learn and to validate on.
+        settings: how long and how fast.
+        progress: show a progress bar.
+        targets: for models that have a teacher.
     """
-    inputs = model.check_inputs(network_inputs(run, precision, data.train), "training data")
-    validation = network_inputs(run, precision, data.validation)
 
-    def in_epochs() -> dict[str, list[float]]:
-        return fit(
-            model,
-            inputs,
-            validation,
-            settings,
-            seed=seed,
-            checkpoint=run.folder / f"checkpoint_{path.stem}",
-            tensorboard=run.folder / f"tensorboard_{path.stem}",
-            progress=progress,
-            targets=targets,
+    run: Run
+    precision: str
+    data: Dataset
+    settings: TrainingSettings
+    progress: bool
+    targets: Targets | None = None
+
+    def fit(self, model: ScoringModel, number: int = 0) -> History:
+        """Fit the `number`-th of several models, and return its history.
+
+        Called again after an interruption it goes on, or has nothing to do, until `clear`.
+        """
+        train, validation = (
+            network_inputs(self.run, self.precision, sample)
+            for sample in (self.data.train, self.data.validation)
         )
+        train = model.check_inputs(train, "training data")
+        name = f"{self.precision}_{number}" if number else self.precision
 
-    history = model.learn(inputs, validation, in_epochs)
+        def in_epochs() -> History:
+            return fit(
+                model,
+                train,
+                validation,
+                self.settings,
+                seed=_reseeded(self.run.experiment, number).seed,
+                checkpoint=self.run.folder / f"checkpoint_{name}",
+                tensorboard=self.run.folder / f"tensorboard_{name}",
+                progress=self.progress,
+                targets=self.targets,
+            )
+
+        return model.learn(train, validation, in_epochs)
+
+    def save(self, model: ScoringModel, history: History) -> None:
+        """Write the model of the stage and its history."""
+        _save(model, self.run.model_path(self.precision))
+        write_json(self.run.history_path(self.precision), history)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove what an interrupted training would go on from: all that it leads to is written."""
+        for checkpoint in self.run.folder.glob(f"checkpoint_{self.precision}*"):
+            remove_checkpoint(checkpoint)
+
+
+def _reseeded(experiment: Experiment, number: int) -> Experiment:
+    """With the seed of the `number`-th of several models; the first has the experiment's."""
+    seed = (experiment.seed + _SEEDS_APART * number) % 2**32
+    return experiment.model_copy(update={"seed": seed})
+
+
+def _save(model: ScoringModel, path: Path) -> None:
     with whole_file(path) as temporary:
         model.save(temporary)
-    return history
 
 
 def _targets(run: Run, learned: Dataset) -> Targets:

@@ -23,8 +23,10 @@ from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
 from hls.rtl.verilator import VerilogSimulation
 from hls.rtl.write import write_rtl_project
+from keras_ae import training
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
+from keras_ae.fitting.fit import fit
 from keras_ae.metrics import roc_auc
 from keras_ae.models import Student, build_student
 from keras_ae.precision import FixedPoint
@@ -33,7 +35,7 @@ from keras_ae.runs import Run, create_run, open_run
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.experiment import Experiment, load_experiment
 from keras_ae.settings.firmware import FirmwareSettings
-from keras_ae.training import distill
+from keras_ae.training import distill, train
 from keras_ae.yaml_files import validate_settings
 
 STUDENT = {
@@ -427,3 +429,50 @@ class TestFirmware:
                 fitted_scaler(events),
                 PORT_FORMAT,
             )
+
+
+def test_the_best_of_several_initial_weights_is_kept(
+    student_content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = student_content | {"student": STUDENT | {"n_init": 3}}
+    run = create_run(tmp_path / "run", Experiment.model_validate(content))
+    train(run, progress=False)
+    experiment, data, score = run.experiment, load_data(run), run.experiment.trigger.score
+    inputs, scores = zip(
+        *(
+            (x, load_model(run, "float").score(x, score))
+            for x in (network_inputs(run, "float", s) for s in (data.train, data.validation))
+        ),
+        strict=True,
+    )
+    fits = []
+    for number in range(3):
+        seed = experiment.seed + 10_007 * number
+        student = build_student(experiment.student.architecture, seed=seed)
+        student.adapt(scores[0])
+        settings, checkpoint = experiment.student.training, tmp_path / str(number)
+        history = fit(student, *inputs, settings, seed, checkpoint, progress=False, targets=scores)
+        fits.append((min(history["val_loss"]), student, history))
+    losses = [loss for loss, *_ in fits]
+    assert len(set(losses)) == 3
+    _, best, history = fits[int(np.argmin(losses))]
+
+    # Interrupted once, before the third.
+    n_fitted = []
+
+    def interrupted(*arguments: Any, **options: Any) -> dict[str, list[float]]:
+        n_fitted.append(1)
+        if len(n_fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        distill(run, progress=False)
+    assert len(list(run.folder.glob("checkpoint_student*"))) == 2
+    distill(run, progress=False)
+    assert not list(run.folder.glob("checkpoint_*"))
+    kept = load_model(run, "student")
+    assert read_json(run.history_path("student")) == history
+    for found, expected in zip(kept.get_weights(), best.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)

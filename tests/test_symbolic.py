@@ -10,7 +10,16 @@ from da4ml.trace import FixedVariableArray, comb_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.graph.symbolic import bits_between, looked_up, product, rounded, squared, where_negative
+from hls.graph.symbolic import (
+    bits_between,
+    is_negative,
+    looked_up,
+    product,
+    rounded,
+    squared,
+    where_negative,
+)
+from hls.rtl.levels import adder_widths
 from keras_ae.fixed_point import OVERFLOWS, ROUNDINGS, FixedPointFormat
 
 FORMATS = st.builds(FixedPointFormat, st.integers(2, 11), st.integers(-2, 9), signed=st.booleans())
@@ -88,6 +97,22 @@ def test_where_negative(form: FixedPointFormat, factor: float, offset: float) ->
     x = all_values(form)
     found = computed(lambda v: where_negative(v * factor + offset, 1.0, 3.5 + 0 * v), (form, x))
     np.testing.assert_array_equal(found, np.where(x * factor + offset < 0, 1.0, 3.5))
+
+
+@SETTINGS
+@given(FORMATS, FACTORS, st.sampled_from([0.0, 0.5, -1.0, 100.0, -1000.0]))
+def test_is_negative(form: FixedPointFormat, factor: float, offset: float) -> None:
+    x = all_values(form)
+    found = computed(lambda v: is_negative(v * factor + offset), (form, x))
+    np.testing.assert_array_equal(found, x * factor + offset < 0)
+
+
+def test_a_constant_less_a_variable_is_rounded_with_one_adder() -> None:
+    x = FixedVariableArray.from_kif(*(np.array([bits]) for bits in FixedPointFormat(8, 4).kif))
+    to = FixedPointFormat(7, 6, rounding="RND")
+    for factor in (1.0, -1.0):
+        logic = comb_trace(x, [rounded(x[0] * factor + 0.25, to)])
+        assert [len(adder_widths(logic)), adder_widths(logic)[0]] == [1, 9], factor
 
 
 @SETTINGS

@@ -26,11 +26,13 @@ def rounded(variable: Any, form: FixedPointFormat) -> Any:
     """
     if variable.low == variable.high:
         return _constant(variable, form)
+    exact, variable = variable, _not_negated(variable)
     # As it is rounded, but for the last bit.
-    above = variable = _not_negated(variable)
+    above = variable
     if variable.kif[2] > form.fractional:
         if form.rounding != "TRN":
-            above = _not_negated(variable + form.step / 2)
+            # Of what it was: da4ml makes one constant of this and of one added before.
+            above = _not_negated(exact + form.step / 2)
         half_to_even = form.rounding == "RND_CONV"
         variable = (_half_to_even if half_to_even else _floor)(variable, above, form)
         if form.width == 1:
@@ -127,10 +129,22 @@ def _saturated(variable: Any, above: Any, form: FixedPointFormat) -> Any:
 def _not_negated(variable: Any) -> Any:
     """A variable of itself where da4ml has the opposite of another.
 
-    Of that, each part of the bits would be taken with a subtraction of its own.
+    Of that, each part of the bits would be taken with a subtraction of its own. What is added to a
+    constant is subtracted from it instead.
     """
     if variable._factor > 0:
         return variable
+    if variable.opr == "cadd":
+        (term,) = variable._from
+        constant = variable.from_const(variable._factor * variable._data, variable.hwconf)
+        return type(variable)(
+            variable.low,
+            variable.high,
+            variable.step,
+            _from=(constant, term * (variable._factor / term._factor)),
+            opr="vadd",
+            hwconf=variable.hwconf,
+        )
     return type(variable)(
         variable.low,
         variable.high,
@@ -221,6 +235,15 @@ def where_negative(key: Any, negative: Any, other: Any) -> Any:
     if key._factor < 0:
         return (-key - key.step).msb_mux(other, negative)
     return key.msb_mux(negative, other)
+
+
+def is_negative(variable: Any) -> Any:
+    """1 where a variable is negative, else 0: its sign, a wire."""
+    if variable.low >= 0 or variable.high < 0:
+        return variable.from_const(float(variable.high < 0), variable.hwconf)
+    variable = _not_negated(variable)
+    integer = variable.kif[1]
+    return _bits(variable, integer, integer + 1)
 
 
 def squared(variable: Any) -> Any:

@@ -95,7 +95,8 @@ class StudentSettings(Section):
     mean of their scores, each with mean 0 and deviation 1 on background: that is the score that
     decides. Each of `further_scores`, which are the autoencoder's, is learned by one more output.
     `exposure` are events that it learns from beside background. With `initial_biases: centred` it
-    begins with biases that leave no unit without events, see `weights.centre_units`.
+    begins with biases that leave no unit without events, see `weights.centre_units`. It is trained
+    from `n_init` initial weights, and that of the lowest loss on validation is kept.
     """
 
     inputs: InputView | None = None
@@ -104,6 +105,7 @@ class StudentSettings(Section):
     exposure: Exposure | None = None
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
     initial_biases: Literal["zero", "centred"] = "zero"
+    n_init: int = Field(1, ge=1)
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from hls.graph.counting import Counted, Logic
 from hls.graph.grid import Grid
 from hls.graph.layer import CppForm, Example, Place, register
 from hls.graph.layers.logic_layer import LogicLayer
-from hls.graph.symbolic import where_negative
+from hls.graph.symbolic import is_negative
 from keras_ae.fixed_point import FixedPointFormat
 
 #: Of the trigger's bit and its threshold; others are these and `_NAME`.
@@ -85,7 +85,7 @@ class AboveThreshold(LogicLayer):
 
     def trace(self, *inputs: Any) -> Any:
         threshold = inputs[1][0] if self.from_input else self.threshold
-        above = where_negative(threshold - inputs[0][0], 1.0, 0.0)
+        above = is_negative(threshold - inputs[0][0])
         return type(inputs[0])(np.array([above]))
 
     def cpp(self, inputs: Sequence[Grid], out: Grid) -> CppForm:
