@@ -4,7 +4,8 @@
 
 Each kind of teacher of configs/l1_trigger.yaml and of nearest neighbours, and every mean of several
 kinds, by how well it tells made-up events from the background that they are made of, on events that
-none has learned: the AUC, for each step of an exposure alone. Then what the signals say. One seed.
+none has learned: the AUC, for each step of an exposure alone, and as the mean of the steps also the
+TPR at the rates of a trigger. Then what the signals say. One seed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ TEACHERS: list[dict[str, Any]] = [
     {"kind": "gaussian_mixture", "n_components": 30},
     {"kind": "nearest_neighbours"},
 ]
+
+#: False-positive rates at which a trigger works.
+RATES = (1e-2, 1e-3)
 
 #: Scores (events,) by member, of a sample.
 Scores = Mapping[str, np.ndarray]
@@ -85,13 +89,21 @@ def main() -> None:
             signals = separation(
                 {name: score(run, scores, kinds) for name, scores in tested.items()}, data.parents
             )
+            passed = [
+                np.mean([np.mean(values > limit) for values in found.values()])
+                for limit in (np.quantile(background, 1 - rate) for rate in RATES)
+            ]
             cells = [f"{auc:.3f}" for auc in (*aucs, np.mean(aucs))]
+            cells.append(" / ".join(f"{100 * share:.3g}" for share in passed))
             rows.append([" + ".join(KINDS[kind] for kind in kinds), *cells, *signal_cells(signals)])
     steps = [name for name in made_up if name != "background"]
     print("Made by benchmarks/teachers.py: AUC of events made up by each step, against the")
-    print(f"{N_PROBED:,} background events of the test that they are made of; then mean AUC of the")
-    print("signals, and of each AUC and TPR in % at FPR 0.01 / 0.001.\n")
-    head = ["teacher", *steps, "mean", "mean AUC of signals", *data.signals]
+    print(
+        f"{N_PROBED:,} background events of the test that they are made of; the mean of these, and"
+    )
+    print("that of TPR in % at FPR 0.01 / 0.001; then mean AUC of the signals, and of each AUC and")
+    print("the same TPR.\n")
+    head = ["teacher", *steps, "mean", "mean TPR", "mean AUC of signals", *data.signals]
     print("\n".join(table(head, rows)))
 
 

@@ -15,7 +15,7 @@ class RunFiles:
     audit.json, fields/ what is odd in the events, their numbers by field, and a figure of each
     inputs_*.json       hardware values -> network inputs, of the float model and of a student
     float.keras, student.keras (with a student), quantized.keras, history_*.json
-    teachers/           whose scores a student learns beside the float model's
+    teachers/           whose scores a student learns beside the float model's, and what it learns
     metrics.json, plots/
     trigger.npz, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json

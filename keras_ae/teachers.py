@@ -92,7 +92,7 @@ class MixtureDensity:
     @classmethod
     def load(cls, path: Path) -> Self:
         """What `save` wrote."""
-        weights, means, precisions = _read(path, "weights", "means", "precisions_cholesky")
+        weights, means, precisions = read_arrays(path, "weights", "means", "precisions_cholesky")
         mixture = GaussianMixture(len(weights))
         mixture.weights_, mixture.means_ = weights, means
         mixture.precisions_cholesky_ = precisions
@@ -141,12 +141,12 @@ class NeighbourDistance:
     @classmethod
     def load(cls, path: Path) -> Self:
         """What `save` wrote."""
-        known, n_neighbours = _read(path, "known", "n_neighbours")
+        known, n_neighbours = read_arrays(path, "known", "n_neighbours")
         return cls(known, int(n_neighbours))
 
 
-def _read(path: Path, *names: str) -> list[np.ndarray]:
-    """Arrays that `save` wrote.
+def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays that 'keras-ae distill' has written.
 
     Raises:
         FileNotFoundError: there is no such file.

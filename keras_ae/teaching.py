@@ -61,6 +61,11 @@ def density_path(run: Run, number: int) -> Path:
     return run.teachers_folder / f"density_{number}.npz"
 
 
+def targets_path(run: Run) -> Path:
+    """Of what the student learns of each event, made up or not, of training and validation."""
+    return run.teachers_folder / "targets.npz"
+
+
 def members_of(run: Run) -> Iterator[Member]:
     """All teachers, each seed of an autoencoder by itself, as they were fitted."""
     for number, teacher in enumerate(teachers_of(run)):

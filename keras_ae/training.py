@@ -29,7 +29,7 @@ from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import StudentSettings, TrainingSettings
 from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
-from keras_ae.teachers import MixtureDensity, NeighbourDistance, check_teachers
+from keras_ae.teachers import MixtureDensity, NeighbourDistance, check_teachers, read_arrays
 from keras_ae.teaching import (
     autoencoder_path,
     density_path,
@@ -38,6 +38,7 @@ from keras_ae.teaching import (
     made_up,
     n_autoencoders,
     standardize,
+    targets_path,
     teachers_of,
 )
 from keras_ae.weights import centre_units
@@ -90,7 +91,7 @@ def distill(run: Run, progress: bool = True) -> bool:
         _fit_inputs(run, "student", experiment.deployed_inputs, data)
         _teach(run, data, progress)
         learned = _with_outliers(run, data)
-        targets = _targets(run, learned)
+        targets = _learn_targets(run, learned)
         fitting = _Fitting(run, "student", learned, settings.training, progress, targets)
         fits = []
         for number in range(settings.n_init):
@@ -113,7 +114,7 @@ def quantize(run: Run, progress: bool = True) -> bool:
         trained = "float" if run.experiment.student is None else "student"
         model = quantize_model(load_model(run, trained), run.experiment)
         learned = _with_outliers(run, load_data(run))
-        targets = _targets(run, learned) if model.has_teacher else None
+        targets = _targets(run) if model.has_teacher else None
         settings = run.experiment.quantization
         fitting = _Fitting(run, "quantized", learned, settings, progress, targets)
         fitting.save(model, fitting.fit(model))
@@ -234,9 +235,17 @@ def _save(model: ScoringModel, path: Path) -> None:
         model.save(temporary)
 
 
-def _targets(run: Run, learned: Dataset) -> Targets:
-    """What a student learns of the events of training and validation."""
-    return learned_scores(run, learned.train), learned_scores(run, learned.validation)
+def _learn_targets(run: Run, learned: Dataset) -> Targets:
+    """What a student learns of the events of training and validation; `_targets` has it again."""
+    targets = learned_scores(run, learned.train), learned_scores(run, learned.validation)
+    with whole_file(targets_path(run)) as temporary:
+        np.savez(temporary, train=targets[0], validation=targets[1])
+    return targets
+
+
+def _targets(run: Run) -> Targets:
+    train, validation = read_arrays(targets_path(run), "train", "validation")
+    return train, validation
 
 
 def _with_outliers(run: Run, data: Dataset) -> Dataset:
