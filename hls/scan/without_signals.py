@@ -28,9 +28,10 @@ def by_agreement(run: Run, data: Dataset, scores: Scores) -> Qualities:
     in_firmware, in_float = scores
     learned = in_float if run.experiment.student is None else partial(teacher_scores, run)
 
-    parts = enumerate((data.validation, data.test))
+    # As many events of the test as of validation, and each once: teachers may be slow.
+    n_events = min(len(data.test), len(data.validation))
+    parts = enumerate((data.validation, data.test.take(np.arange(n_events))))
     search, test = (unlabelled(run, sample, number) for number, sample in parts)
-    # Once: teachers may be slow.
     targets = [[learned(sample) for sample in events] for events in (search, test)]
 
     def found(score: Score, events: Sequence[Sample], target: Sequence[np.ndarray]) -> Quality:
