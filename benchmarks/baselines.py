@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markdown_table import table
+from markdown_table import quality_cell, table
 
 from hls.graph.baselines import baseline_graph
 from hls.graph.build import set_threshold
@@ -76,10 +76,7 @@ def row(name: str, found: Baseline) -> list[str]:
     cells = [name]
     for levels in LEVELS:
         cells += [f"{of[levels]:,}" for of in (found.lut, found.cycles, found.wrong)]
-    for quality in found.separation.values():
-        tprs = (quality["tpr"][fpr] for fpr in FPRS)
-        shown = " / ".join("–" if tpr is None else f"{100 * tpr:.3g}" for tpr in tprs)
-        cells.append(f"{quality['auc']:.3f}; {shown}")
+    cells += [quality_cell(quality, FPRS) for quality in found.separation.values()]
     return cells
 
 
