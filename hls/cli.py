@@ -253,7 +253,8 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
 
     changed = [] if as_is else opened.changed_contents("rtl")
     if changed:
-        click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed)}")
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed[:3])}{more}")
     if not as_is and not function_of("rtl", opened.settings)(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating all events of the data, and stress events")

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import numpy as np
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from keras_ae.arrays import check_events
 from keras_ae.data.damage import whole
@@ -69,7 +70,10 @@ class MixtureDensity:
             settings.n_components, reg_covar=settings.least_variance, random_state=seed
         )
         try:
-            return cls(mixture.fit(np.asarray(x, np.float64)))
+            # Matrices of a mixture are small: threads of BLAS wait for each other, beside those of
+            # TensorFlow for minutes.
+            with threadpool_limits(1, user_api="blas"):
+                return cls(mixture.fit(np.asarray(x, np.float64)))
         except ValueError as error:
             raise InputError(
                 "least_variance of a teacher of gaussian_mixture must be larger for these events, "
