@@ -16,6 +16,7 @@ class RunFiles:
     inputs_*.json       hardware values -> network inputs, of the float model and of a student
     float.keras, student.keras (with a student), quantized.keras, history_*.json
     teachers/           whose scores a student learns beside the float model's, and what it learns
+    teacher_scores/     what of them is slow and has been asked for; may be removed
     metrics.json, plots/
     trigger.npz, trigger.json, firmware/
     validation.json, fidelity.html, synthesis.json
@@ -51,6 +52,10 @@ class RunFiles:
     @property
     def teachers_folder(self) -> Path:
         return self.folder / "teachers"
+
+    @property
+    def teacher_scores_folder(self) -> Path:
+        return self.folder / "teacher_scores"
 
     def history_path(self, precision: str) -> Path:
         return self.folder / f"history_{precision}.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Memory
 
 from keras_ae.arrays import check_finite
 from keras_ae.data.dataset import Sample
@@ -67,7 +68,11 @@ def targets_path(run: Run) -> Path:
 
 
 def members_of(run: Run) -> Iterator[Member]:
-    """All teachers, each seed of an autoencoder by itself, as they were fitted."""
+    """All teachers, each seed of an autoencoder by itself, as they were fitted.
+
+    What a density has said of events is kept: several stages ask for the same.
+    """
+    kept = Memory(run.teacher_scores_folder, verbose=0).cache(_scores, ignore=["density"])
     for number, teacher in enumerate(teachers_of(run)):
         if isinstance(teacher, AutoencoderTeacher):
             yield from _autoencoders(run, number, teacher)
@@ -76,10 +81,15 @@ def members_of(run: Run) -> Iterator[Member]:
         kind: type[Density] = MixtureDensity if is_mixture else NeighbourDistance
         density = kind.load(density_path(run, number))
 
-        def scores(x: Arrays, density: Density = density) -> np.ndarray:
-            return density.scores(flat(x))
+        def scores(x: Arrays, number: int = number, density: Density = density) -> np.ndarray:
+            return np.asarray(kept(number, flat(x), density))
 
         yield Member(f"{number}_{teacher.kind}", scores)
+
+
+def _scores(number: int, x: np.ndarray, density: Density) -> np.ndarray:
+    """Of the density at `number` among the teachers."""
+    return density.scores(x)
 
 
 def _autoencoders(run: Run, number: int, teacher: AutoencoderTeacher) -> Iterator[Member]:

@@ -137,7 +137,8 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
     experiment, folder, teachers = run.experiment, run.teachers_folder, teachers_of(run)
     mark, digest = folder / "digest.json", run.digest("distill")
     if not mark.exists() or read_json(mark, "digest")["digest"] != digest or not teachers:
-        shutil.rmtree(folder, ignore_errors=True)
+        for old in (folder, run.teacher_scores_folder):
+            shutil.rmtree(old, ignore_errors=True)
     if not teachers:
         return
     write_json(mark, {"digest": digest})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,25 @@ def test_too_many_components_before_training(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert "n_components 2000 must learn from at least 2000" in lines[0]
     assert not (tmp_path / "run" / "float.keras").exists()
+
+
+def test_a_slow_teacher_is_asked_once(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    test = load_data(run).test
+    shutil.rmtree(run.teacher_scores_folder)
+    found = teacher_scores(run, test)
+
+    def asked_again(self: Any, x: np.ndarray) -> np.ndarray:
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NeighbourDistance, "scores", asked_again)
+        np.testing.assert_array_equal(teacher_scores(run, test), found)
+        with pytest.raises(AssertionError):
+            teacher_scores(run, test.take(np.arange(10)))
+    # It belongs to no stage.
+    shutil.rmtree(run.teacher_scores_folder)
+    assert run.is_finished("distill")
