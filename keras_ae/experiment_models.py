@@ -44,8 +44,9 @@ def build_deployed_model(
         return build_model(experiment, precision, mixed_precision)
     with _dtype_policy(mixed_precision):
         settings = experiment.student
+        focus = settings.focus.weight if settings.focus else 1.0
         return build_student(
-            settings.architecture, precision, experiment.seed, settings.further_scores
+            settings.architecture, precision, experiment.seed, settings.further_scores, focus
         )
 
 

@@ -15,6 +15,7 @@ from keras_ae.experiment_models import build_deployed_model, build_fixed_point_m
 from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
+from keras_ae.metrics import threshold_at_fpr
 from keras_ae.models import ScoringModel
 from keras_ae.models.scoring import History
 from keras_ae.precision import Float
@@ -68,6 +69,8 @@ def train(run: Run, progress: bool = True) -> bool:
         check_against_events(experiment, data)
         if experiment.student is not None:
             check_teachers(experiment.student.teachers, len(data.train))
+            if experiment.student.focus is not None:
+                experiment.student.focus.check_events(len(data.train))
         _fit_inputs(run, "float", experiment.inputs, data)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
@@ -98,7 +101,7 @@ def distill(run: Run, progress: bool = True) -> bool:
             student = build_deployed_model(
                 _reseeded(experiment, number), Float(), settings.training.mixed_precision
             )
-            student.adapt(targets[0])
+            student.adapt(targets[0], _thresholds(settings, targets[0][: len(data.train)]))
             if settings.initial_biases == "centred":
                 centre_units(student.encoder, network_inputs(run, "student", learned.train))
             fits.append((student, fitting.fit(student, number)))
@@ -265,6 +268,14 @@ def _together(background: Sample, made_up: Sample) -> Sample:
     """All events; their parents, which only a test asks for, are lost."""
     x = np.concatenate([background.x, made_up.x])
     return Sample(x, np.concatenate([background.condition, made_up.condition]), np.arange(len(x)))
+
+
+def _thresholds(settings: StudentSettings, learned: np.ndarray) -> list[float]:
+    """Of the score that decides, at the rates of the focus, by what is learned of background."""
+    if settings.focus is None:
+        return []
+    deciding = learned.reshape(len(learned), -1)[:, 0]
+    return [threshold_at_fpr(deciding, fpr) for fpr in settings.focus.target_fprs]
 
 
 def _student_settings(experiment: Experiment) -> StudentSettings:

@@ -15,7 +15,7 @@ from keras_ae.models import Student, build_student
 from keras_ae.networks import build_encoder
 from keras_ae.precision import FixedPoint, Float
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
-from keras_ae.settings.learning import TrainingSettings
+from keras_ae.settings.learning import FocusSettings, TrainingSettings
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(400, 6)).astype("float32")
@@ -291,3 +291,54 @@ class TestRefusals:
         message = "score of Student must be one of student_score, got 'reconstruction_error'"
         with pytest.raises(InputError, match=message):
             make_student().score(X, "reconstruction_error")
+
+
+@pytest.mark.parametrize("further", [(), ("other",)])
+def test_events_at_the_thresholds_count_more(tmp_path: Path, further: tuple[str, ...]) -> None:
+    """Against the formula in NumPy, also after saving and in fixed point."""
+    student = build_student(DENSE, seed=1, further_scores=further, focus=5.0)
+    thresholds = np.quantile(SCORES, [0.99, 0.9]).tolist()
+    scores = np.stack([SCORES] + [SCORES[::-1]] * len(further), axis=1)
+    scores = scores if further else SCORES
+    student.adapt(scores, thresholds)
+    target, (high, low) = standardized(SCORES), standardized(np.array(thresholds))
+    away = np.clip(low - target, 0, None) + np.clip(target - high, 0, None)
+    weights = 1 + 4 * np.exp(-((away / 0.5) ** 2))
+    weights /= weights.mean()
+    errors = (np.asarray(student(X)).astype(float) - np.asarray(student.target(scores))) ** 2
+    expected = (weights * errors.reshape(len(X), -1).mean(axis=1)).mean()
+    student.save(tmp_path / "student.keras")
+    loaded = keras.models.load_model(tmp_path / "student.keras")
+    copied = build_student(DENSE, seed=2, further_scores=further, focus=5.0)
+    copied.copy_from(student)
+    for model in (student, loaded, copied):
+        model.compile()
+        assert model.evaluate(X, scores, batch_size=400, verbose=0) == pytest.approx(
+            expected, rel=1e-4
+        )
+
+
+def test_a_focus_needs_thresholds() -> None:
+    with pytest.raises(InputError, match="focus must be >= 1, got 0.5"):
+        build_student(DENSE, focus=0.5)
+    with pytest.raises(InputError, match="thresholds must be given .* focus of 3, got none"):
+        build_student(DENSE, focus=3.0).adapt(SCORES)
+
+
+@pytest.mark.parametrize(
+    ("focus", "message"),
+    [
+        ({"target_fprs": [0.0, 0.1]}, "target_fprs must be one rate within"),
+        ({"target_fprs": []}, "target_fprs must be one rate within"),
+        ({"weight": 1.0}, "greater than 1"),
+    ],
+)
+def test_refused_focus(focus: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FocusSettings.model_validate(focus)
+
+
+def test_a_focus_beyond_the_events() -> None:
+    FocusSettings().check_events(1000)
+    with pytest.raises(InputError, match="target_fprs must be at least 1/999, .*, got 0.001"):
+        FocusSettings().check_events(999)

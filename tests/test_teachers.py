@@ -122,6 +122,7 @@ def finished(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPath
             "exposure": exposure,
             "further_scores": ["kl_divergence"],
             "initial_biases": "centred",
+            "focus": {"target_fprs": [0.05, 0.01]},
         },
         "trigger": {"score": "negative_elbo", "target_fpr": 0.05},
     }
@@ -182,6 +183,12 @@ class TestRun:
         data, student = load_data(finished), load_model(finished, "student")
         assert isinstance(student, Student)
         on_background = learned_scores(finished, data.train)
+        taught = np.sort(learned_scores(finished, data.train)[:, 0])[::-1]
+        edges = np.stack([taught[[len(taught) // 20, len(taught) // 100]]] * 2, axis=1)
+        expected = np.asarray(student.target(edges))[:, 0]
+        found = next(w for w in student.weights if w.name == "focused")
+        # A likelihood by sampling is another one in another batch.
+        np.testing.assert_allclose(np.asarray(found)[:2], expected, rtol=0.05)
         # Mean and deviation are of more than the background.
         alone = np.asarray(student.target(on_background))
         assert (abs(alone.mean(axis=0)) > 1e-3).all()

@@ -20,6 +20,9 @@ from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import STUDENT_SCORE, further_student_score
 from keras_ae.weights import copy_weights
 
+#: How far from the thresholds events still count more: half a standard deviation of the target.
+_FOCUS_WIDTH = 0.5
+
 
 @keras.saving.register_keras_serializable("keras_ae")
 class Student(ScoringModel):
@@ -33,22 +36,34 @@ class Student(ScoringModel):
     Vinyals & Dean, arXiv:1503.02531, whose targets are the teacher's class probabilities; a score
     is regressed as in CMS CICADA.
 
+    With a `focus` w > 1 events near the thresholds of a trigger count more than others, by 1 + (w -
+    1) exp(-(e / 0.5)^2), of which `adapt` takes the mean as one. e is how far t of the score that
+    decides is from the interval of the thresholds.
+
     Args:
         encoder: (batch, *input_shape) -> (batch, 1), and as many more for each further score; with
             a second input, a condition.
         further_scores: names of the scores that further outputs learn; its own of each is
             `student_NAME`.
+        focus: how many times an event at the thresholds counts; 1 by default, as all others.
 
     Raises:
-        InputError: an encoder of other outputs.
+        InputError: an encoder of other outputs, or a focus below 1.
     """
 
     has_teacher = True
 
     def __init__(
-        self, encoder: keras.Model, further_scores: Sequence[str] = (), **kwargs: Any
+        self,
+        encoder: keras.Model,
+        further_scores: Sequence[str] = (),
+        focus: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not focus >= 1:
+            raise InputError(f"focus must be >= 1, got {focus}")
+        self.focus = focus
         shapes = [tuple(output.shape) for output in encoder.outputs]
         n_scores = 1 + len(further_scores)
         if shapes != n_scores * [(None, 1)]:
@@ -69,6 +84,11 @@ class Student(ScoringModel):
                 ("deviation", "zeros"),
             )
         )
+        if focus > 1:
+            # In units of the target: the lowest threshold, the highest, and the mean weight.
+            self._focused = self.add_weight(
+                shape=(3,), initializer="ones", trainable=False, name="focused"
+            )
         self.built = True
 
     @property
@@ -80,23 +100,46 @@ class Student(ScoringModel):
         """Of its outputs, in their order; the first decides."""
         return (STUDENT_SCORE, *map(further_student_score, self.further_scores))
 
-    def adapt(self, scores: np.ndarray) -> None:
+    def adapt(self, scores: np.ndarray, thresholds: Sequence[float] = ()) -> None:
         """Take mean and standard deviation from the teacher's scores of the training.
 
         Scores below the lowest positive one, zero among them, count as that.
 
         Args:
             scores: (events,); of a student of several scores (events, scores).
+            thresholds: of the score that decides, for a student with a focus.
 
         Raises:
             InputError: scores of another shape, not finite, or without two different ones; where
-                none is negative, without two different positive ones.
+                none is negative, without two different positive ones; a focus without thresholds.
         """
+        if self.focus > 1 and not len(thresholds):
+            raise InputError(
+                f"thresholds must be given to a student with a focus of {self.focus:g}, got none"
+            )
         scores = self._check_scores(scores, "scores of the teacher").astype(np.float64)
         columns = scores.reshape(len(scores), -1).T
         state = np.array([_logarithms(column) for column in columns], np.float64)
         for variable, values in zip(self._state, state.T, strict=True):
             variable.assign(values)
+        if self.focus > 1:
+            targets = np.asarray(self._deciding_target([min(thresholds), max(thresholds)]))
+            self._focused.assign([*targets, 1.0])
+            weights = self._weights(self._deciding_target(scores.reshape(len(scores), -1)[:, 0]))
+            self._focused.assign([*targets, float(np.mean(weights))])
+
+    def _deciding_target(self, scores: Any) -> Tensor:
+        """t of the score that decides, (batch,)."""
+        n_others = len(self.further_scores)
+        if not n_others:
+            return self.target(scores)
+        return self.target(ops.stack([scores] * (1 + n_others), axis=1))[:, 0]
+
+    def _weights(self, target: Tensor) -> Tensor:
+        """How much events count, (batch,), by t of the score that decides."""
+        low, high, mean = (self._focused[number] for number in range(3))
+        away = ops.maximum(ops.maximum(low - target, target - high), 0.0)
+        return (1.0 + (self.focus - 1.0) * ops.exp(-ops.square(away / _FOCUS_WIDTH))) / mean
 
     def target(self, scores: Tensor) -> Tensor:
         """t of the teacher's scores, (batch,) or (batch, scores)."""
@@ -131,6 +174,9 @@ class Student(ScoringModel):
         error, target = keras.losses.MeanSquaredError(), self.target(y)
         if not self.further_scores:
             target, y_pred = target[:, None], y_pred[:, None]
+        if self.focus > 1:
+            weights = self._weights(target[:, 0])
+            sample_weight = weights if sample_weight is None else weights * sample_weight
         return error(target, y_pred, sample_weight) + sum(self.losses)
 
     def fit(
@@ -193,6 +239,8 @@ class Student(ScoringModel):
         copy_weights(source.encoder, self.encoder)
         for own, other in zip(self._state, source._state, strict=True):
             own.assign(other)
+        if self.focus > 1:
+            self._focused.assign(source._focused)
 
     @property
     def _state(self) -> tuple[keras.Variable, ...]:
@@ -201,6 +249,8 @@ class Student(ScoringModel):
     def get_config(self) -> dict[str, Any]:
         encoder = keras.saving.serialize_keras_object(self.encoder)
         own = {"encoder": encoder, "further_scores": list(self.further_scores)}
+        if self.focus > 1:
+            own["focus"] = self.focus
         return {**super().get_config(), **own}
 
     def _check_scores(self, scores: Any, subject: str) -> np.ndarray:
@@ -221,6 +271,7 @@ def build_student(
     precision: Precision | None = None,
     seed: int = 0,
     further_scores: Sequence[str] = (),
+    focus: float = 1.0,
 ) -> Student:
     """An untrained student; its weights depend on the seed alone.
 
@@ -229,6 +280,7 @@ def build_student(
         precision: float by default.
         seed: of the weights.
         further_scores: what further outputs learn, see `Student`.
+        focus: likewise.
 
     Raises:
         InputError: another latent_dim, or a format of a layer that is not there.
@@ -240,7 +292,7 @@ def build_student(
         heads = list(map(further_student_score, further_scores))
         encoder = build_encoder(spec, precision, further_heads=heads)
     precision.check_layers(encoder)
-    return Student(encoder, further_scores)
+    return Student(encoder, further_scores, focus)
 
 
 def _logarithms(scores: np.ndarray) -> tuple[float, float, float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from keras_ae.errors import InputError
 from keras_ae.exposure import Exposure
@@ -81,6 +81,35 @@ class QuantizationSettings(TrainingSettings):
         return self
 
 
+class FocusSettings(Section):
+    """Where a student has to be right: at the thresholds of a trigger.
+
+    An event whose learned score lies between the thresholds for the lowest and the highest of
+    `target_fprs`, on background, counts `weight` times, one far from them once; see
+    `models.Student`.
+    """
+
+    target_fprs: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] = (1e-2, 1e-3)
+    weight: float = Field(5.0, gt=1)
+
+    @field_validator("target_fprs")
+    @classmethod
+    def _check_rates(cls, target_fprs: tuple[float, ...]) -> tuple[float, ...]:
+        if not target_fprs or not all(0 < fpr < 1 for fpr in target_fprs):
+            raise InputError(
+                f"target_fprs must be one rate within (0, 1) or several, got {list(target_fprs)}"
+            )
+        return target_fprs
+
+    def check_events(self, n_events: int) -> None:
+        """Raise InputError where not one event of so much background lies above a threshold."""
+        if min(self.target_fprs) * n_events < 1:
+            raise InputError(
+                f"focus.target_fprs must be at least 1/{n_events}, one of the background events of "
+                f"the training, got {min(self.target_fprs):g}"
+            )
+
+
 def _one_latent_dimension(content: Any) -> Any:
     """The architecture of a student, in which latent_dim need not be written."""
     return {"latent_dim": 1, **content} if isinstance(content, dict) else content
@@ -96,7 +125,8 @@ class StudentSettings(Section):
     decides. Each of `further_scores`, which are the autoencoder's, is learned by one more output.
     `exposure` are events that it learns from beside background. With `initial_biases: centred` it
     begins with biases that leave no unit without events, see `weights.centre_units`. It is trained
-    from `n_init` initial weights, and that of the lowest loss on validation is kept.
+    from `n_init` initial weights, and that of the lowest loss on validation is kept. With `focus`
+    events at the thresholds of a trigger count more.
     """
 
     inputs: InputView | None = None
@@ -106,6 +136,7 @@ class StudentSettings(Section):
     architecture: Annotated[Architecture, BeforeValidator(_one_latent_dimension)]
     initial_biases: Literal["zero", "centred"] = "zero"
     n_init: int = Field(1, ge=1)
+    focus: FocusSettings | None = None
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
