@@ -35,6 +35,7 @@ results: $(READY) examples
 	for name in l1_vae jets_conv_ae; do cp runs/$$name/fidelity.html benchmarks/fidelity_$$name.html; done
 	$(BIN)/python benchmarks/teachers.py > benchmarks/teachers.md
 	$(BIN)/python benchmarks/exposure.py > benchmarks/exposure.md
+	$(BIN)/python benchmarks/focus.py > benchmarks/focus.md
 
 # RTL of some triggers, simulated and synthesized, the table beside published ones, and the figure of
 # physics against LUT. Placement of l1_axol1tl_like takes longer than half an hour, synthesis of l1_vae

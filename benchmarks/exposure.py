@@ -49,9 +49,9 @@ N_PROBED = 30_000
 FPRS = ("0.01", "0.001")
 
 
-def student_of(folder: Path, exposure: dict[str, Any] | None, name: str) -> Run:
-    """A run with the student of an exposure; the autoencoder is trained once for all."""
-    changes = {"student.exposure": exposure, "student.n_init": 1}
+def student_of(folder: Path, changes: dict[str, Any], name: str) -> Run:
+    """A run with a student of one start; the autoencoder is trained once for all."""
+    changes = {"student.n_init": 1} | changes
     experiment = with_values(load_experiment(CONFIG), changes, name)
     run = create_run(folder / name.replace(" ", "_"), experiment)
     take_float_stages(run, folder / "float")
@@ -70,16 +70,23 @@ def probes(run: Run, background: Sample) -> dict[str, Sample]:
 
 def row(run: Run, name: str, probed: Sequence[tuple[Sample, np.ndarray]]) -> list[str]:
     """Of one exposure; `probed` are samples and what the teachers say of them."""
-    data, student = load_data(run), load_model(run, "student")
-
-    def scores(sample: Sample) -> np.ndarray:
-        return sample_scores(student, network_inputs(run, "student", sample))[STUDENT_SCORE]
-
     cells = [name]
     for sample, taught in probed:
-        cells.append(f"{spearmanr(scores(sample), taught).statistic:.3f}")
-    found = separation({key: scores(x) for key, x in data.tested.items()}, data.parents)
-    return cells + signal_cells(found)
+        cells.append(f"{spearmanr(student_scores(run, sample), taught).statistic:.3f}")
+    return cells + signal_cells(of_signals(run))
+
+
+def student_scores(run: Run, sample: Sample) -> np.ndarray:
+    """Of the student in float, (events,)."""
+    inputs = network_inputs(run, "student", sample)
+    return sample_scores(load_model(run, "student"), inputs)[STUDENT_SCORE]
+
+
+def of_signals(run: Run) -> dict[str, dict[str, Any]]:
+    """AUC and TPR of the student in float, of each signal."""
+    data = load_data(run)
+    scores = {name: student_scores(run, sample) for name, sample in data.tested.items()}
+    return separation(scores, data.parents)
 
 
 def signal_cells(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -96,7 +103,9 @@ def rows(folder: Path) -> Sequence[list[str]]:
     variants["that of the config"] = of_config
     halves = [{**step, "probability": 0.5} for step in STEPS.values()]
     variants["all, each with 0.5"] = {"share": SHARE, "steps": halves}
-    runs = {name: student_of(folder, of, name) for name, of in variants.items()}
+    runs = {
+        name: student_of(folder, {"student.exposure": of}, name) for name, of in variants.items()
+    }
     # All have the same teachers, which are slow.
     first = runs["none"]
     samples = probes(first, load_data(first).test.take(np.arange(N_PROBED))).values()
