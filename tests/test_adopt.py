@@ -91,6 +91,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., t
     return call
 
 
+@pytest.mark.slow
 def test_one_command(
     given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:

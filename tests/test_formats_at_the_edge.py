@@ -80,6 +80,7 @@ def test_table_of_entries_beyond_float64(form: str) -> None:
         LookupTable("exp(-x)", 2.0**-6, input_formats=[form])
 
 
+@pytest.mark.slow
 def test_numbers_below_half_a_step_of_their_format(tmp_path: Path) -> None:
     # hls4ml's ap_types end the program there: all sums are below 1/16, the step is 1/2.
     precision = FixedPoint(
@@ -132,6 +133,7 @@ def test_elements_of_different_bits_behind_one_quantizer(tmp_path: Path) -> None
     assert len(np.unique(validation.outputs["stress"].score)) > 10
 
 
+@pytest.mark.slow
 def test_weights_that_float32_does_not_hold(tmp_path: Path) -> None:
     # The largest of fixed<28,1> has 27 bits; the next number of float32 is 1.
     precision = FixedPoint(input="fixed<6,1>", weight="fixed<28,1>", bias="fixed<28,1>")

@@ -45,6 +45,7 @@ def taught(small_experiment: dict[str, Any], tmp_path_factory: pytest.TempPathFa
     return open_run(folder / "run")
 
 
+@pytest.mark.slow
 def test_teacher_and_student_see_their_own(taught: Run) -> None:
     data = load_data(taught)
     wires = taught.experiment.wires

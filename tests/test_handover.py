@@ -84,6 +84,7 @@ def make(folder: Path, *targets: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_nothing_names_the_place_where_it_was_written(moved: Path) -> None:
     for path in moved.rglob("*"):
         if path.is_file() and "build" not in path.parts and path.suffix != ".keras":

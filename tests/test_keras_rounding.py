@@ -77,6 +77,7 @@ def test_results_that_are_no_numbers(wide: tuple[TriggerGraph, HardwareValues]) 
     assert beyond_rounding(twin, graph, values).all()
 
 
+@pytest.mark.slow
 def test_the_proof_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.utils.set_random_seed(1)
     precision = FixedPoint(input="fixed<8,4>", weight="fixed<20,3>")

@@ -256,6 +256,7 @@ def test_one_sample_is_called(x: np.ndarray) -> None:
     assert not np.allclose(model(x, training=True), model(x, training=True))
 
 
+@pytest.mark.slow
 def test_two_replicas_train_like_one(tmp_path: Path) -> None:
     script = tmp_path / "replicas.py"
     script.write_text(

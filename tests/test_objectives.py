@@ -340,6 +340,7 @@ class TestConditional:
 
 
 class TestLikelihoods:
+    @pytest.mark.slow
     def test_learned_variance_is_the_mean_squared_error(self, x: np.ndarray) -> None:
         model = build_autoencoder("plain", DENSE, variance=3.0, learn_variance=True)
         model.compile(optimizer=keras.optimizers.Adam(0.03))

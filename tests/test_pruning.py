@@ -160,6 +160,7 @@ def test_kept_is_a_pruned_epoch_where_unpruned_ones_were_better(tmp_path: Path) 
     assert len(history["learning_rate"]) == len(losses)
 
 
+@pytest.mark.slow
 def test_saved_and_trained_on_it_is_an_ordinary_model(tmp_path: Path) -> None:
     model = make_model()
     before = [layer.kernel.constraint for layer in kernel_layers(model)]

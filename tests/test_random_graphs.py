@@ -238,7 +238,7 @@ def test_reference_keras_and_storage(n: int, tmp_path: Path) -> None:
     "io_type", ["io_parallel", pytest.param("io_stream", marks=pytest.mark.slow)]
 )
 def test_firmware(io_type: str, tmp_path: Path) -> None:
-    check_all(6, io_type, tmp_path, derandomize=True)
+    check_all(3, io_type, tmp_path, derandomize=True)
 
 
 @pytest.mark.slow

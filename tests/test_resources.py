@@ -143,6 +143,7 @@ def test_none_changes_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_the_larger_the_fewer_digits_and_the_less_logic(tmp_path: Path) -> None:
     digits, luts = [], []
     for strength in (0.0, 1e-3, 1e-2):

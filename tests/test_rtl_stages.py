@@ -66,6 +66,7 @@ def test_synthesize_before_rtl(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     assert not run.resources_path.exists()
 
 
+@pytest.mark.slow
 def test_rtl_and_its_resources(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

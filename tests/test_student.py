@@ -58,6 +58,7 @@ def test_zeros_among_the_scores_do_not_decide_the_scale() -> None:
     np.testing.assert_allclose(found, np.array([-0.5, -0.5, 1.5]) / np.sqrt(0.75), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_what_least_squares_finds() -> None:
     student = make_student(LINEAR)
     student.compile(optimizer=keras.optimizers.SGD(0.2))
