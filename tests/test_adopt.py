@@ -358,6 +358,7 @@ def test_other_commands_know_the_run(
         assert text in found.out + found.err
 
 
+@pytest.mark.slow
 def test_experiment_of_an_adopted_run(
     given: dict[str, Any], adopt: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:

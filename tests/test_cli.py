@@ -80,6 +80,7 @@ def test_whole_chain(finished_run: Path) -> None:
     assert not list(finished_run.glob("checkpoint*"))
 
 
+@pytest.mark.slow
 def test_finished_stages_are_skipped(
     finished_run: Path, run_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
