@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from markdown_table import quality_cell, table
 from scipy.stats import spearmanr
 
 from hls.scan.measure import take_float_stages
-from keras_ae.data.dataset import Sample
+from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.exposure import Exposure
 from keras_ae.metrics import separation
 from keras_ae.run_contents import load_data, load_model, network_inputs, sample_scores
@@ -70,23 +70,26 @@ def probes(run: Run, background: Sample) -> dict[str, Sample]:
 
 def row(run: Run, name: str, probed: Sequence[tuple[Sample, np.ndarray]]) -> list[str]:
     """Of one exposure; `probed` are samples and what the teachers say of them."""
+    scores = scores_of_student(run)
     cells = [name]
     for sample, taught in probed:
-        cells.append(f"{spearmanr(student_scores(run, sample), taught).statistic:.3f}")
-    return cells + signal_cells(of_signals(run))
+        cells.append(f"{spearmanr(scores(sample), taught).statistic:.3f}")
+    return cells + signal_cells(of_signals(load_data(run), scores))
 
 
-def student_scores(run: Run, sample: Sample) -> np.ndarray:
-    """Of the student in float, (events,)."""
-    inputs = network_inputs(run, "student", sample)
-    return sample_scores(load_model(run, "student"), inputs)[STUDENT_SCORE]
+def scores_of_student(run: Run) -> Callable[[Sample], np.ndarray]:
+    """What the student in float says of samples, (events,)."""
+    student = load_model(run, "student")
+
+    def scores(sample: Sample) -> np.ndarray:
+        return sample_scores(student, network_inputs(run, "student", sample))[STUDENT_SCORE]
+
+    return scores
 
 
-def of_signals(run: Run) -> dict[str, dict[str, Any]]:
-    """AUC and TPR of the student in float, of each signal."""
-    data = load_data(run)
-    scores = {name: student_scores(run, sample) for name, sample in data.tested.items()}
-    return separation(scores, data.parents)
+def of_signals(data: Dataset, scores: Callable[[Sample], np.ndarray]) -> dict[str, dict[str, Any]]:
+    """AUC and TPR of a score, of each signal."""
+    return separation({name: scores(x) for name, x in data.tested.items()}, data.parents)
 
 
 def signal_cells(found: dict[str, dict[str, Any]]) -> list[str]:

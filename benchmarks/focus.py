@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from exposure import CONFIG, FPRS, N_PROBED, of_signals, signal_cells, student_of, student_scores
+from exposure import CONFIG, FPRS, N_PROBED, of_signals, scores_of_student, signal_cells, student_of
 from markdown_table import table
 from scipy.stats import spearmanr
 
@@ -40,11 +40,11 @@ def main() -> None:
         for weight in WEIGHTS:
             focus = {"target_fprs": fprs, "weight": weight} if weight > 1 else None
             run = student_of(Path(folder), {"student.focus": focus}, f"weight {weight}")
-            background = load_data(run).test.take(np.arange(N_PROBED))
+            data, scores = load_data(run), scores_of_student(run)
+            background = data.test.take(np.arange(N_PROBED))
             outliers = made_up(run, of_config.student.exposure, background, _PART)
             pairs = [
-                (teacher_scores(run, sample), student_scores(run, sample))
-                for sample in (background, outliers)
+                (teacher_scores(run, sample), scores(sample)) for sample in (background, outliers)
             ]
             cells = [str(weight), f"{spearmanr(*pairs[0]).statistic:.3f}"]
             for fpr in fprs:
@@ -52,7 +52,7 @@ def main() -> None:
                 for pair in pairs:
                     taught, passed = (s > limit for s, limit in zip(pair, limits, strict=True))
                     cells.append(f"{100 * (taught & passed).sum() / taught.sum():.0f}")
-            rows.append([*cells, *signal_cells(of_signals(run))])
+            rows.append([*cells, *signal_cells(of_signals(data, scores))])
     print("Made by benchmarks/focus.py: students in float. Rank correlation with the teachers on")
     print(
         f"{N_PROBED:,} background events of the test; of what the teachers pass at an FPR, of these"

@@ -20,7 +20,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from exposure import CONFIG, N_PROBED, probes, signal_cells
+from exposure import CONFIG, FPRS, N_PROBED, probes, signal_cells
 from markdown_table import table
 
 from keras_ae.data.dataset import Sample
@@ -39,9 +39,6 @@ TEACHERS: list[dict[str, Any]] = [
     {"kind": "gaussian_mixture", "n_components": 30},
     {"kind": "nearest_neighbours"},
 ]
-
-#: False-positive rates at which a trigger works.
-RATES = (1e-2, 1e-3)
 
 #: Scores (events,) by member, of a sample.
 Scores = Mapping[str, np.ndarray]
@@ -91,7 +88,7 @@ def main() -> None:
             )
             passed = [
                 np.mean([np.mean(values > limit) for values in found.values()])
-                for limit in (np.quantile(background, 1 - rate) for rate in RATES)
+                for limit in (np.quantile(background, 1 - float(fpr)) for fpr in FPRS)
             ]
             cells = [f"{auc:.3f}" for auc in (*aucs, np.mean(aucs))]
             cells.append(" / ".join(f"{100 * share:.3g}" for share in passed))
@@ -101,7 +98,8 @@ def main() -> None:
     print(
         f"{N_PROBED:,} background events of the test that they are made of; the mean of these, and"
     )
-    print("that of TPR in % at FPR 0.01 / 0.001; then mean AUC of the signals, and of each AUC and")
+    rates = " / ".join(FPRS)
+    print(f"that of TPR in % at FPR {rates}; then mean AUC of the signals, and of each AUC and")
     print("the same TPR.\n")
     head = ["teacher", *steps, "mean", "mean TPR", "mean AUC of signals", *data.signals]
     print("\n".join(table(head, rows)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from keras_ae.fitting.fit import fit, remove_checkpoint
 from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
 from keras_ae.metrics import threshold_at_fpr
 from keras_ae.models import ScoringModel
+from keras_ae.models.autoencoder import Arrays
 from keras_ae.models.scoring import History
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
@@ -96,14 +98,15 @@ def distill(run: Run, progress: bool = True) -> bool:
         learned = _with_outliers(run, data)
         targets = _learn_targets(run, learned)
         fitting = _Fitting(run, "student", learned, settings.training, progress, targets)
+        thresholds = _thresholds(settings, targets[0][: len(data.train)])
         fits = []
         for number in range(settings.n_init):
             student = build_deployed_model(
                 _reseeded(experiment, number), Float(), settings.training.mixed_precision
             )
-            student.adapt(targets[0], _thresholds(settings, targets[0][: len(data.train)]))
+            student.adapt(targets[0], thresholds)
             if settings.initial_biases == "centred":
-                centre_units(student.encoder, network_inputs(run, "student", learned.train))
+                centre_units(student.encoder, fitting.inputs[0])
             fits.append((student, fitting.fit(student, number)))
         fitting.save(*min(fits, key=lambda fitted: min(fitted[1]["val_loss"])))
 
@@ -146,7 +149,7 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
         return
     write_json(mark, {"digest": digest})
     fitting = _Fitting(run, "float", data, experiment.training, progress)
-    inputs = network_inputs(run, "float", data.train)
+    inputs = fitting.inputs[0]
     for number, teacher in enumerate(teachers):
         path = density_path(run, number)
         if path.exists():
@@ -189,15 +192,21 @@ class _Fitting:
     progress: bool
     targets: Targets | None = None
 
+    @cached_property
+    def inputs(self) -> tuple[Arrays, Arrays]:
+        """What the network sees of training and validation."""
+        train, validation = (
+            network_inputs(self.run, self.precision, sample)
+            for sample in (self.data.train, self.data.validation)
+        )
+        return train, validation
+
     def fit(self, model: ScoringModel, number: int = 0) -> History:
         """Fit the `number`-th of several models, and return its history.
 
         Called again after an interruption it goes on, or has nothing to do, until `clear`.
         """
-        train, validation = (
-            network_inputs(self.run, self.precision, sample)
-            for sample in (self.data.train, self.data.validation)
-        )
+        train, validation = self.inputs
         train = model.check_inputs(train, "training data")
         name = f"{self.precision}_{number}" if number else self.precision
 

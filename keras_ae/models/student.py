@@ -123,28 +123,20 @@ class Student(ScoringModel):
         for variable, values in zip(self._state, state.T, strict=True):
             variable.assign(values)
         if self.focus > 1:
-            targets = np.asarray(self._deciding_target([min(thresholds), max(thresholds)]))
-            self._focused.assign([*targets, 1.0])
-            weights = self._weights(self._deciding_target(scores.reshape(len(scores), -1)[:, 0]))
-            self._focused.assign([*targets, float(np.mean(weights))])
+            # Of the score that decides.
+            first = [variable[0] for variable in self._state]
+            low, high = _target([min(thresholds), max(thresholds)], *first)
+            weights = self._weights(_target(columns[0], *first), low, high)
+            self._focused.assign([low, high, ops.mean(weights)])
 
-    def _deciding_target(self, scores: Any) -> Tensor:
-        """t of the score that decides, (batch,)."""
-        n_others = len(self.further_scores)
-        if not n_others:
-            return self.target(scores)
-        return self.target(ops.stack([scores] * (1 + n_others), axis=1))[:, 0]
-
-    def _weights(self, target: Tensor) -> Tensor:
-        """How much events count, (batch,), by t of the score that decides."""
-        low, high, mean = (self._focused[number] for number in range(3))
+    def _weights(self, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """How often events count, (batch,), by t of the score that decides and of thresholds."""
         away = ops.maximum(ops.maximum(low - target, target - high), 0.0)
-        return (1.0 + (self.focus - 1.0) * ops.exp(-ops.square(away / _FOCUS_WIDTH))) / mean
+        return 1.0 + (self.focus - 1.0) * ops.exp(-ops.square(away / _FOCUS_WIDTH))
 
     def target(self, scores: Tensor) -> Tensor:
         """t of the teacher's scores, (batch,) or (batch, scores)."""
-        scores = ops.maximum(ops.cast(scores, "float32") - self._offset, self._lowest)
-        return (ops.log(scores) - self._mean) / self._deviation
+        return _target(scores, *self._state)
 
     def contributions(self, forward: Any) -> dict[str, Tensor]:
         return {name: forward[:, n : n + 1] for n, name in enumerate(self.score_names)}
@@ -175,7 +167,8 @@ class Student(ScoringModel):
         if not self.further_scores:
             target, y_pred = target[:, None], y_pred[:, None]
         if self.focus > 1:
-            weights = self._weights(target[:, 0])
+            low, high, mean = ops.unstack(self._focused, 3)
+            weights = self._weights(target[:, 0], low, high) / mean
             sample_weight = weights if sample_weight is None else weights * sample_weight
         return error(target, y_pred, sample_weight) + sum(self.losses)
 
@@ -293,6 +286,12 @@ def build_student(
         encoder = build_encoder(spec, precision, further_heads=heads)
     precision.check_layers(encoder)
     return Student(encoder, further_scores, focus)
+
+
+def _target(scores: Any, offset: Tensor, lowest: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Standardized logarithms of scores, by what `adapt` has seen."""
+    scores = ops.maximum(ops.cast(scores, "float32") - offset, lowest)
+    return (ops.log(scores) - mean) / deviation
 
 
 def _logarithms(scores: np.ndarray) -> tuple[float, float, float, float]:

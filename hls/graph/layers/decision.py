@@ -99,7 +99,7 @@ class AboveThreshold(LogicLayer):
         return self._call("above_threshold", out, constants=constants, **more)
 
     def count(self, at: Place) -> Counted:
-        return Logic(adder_bits=float(at.x.bits.sum())), at.x.depth + 1 + self.from_input
+        return Logic(adder_bits=float(at.x.bits.sum())), at.x.depth + 1
 
     def live(self, out: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         return [out for _ in shapes]
