@@ -21,7 +21,7 @@ from keras_ae import __version__
 from keras_ae.errors import InputError, ProofError
 from keras_ae.generator.commands import generate, generate_jets
 from keras_ae.loading import load_tensorflow, set_environment
-from keras_ae.stages import PROVED, stages_of
+from keras_ae.stages import PROVED, stages_of, stages_up_to
 
 if TYPE_CHECKING:
     from keras_ae.runs import Run
@@ -56,11 +56,11 @@ def cli() -> None:
     help="Train it so often, with this seed and the next ones, and show what the seed changes.",
 )
 def run(config: Path, run_dir: Path | None, n_events: int | None, n_seeds: int | None) -> None:
-    """Train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
+    """Embed, train, distill, quantize, evaluate, convert and validate the experiment CONFIG.
 
     A stage that was finished with the same inputs is skipped. An experiment with `firmware: null`
-    ends with its evaluation; one without a student has none to distill. With --n-seeds, the runs of
-    the other seeds are RUN-DIR_seed_NUMBER.
+    ends with its evaluation; one without an embedding has none to train first, one without a
+    student none to distill. With --n-seeds, the runs of the other seeds are RUN-DIR_seed_NUMBER.
     """
     first = _create_run(config, run_dir)
     # All of them, so that none is refused when the first are done.
@@ -104,9 +104,19 @@ def adopt(model: Path, config: Path, run_dir: Path | None, n_events: int | None)
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
+def embed(config: Path, run_dir: Path | None) -> None:
+    """Train the embedding of the experiment CONFIG; makes the run directory."""
+    _do_stage(_create_run(config, run_dir), "embed")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/NAME.")
 def train(config: Path, run_dir: Path | None) -> None:
-    """Train the float model of the experiment CONFIG; makes the run directory."""
-    _do_stage(_create_run(config, run_dir), "train")
+    """Train embedding and float model of the experiment CONFIG; makes the run directory."""
+    run = _create_run(config, run_dir)
+    for stage in stages_up_to("train", run.settings):
+        _do_stage(run, stage)
 
 
 @cli.command()

@@ -16,6 +16,7 @@ above it in this list.
     scores         what anomaly scores are made of
     bounded        numbers kept within bounds, so that scores stay finite
     likelihoods    reconstruction as a negative log-likelihood
+    augmentations  changes to events after which they are still events of the front end
     exposure       outliers made up of background, beside which a student learns
     corruptions    how a denoising autoencoder's input is spoiled
     schedules      how beta grows
@@ -29,10 +30,11 @@ above it in this list.
     plots          figures
     events         the events that settings name, and what is odd in them
     precision      float or fixed point: layer factories
-    networks       (architecture, precision) -> encoder, decoder
+    networks       (architecture, precision) -> encoder, decoder, embedding
     weights        weights of one network for another of the same layers
     twins          a plain Keras model -> the same in fixed point; formats that fit it
-    models         keras.Model subclasses, one objective a file; build_autoencoder; students
+    models         keras.Model subclasses, one objective a file; build_autoencoder; embeddings and
+                   students
     fitting        fit with early stopping, best weights, continuation; pruning
     detector       model, score, scaler and threshold as a scikit-learn detector
     experiment_models  the models of an experiment, untrained
@@ -43,6 +45,8 @@ above it in this list.
     run_contents   events and models of a run, and what a model sees
     teachers       densities by scikit-learn, whose scores a student learns
     teaching       what the student of a run learns
+    run_fitting    fits the models of a run; what an interruption leaves
+    embedding      the stage embed of a run
     training       the stages train, distill and quantize of a run
     evaluation     the stage evaluate
     summary        what a run found, as text

@@ -158,8 +158,9 @@ def _cluster(model: Autoencoder, inputs: Any, labels: np.ndarray) -> dict[str, f
 
 
 def _write_plots(run: Run, scores: Mapping[str, ScoresBySample]) -> None:
-    trained = ("float", *([] if run.experiment.student is None else ["student"]), "quantized")
-    for precision in trained:
+    sections = {"embedding": run.experiment.embedding, "student": run.experiment.student}
+    further = [name for name, section in sections.items() if section is not None]
+    for precision in (*further, "float", "quantized"):
         history = read_json(run.history_path(precision))
         plots.save(plots.training_curves(history), run.plots_folder / f"training_{precision}.png")
     score = run.experiment.deciding_score
@@ -179,8 +180,9 @@ def _write_event_plots(run: Run, model: Autoencoder, data: Dataset, inputs: Inpu
         labels = data.test.labels[:_N_SHOWN]
     figures = {"latent_map": plots.latent_map(np.concatenate([*codes.values()]), labels)}
     shape = run.experiment.wires.event_shape
-    # Not of a network that sees some of the pixels.
-    if len(shape) == 3 and run.experiment.architecture.input_dim == math.prod(shape):
+    # Not of a network that sees some of the pixels, or an embedding of them.
+    sees_all = run.experiment.architecture.input_dim == math.prod(shape)
+    if len(shape) == 3 and sees_all and run.experiment.embedding is None:
         pairs = {
             name: (
                 x[0].reshape(-1, *shape),

@@ -9,7 +9,13 @@ from typing import Any
 import keras
 
 from keras_ae.fitting.batches import n_whole_batches
-from keras_ae.models import Autoencoder, build_autoencoder, build_student
+from keras_ae.models import (
+    Autoencoder,
+    VICReg,
+    build_autoencoder,
+    build_student,
+    build_vicreg,
+)
 from keras_ae.precision import FixedPoint, Precision
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.objectives import ConstantSettings
@@ -21,7 +27,9 @@ def build_model(
     mixed_precision: bool = False,
     n_train: int | None = None,
 ) -> Autoencoder:
-    """The experiment's autoencoder, untrained; weights depend on its seed alone.
+    """The experiment's autoencoder, untrained, behind its embedding if it has one.
+
+    Weights depend on its seed alone.
 
     `n_train` events turn the epochs of a schedule into steps; without it, or in fixed point, whose
     training goes on where the float one ended, there is no schedule.
@@ -31,9 +39,24 @@ def build_model(
     if n_train is None and "schedule" in type(objective).model_fields:
         objective = objective.model_copy(update={"schedule": ConstantSettings(kind="constant")})
     with _dtype_policy(mixed_precision):
+        front = experiment.embedding
         return build_autoencoder(
-            objective, experiment.architecture, precision, experiment.seed, steps_per_epoch
+            objective,
+            experiment.architecture,
+            precision,
+            experiment.seed,
+            steps_per_epoch,
+            None if front is None else front.architecture,
         )
+
+
+def build_embedding_model(
+    experiment: Experiment, precision: Precision, mixed_precision: bool = False
+) -> VICReg:
+    """What learns the embedding of an experiment that has one, untrained."""
+    settings = experiment.require_embedding()
+    with _dtype_policy(mixed_precision):
+        return build_vicreg(settings.architecture, settings.objective, precision, experiment.seed)
 
 
 def build_deployed_model(

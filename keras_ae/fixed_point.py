@@ -21,7 +21,7 @@ MAX_WIDTH = 63
 #: Of numbers that QKeras rounds, in float32.
 MAX_QUANTIZER_WIDTH = 32
 #: Of numbers that have a format each.
-KINDS = ("input", "weight", "bias", "activation", "latent", "reconstruction")
+KINDS = ("input", "weight", "bias", "activation", "embedding", "latent", "reconstruction")
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,8 @@ class FixedPointFormats(BaseModel):
     """Format of each kind of number in a quantized autoencoder.
 
     `layers` are formats of single layers by the layer's name, in place of those of all. Inputs,
-    codes and reconstructions, where networks meet each other and the score, have one format each.
+    embeddings, codes and reconstructions, where networks meet each other and the score, have one
+    format each.
 
     Raises:
         ValueError: a format that QKeras or the firmware cannot represent exactly.
@@ -217,6 +218,7 @@ class FixedPointFormats(BaseModel):
     weight: FixedPointFormat = FixedPointFormat(8, 2)
     bias: FixedPointFormat = FixedPointFormat(8, 2)
     activation: FixedPointFormat = FixedPointFormat(8, 4, signed=False)
+    embedding: FixedPointFormat = FixedPointFormat(8, 4)
     latent: FixedPointFormat = FixedPointFormat(8, 4)
     reconstruction: FixedPointFormat = FixedPointFormat(8, 4)
     layers: dict[str, Annotated[LayerFormats, AfterValidator(_check_rectified)]] = {}
@@ -242,7 +244,7 @@ def check_format(name: str, chosen: FixedPointFormat, either_sign: bool = False)
         if chosen.overflow != "SAT":
             # Saturation at zero is the ReLU.
             raise InputError(f"overflow of {name} must be SAT (it is the ReLU), got {chosen}")
-    if not chosen.signed and name in ("latent", "reconstruction"):
+    if not chosen.signed and name in ("embedding", "latent", "reconstruction"):
         raise InputError(f"format of {name} must be fixed, got {chosen}")
     if chosen.width > MAX_QUANTIZER_WIDTH:
         raise InputError(

@@ -1,4 +1,4 @@
-"""(architecture, precision) -> encoder and decoder, as Functional Keras models."""
+"""(architecture, precision) -> encoder, decoder and embedding, as Functional Keras models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_ae.bounded import LOG_VARIANCE_LIMIT
-from keras_ae.precision import Precision
+from keras_ae.precision import Float, Precision, Role
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 
 Spec = ArchitectureSpec | ConvolutionalSpec
@@ -20,18 +20,21 @@ def build_encoder(
     variational: bool = False,
     log_variance_limit: float = LOG_VARIANCE_LIMIT,
     further_heads: Sequence[str] = (),
+    of_embedding: bool = False,
 ) -> keras.Model:
     """Inputs (batch, *input_shape) -> latent (batch, latent_dim).
 
     With `variational` there are two outputs of that shape: the mean and the logarithm of the
     variance of the latent Gaussian, in float within +-`log_variance_limit`. Each of `further_heads`
     is one more output, (batch, 1), linear and of that name, in the format of the latent. With a
-    condition the inputs are a pair; the condition has shape (batch, condition_dim).
+    condition the inputs are a pair; the condition has shape (batch, condition_dim). Inputs that are
+    `of_embedding` are in the format of that.
     """
     inputs = keras.Input(spec.input_shape, name="encoder_input")
-    hidden = precision.identity("input", "encoder_input_format")(inputs)
+    role: Role = "embedding" if of_embedding else "input"
+    hidden = precision.identity(role, "encoder_input_format")(inputs)
     if isinstance(spec, ConvolutionalSpec):
-        hidden = _convolutions(hidden, spec, precision)
+        hidden = _convolutions(hidden, spec, precision, "encoder")
     hidden, condition = _with_condition(hidden, spec, precision, "encoder")
     hidden = _hidden_layers(hidden, spec, precision, "encoder")
 
@@ -48,6 +51,32 @@ def build_encoder(
         outputs if len(outputs) > 1 else outputs[0],
         name="encoder",
     )
+
+
+def build_embedding(spec: Spec, precision: Precision) -> keras.Model:
+    """Inputs (batch, *input_shape) -> embedding (batch, latent_dim), in a format of its own.
+
+    It has the layers of an encoder, which are called after the embedding.
+    """
+    inputs = keras.Input(spec.input_shape, name="embedding_input")
+    hidden = precision.identity("input", "embedding_input_format")(inputs)
+    if isinstance(spec, ConvolutionalSpec):
+        hidden = _convolutions(hidden, spec, precision, "embedding")
+    hidden = _hidden_layers(hidden, spec, precision, "embedding")
+    outputs = precision.dense(spec.latent_dim, "embedding")(hidden)
+    outputs = precision.identity("embedding", "embedding_format")(outputs)
+    return keras.Model(inputs, outputs, name="embedding")
+
+
+def build_projector(spec: Spec, widths: Sequence[int]) -> keras.Model:
+    """Embedding (batch, latent_dim) -> (batch, widths[-1]), in float: ReLU but behind the last."""
+    inputs = keras.Input((spec.latent_dim,), name="projector_input")
+    outputs, precision = inputs, Float()
+    for number, width in enumerate(widths, start=1):
+        outputs = precision.dense(width, f"projector_dense_{number}")(outputs)
+        if number < len(widths):
+            outputs = precision.relu(f"projector_relu_{number}")(outputs)
+    return keras.Model(inputs, outputs, name="projector")
 
 
 def build_decoder(spec: Spec, precision: Precision) -> keras.Model:
@@ -82,7 +111,7 @@ def _with_condition(
 def _hidden_layers(
     hidden: keras.KerasTensor, spec: Spec, precision: Precision, prefix: str
 ) -> keras.KerasTensor:
-    widths = spec.hidden_dims if prefix == "encoder" else spec.hidden_dims[::-1]
+    widths = spec.hidden_dims[::-1] if prefix == "decoder" else spec.hidden_dims
     for number, width in enumerate(widths, start=1):
         hidden = precision.dense(width, f"{prefix}_dense_{number}")(hidden)
         hidden = _normalized(hidden, spec, precision, f"{prefix}_norm_{number}")
@@ -98,13 +127,13 @@ def _normalized(
 
 
 def _convolutions(
-    hidden: keras.KerasTensor, spec: ConvolutionalSpec, precision: Precision
+    hidden: keras.KerasTensor, spec: ConvolutionalSpec, precision: Precision, prefix: str
 ) -> keras.KerasTensor:
     for number, channels in enumerate(spec.filters, start=1):
-        hidden = precision.conv2d(channels, spec.kernel_size, f"encoder_conv_{number}")(hidden)
-        hidden = _normalized(hidden, spec, precision, f"encoder_conv_norm_{number}")
-        hidden = precision.relu(f"encoder_conv_relu_{number}")(hidden)
-        name = f"encoder_pool_{number}"
+        hidden = precision.conv2d(channels, spec.kernel_size, f"{prefix}_conv_{number}")(hidden)
+        hidden = _normalized(hidden, spec, precision, f"{prefix}_conv_norm_{number}")
+        hidden = precision.relu(f"{prefix}_conv_relu_{number}")(hidden)
+        name = f"{prefix}_pool_{number}"
         if spec.pooling == "max":
             # Stays in its format.
             hidden = keras.layers.MaxPooling2D(2, name=name)(hidden)
@@ -113,7 +142,7 @@ def _convolutions(
             # A mean has more bits than its terms. It is not negative, as they are not: in float
             # this does nothing, in fixed point it rounds to the format of activations.
             hidden = precision.relu(f"{name}_format")(hidden)
-    return keras.layers.Flatten(name="encoder_flatten")(hidden)
+    return keras.layers.Flatten(name=f"{prefix}_flatten")(hidden)
 
 
 def _upsampling_convolutions(

@@ -27,7 +27,7 @@ QDense = qkeras.QDense
 QDepthwiseConv2D = qkeras.QDepthwiseConv2D
 
 #: What a linear activation is there for: it decides its fixed-point format.
-Role = Literal["input", "latent", "reconstruction"]
+Role = Literal["input", "embedding", "latent", "reconstruction"]
 LatentActivation = Literal["linear", "relu", "sigmoid"]
 
 

@@ -86,14 +86,14 @@ def network_inputs(run: Run, precision: str, sample: Sample) -> Arrays:
     experiment = run.experiment
     x = fitted_inputs(run, precision).transform(sample.x)
     of_teacher = precision == "float"
-    spec = experiment.architecture if of_teacher else experiment.deployed_architecture
+    spec = experiment.first_architecture if of_teacher else experiment.deployed_architecture
     arrays = [x.reshape(-1, *spec.input_shape)]
-    if spec.condition_dim:
+    if experiment.architecture.condition_dim:
         arrays.append(sample.condition)
     if precision == "quantized":
         arrays = [experiment.precision.input.quantize(array) for array in arrays]
     arrays = [array.astype(np.float32) for array in arrays]
-    return (arrays[0], arrays[1]) if spec.condition_dim else arrays[0]
+    return (arrays[0], arrays[1]) if len(arrays) > 1 else arrays[0]
 
 
 def tested_inputs(run: Run, data: Dataset) -> dict[str, dict[str, Any]]:

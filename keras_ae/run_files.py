@@ -14,7 +14,8 @@ class RunFiles:
     run.json            format, version, finished stages with the digest of their inputs
     audit.json, fields/ what is odd in the events, their numbers by field, and a figure of each
     inputs_*.json       hardware values -> network inputs, of the float model and of a student
-    float.keras, student.keras (with a student), quantized.keras, history_*.json
+    embedding.keras (with an embedding, and its projector), float.keras, student.keras (with a
+    student), quantized.keras, history_*.json
     teachers/           whose scores a student learns beside the float model's, and what it learns
     teacher_scores/     what of them is slow and has been asked for; may be removed
     metrics.json, plots/
@@ -46,7 +47,7 @@ class RunFiles:
         return self.folder / f"inputs_{precision}.json"
 
     def model_path(self, precision: str) -> Path:
-        """`precision`: float, student or quantized."""
+        """`precision`: embedding, float, student or quantized."""
         return self.folder / f"{precision}.keras"
 
     @property

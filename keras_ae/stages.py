@@ -38,8 +38,12 @@ class Stage:
     @property
     def included(self) -> dict[str, Any]:
         """`inputs`, as pydantic asks for what it is to dump."""
-        paths = [name.split(".") for name in self.inputs]
-        return {section: dict.fromkeys(keys, True) or True for section, *keys in paths}
+        found: dict[str, Any] = {}
+        for section, *keys in (name.split(".") for name in self.inputs):
+            known = found.setdefault(section, {} if keys else True)
+            if keys:
+                known.update(dict.fromkeys(keys, True))
+        return found
 
     def is_left_out(self, experiment: RunSettings) -> bool:
         """Whether a run of the experiment goes without it."""
@@ -68,8 +72,23 @@ STAGES = {
             section="network",
         ),
         Stage(
-            "train",
+            "embed",
             "adopt",
+            (
+                *("seed", "data", "front_end", "inputs"),
+                *("embedding.architecture", "embedding.objective", "embedding.training"),
+            ),
+            lambda run: (
+                run.audit_path,
+                run.fields_folder,
+                run.inputs_path("float"),
+                *_trained("embedding")(run),
+            ),
+            section="embedding",
+        ),
+        Stage(
+            "train",
+            "embed",
             (
                 *("seed", "data", "front_end", "inputs", "condition"),
                 *("architecture", "objective", "training"),
@@ -94,7 +113,11 @@ STAGES = {
             section="student",
         ),
         Stage(
-            "quantize", "distill", ("precision", "quantization"), _trained("quantized"), "precision"
+            "quantize",
+            "distill",
+            ("precision", "quantization", "embedding.quantization"),
+            _trained("quantized"),
+            section="precision",
         ),
         Stage(
             "evaluate",

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from keras_ae.data.dataset import Dataset, Sample
+from keras_ae.embedding import fine_tuned_embedding, trained_embedding
 from keras_ae.errors import InputError
-from keras_ae.events import audited_events, check_against_events
-from keras_ae.experiment_models import build_deployed_model, build_fixed_point_model, build_model
+from keras_ae.experiment_models import build_deployed_model, build_model
 from keras_ae.files import read_json, whole_file, write_json
-from keras_ae.fitting.fit import fit, remove_checkpoint
-from keras_ae.front_end.input_view import FloatView, ScaledView, save_inputs
 from keras_ae.metrics import threshold_at_fpr
-from keras_ae.models import ScoringModel
-from keras_ae.models.autoencoder import Arrays
-from keras_ae.models.scoring import History
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import (
-    keep_audit,
     load_data,
     load_model,
-    network_inputs,
+)
+from keras_ae.run_fitting import (
+    RunFitting,
+    Targets,
+    first_events,
+    fit_inputs,
+    reseeded,
+    save_model,
 )
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
-from keras_ae.settings.learning import StudentSettings, TrainingSettings
+from keras_ae.settings.learning import StudentSettings
 from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
-from keras_ae.teachers import MixtureDensity, NeighbourDistance, check_teachers, read_arrays
+from keras_ae.teachers import MixtureDensity, NeighbourDistance, read_arrays
 from keras_ae.teaching import (
     autoencoder_path,
     density_path,
@@ -44,13 +43,7 @@ from keras_ae.teaching import (
     targets_path,
     teachers_of,
 )
-from keras_ae.weights import centre_units
-
-#: Of training and validation, see `teaching.learned_scores`.
-Targets = tuple[np.ndarray, np.ndarray]
-
-#: Between the seeds of several models, so that they are not those of the next run.
-_SEEDS_APART = 10_007
+from keras_ae.weights import centre_units, copy_weights
 
 
 def train(run: Run, progress: bool = True) -> bool:
@@ -63,21 +56,13 @@ def train(run: Run, progress: bool = True) -> bool:
     experiment = run.experiment
 
     def work() -> None:
-        # Now, not after an hour of training.
-        build_fixed_point_model(experiment)
-        data, audit = audited_events(experiment)
-        if audit is not None:
-            keep_audit(run, audit).require()
-        check_against_events(experiment, data)
-        if experiment.student is not None:
-            check_teachers(experiment.student.teachers, len(data.train))
-            if experiment.student.focus is not None:
-                experiment.student.focus.check_events(len(data.train))
-        _fit_inputs(run, "float", experiment.inputs, data)
+        data = first_events(run)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
         )
-        fitting = _Fitting(run, "float", data, experiment.training, progress)
+        if model.embedding is not None:
+            copy_weights(trained_embedding(run).encoder, model.embedding)
+        fitting = RunFitting(run, "float", data, experiment.training, progress)
         fitting.save(model, fitting.fit(model))
 
     return run.stage("train", work)
@@ -93,16 +78,16 @@ def distill(run: Run, progress: bool = True) -> bool:
 
     def work() -> None:
         data = load_data(run)
-        _fit_inputs(run, "student", experiment.deployed_inputs, data)
+        fit_inputs(run, "student", experiment.deployed_inputs, data)
         _teach(run, data, progress)
         learned = _with_outliers(run, data)
         targets = _learn_targets(run, learned)
-        fitting = _Fitting(run, "student", learned, settings.training, progress, targets)
+        fitting = RunFitting(run, "student", learned, settings.training, progress, targets)
         thresholds = _thresholds(settings, targets[0][: len(data.train)])
         fits = []
         for number in range(settings.n_init):
             student = build_deployed_model(
-                _reseeded(experiment, number), Float(), settings.training.mixed_precision
+                reseeded(experiment, number), Float(), settings.training.mixed_precision
             )
             student.adapt(targets[0], thresholds)
             if settings.initial_biases == "centred":
@@ -119,20 +104,16 @@ def quantize(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         trained = "float" if run.experiment.student is None else "student"
         model = quantize_model(load_model(run, trained), run.experiment)
-        learned = _with_outliers(run, load_data(run))
+        data = load_data(run)
+        if trained == "float" and model.embedding is not None:
+            copy_weights(fine_tuned_embedding(run, data, progress), model.embedding)
+        learned = _with_outliers(run, data)
         targets = _targets(run) if model.has_teacher else None
         settings = run.experiment.quantization
-        fitting = _Fitting(run, "quantized", learned, settings, progress, targets)
+        fitting = RunFitting(run, "quantized", learned, settings, progress, targets)
         fitting.save(model, fitting.fit(model))
 
     return run.stage("quantize", work)
-
-
-def _fit_inputs(run: Run, precision: str, view: ScaledView | FloatView, data: Dataset) -> None:
-    """What a network sees of the wires, fitted on the background that it is trained on."""
-    wires = run.experiment.wires
-    x = data.train.x.reshape(len(data.train), wires.n_values)
-    save_inputs(view.fit(wires, x), run.inputs_path(precision))
 
 
 def _teach(run: Run, data: Dataset, progress: bool) -> None:
@@ -148,7 +129,7 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
     if not teachers:
         return
     write_json(mark, {"digest": digest})
-    fitting = _Fitting(run, "float", data, experiment.training, progress)
+    fitting = RunFitting(run, "float", data, experiment.training, progress)
     inputs = fitting.inputs[0]
     for number, teacher in enumerate(teachers):
         path = density_path(run, number)
@@ -163,89 +144,11 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
         if path.exists():
             continue
         mixed_precision = experiment.training.mixed_precision
-        model = build_model(
-            _reseeded(experiment, number), Float(), mixed_precision, len(data.train)
-        )
+        model = build_model(reseeded(experiment, number), Float(), mixed_precision, len(data.train))
         fitting.fit(model, number)
-        _save(model, path)
+        save_model(model, path)
     fitting.clear()
     standardize(run, data.train)
-
-
-@dataclass(frozen=True)
-class _Fitting:
-    """Fits models to what a network of the run sees.
-
-    Args:
-        run: of which they are.
-        precision: float, student or quantized, as its files have it.
-        data: to learn and to validate on.
-        settings: how long and how fast.
-        progress: show a progress bar.
-        targets: for models that have a teacher.
-    """
-
-    run: Run
-    precision: str
-    data: Dataset
-    settings: TrainingSettings
-    progress: bool
-    targets: Targets | None = None
-
-    @cached_property
-    def inputs(self) -> tuple[Arrays, Arrays]:
-        """What the network sees of training and validation."""
-        train, validation = (
-            network_inputs(self.run, self.precision, sample)
-            for sample in (self.data.train, self.data.validation)
-        )
-        return train, validation
-
-    def fit(self, model: ScoringModel, number: int = 0) -> History:
-        """Fit the `number`-th of several models, and return its history.
-
-        Called again after an interruption it goes on, or has nothing to do, until `clear`.
-        """
-        train, validation = self.inputs
-        train = model.check_inputs(train, "training data")
-        name = f"{self.precision}_{number}" if number else self.precision
-
-        def in_epochs() -> History:
-            return fit(
-                model,
-                train,
-                validation,
-                self.settings,
-                seed=_reseeded(self.run.experiment, number).seed,
-                checkpoint=self.run.folder / f"checkpoint_{name}",
-                tensorboard=self.run.folder / f"tensorboard_{name}",
-                progress=self.progress,
-                targets=self.targets,
-            )
-
-        return model.learn(train, validation, in_epochs)
-
-    def save(self, model: ScoringModel, history: History) -> None:
-        """Write the model of the stage and its history."""
-        _save(model, self.run.model_path(self.precision))
-        write_json(self.run.history_path(self.precision), history)
-        self.clear()
-
-    def clear(self) -> None:
-        """Remove what an interrupted training would go on from: all that it leads to is written."""
-        for checkpoint in self.run.folder.glob(f"checkpoint_{self.precision}*"):
-            remove_checkpoint(checkpoint)
-
-
-def _reseeded(experiment: Experiment, number: int) -> Experiment:
-    """With the seed of the `number`-th of several models; the first has the experiment's."""
-    seed = (experiment.seed + _SEEDS_APART * number) % 2**32
-    return experiment.model_copy(update={"seed": seed})
-
-
-def _save(model: ScoringModel, path: Path) -> None:
-    with whole_file(path) as temporary:
-        model.save(temporary)
 
 
 def _learn_targets(run: Run, learned: Dataset) -> Targets:

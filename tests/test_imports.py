@@ -67,7 +67,8 @@ LAYERS = [
     {"metrics", "divergences", "compression", "clustering"},
     {"rates"},
     {"data"},
-    {"exposure", "plots"},
+    {"augmentations", "plots"},
+    {"exposure"},
     {"settings"},
     {"precision", "stages", "events", "teachers"},
     {"networks", "twins"},
@@ -77,6 +78,8 @@ LAYERS = [
     {"quantization", "runs"},
     {"run_contents"},
     {"teaching"},
+    {"run_fitting"},
+    {"embedding"},
     {"training"},
     {"evaluation", "summary", "generator"},
 ]

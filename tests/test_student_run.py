@@ -246,7 +246,7 @@ def test_order_of_stages(
         (
             "student.exposure",
             {"steps": [{"kind": "merged", "collections": ["tau"]}]},
-            "collections of an exposure by 'merged' must be some of electron, muon, jet, got 'tau'",
+            "collections of the augmentation 'merged' must be some of electron, muon, jet, got",
         ),
         ("student.exposure", {"steps": []}, "student.exposure.steps: must have more"),
         (

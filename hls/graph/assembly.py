@@ -71,7 +71,17 @@ class Assembly:
         self._nodes: dict[str, Node] = {}
         self._taken = _OWN_NAMES | set(taken)
         encoder, decoder = networks_of(model)
-        self.ends = code = self._add_encoder(encoder, scaler, input_formats)
+        embedding = model.embedding if isinstance(model, Autoencoder) else None
+        if embedding is None:
+            code = self._add_first(encoder, scaler, input_formats)
+        else:
+            embedded = self._add_first(embedding, scaler, input_formats)
+            # It takes the event's place: that is what is reconstructed.
+            self.roles.of_role["input"] = list(embedded)
+            self.roles.add("embedding", embedded)
+            (end,) = _input_layers(encoder)
+            code = self._add_behind(encoder, {end.name: embedded[0]})
+        self.ends = code
         if decoder is None and not isinstance(model, ScoringModel):
             shapes = [tensor.shape for tensor in encoder.outputs]
             name_ends(self.roles, code, shapes, encoder.inputs[0].shape)
@@ -106,13 +116,13 @@ class Assembly:
         """Which values a node gives."""
         return LayerGraph.of(self.nodes, self.inputs, (name,)).grids[name]
 
-    # Encoder -----------------------------------------------------------------------------------
+    # The network at the wires ------------------------------------------------------------------
 
-    def _add_encoder(
-        self, encoder: keras.Model, scaler: ScaledInputs | None, formats: InputFormats
+    def _add_first(
+        self, first: keras.Model, scaler: ScaledInputs | None, formats: InputFormats
     ) -> tuple[str, ...]:
         """Inputs, their scaling, and the network; the names of its outputs."""
-        ends = _input_layers(encoder)
+        ends = _input_layers(first)
         own = isinstance(self.model, ScoringModel)
         names = ("objects", "condition")[: len(ends)] if own else tuple(end.name for end in ends)
         if isinstance(formats, FrontEnd) and formats.packed:
@@ -124,7 +134,7 @@ class Assembly:
             self.inputs = packed.ports
         sources = dict(zip((end.name for end in ends), names, strict=True))
         scaled = "scale" if scaler is not None else names[0]
-        network = read_network(encoder, {**sources, ends[0].name: scaled}, self._taken | set(names))
+        network = read_network(first, {**sources, ends[0].name: scaled}, self._taken | set(names))
         behind = {
             name: _quantizer_behind(network.nodes, scaled if name == names[0] else name)
             for name in names
@@ -187,7 +197,7 @@ class Assembly:
         for layer in layers:
             last = self.add(layer, last)
 
-    # Decoder -----------------------------------------------------------------------------------
+    # Networks behind it ------------------------------------------------------------------------
 
     def _decoded(self, code: tuple[str, ...], mean: str | None) -> str:
         """Which of the encoder's outputs the decoder takes: the only one, or the mean."""
@@ -206,7 +216,11 @@ class Assembly:
         sources = dict(zip(ends, [code], strict=False))
         for end in ends[1:]:
             sources[end] = self.roles.find_role("condition", "decoder")
-        network = read_network(decoder, sources, self._taken | set(self._nodes))
+        self.roles.add("reconstruction", self._add_behind(decoder, sources))
+
+    def _add_behind(self, behind: keras.Model, sources: Mapping[str, str]) -> tuple[str, ...]:
+        """A network whose inputs are nodes that are there; the names of its outputs."""
+        network = read_network(behind, sources, self._taken | set(self._nodes))
         # A quantizer that finds values in its format already does nothing.
         idle = {
             node.name: node.inputs[0]
@@ -221,11 +235,11 @@ class Assembly:
         self.roles.add_layers(
             {layer: idle.get(node, node) for layer, node in network.tensors.items()}
         )
-        self.roles.add("reconstruction", [idle.get(name, name) for name in network.outputs])
+        return tuple(idle.get(name, name) for name in network.outputs)
 
 
 def networks_of(model: Networks) -> tuple[keras.Model, keras.Model | None]:
-    """Encoder, or the one network that there is, and decoder if any.
+    """Encoder, or the one network that there is, and decoder if any; whatever stands before them.
 
     Raises:
         InputError: something else.
@@ -244,7 +258,8 @@ def networks_of(model: Networks) -> tuple[keras.Model, keras.Model | None]:
 
 def check_networks(model: Networks) -> list[Refusal]:
     """What keeps the layers of a model, trained or not, from being put into a trigger graph."""
-    networks = (network for network in networks_of(model) if network is not None)
+    found = model.networks if isinstance(model, Autoencoder) else networks_of(model)
+    networks = (network for network in found if network is not None)
     return [refusal for network in networks for refusal in check_network(network)]
 
 

@@ -23,6 +23,7 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.likelihoods import Bernoulli, MaskedGaussian
 from keras_ae.models import Autoencoder, ScoringModel, Student
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES
+from keras_ae.settings.objectives import EMBEDDING_SCORES
 from keras_ae.settings.tensor_scores import NAMED_SCORES, TensorScore, value
 
 #: One or several, by name or as they are described.
@@ -87,7 +88,9 @@ def score_choices(model: Networks) -> tuple[str, ...]:
         return model.score_names
     if isinstance(model, ScoringModel):
         has_variance = len(model.encoder.outputs) > 1
-        return (*ERROR_SCORES, *(LATENT_SCORES if has_variance else LATENT_SCORES[:1]))
+        has_embedding = getattr(model, "embedding", None) is not None
+        of_code = LATENT_SCORES if has_variance else LATENT_SCORES[:1]
+        return (*ERROR_SCORES, *of_code, *(EMBEDDING_SCORES if has_embedding else ()))
     return (*ERROR_SCORES, *LATENT_SCORES, "model_output")
 
 

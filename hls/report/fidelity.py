@@ -213,9 +213,14 @@ def layer_errors(
 def _inputs_of(
     model: Any, network: keras.Model, inputs: tuple[np.ndarray, ...]
 ) -> tuple[np.ndarray, ...]:
-    """Of the encoder the event, of the decoder its code; each with the condition."""
-    if network is model.encoder:
+    """Of the first the event, of the encoder its embedding, of the decoder its code.
+
+    Each with the condition.
+    """
+    if network is model.networks[0]:
         return inputs
+    if network is model.encoder:
+        return (model.embed(inputs[0]),)
     x, condition = inputs if len(inputs) > 1 else (inputs[0], None)
     return (model.encode(x, condition), *inputs[1:])
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 #: By the names of `keras_ae.stages.STAGES`. As text: importing them takes seconds.
 _FUNCTIONS = {
     "adopt": "hls.stages.adopted:adopt",
+    "embed": "keras_ae.embedding:embed",
     "train": "keras_ae.training:train",
     "distill": "keras_ae.training:distill",
     "quantize": "keras_ae.training:quantize",

@@ -45,9 +45,10 @@ class ResourcePenalty(keras.callbacks.Callback):
     the best, before the weights have become cheap. The history has it as `resource_penalty`, of the
     weights at the end of each epoch; `val_loss` less that is the objective.
 
-    As in pruning all kernels count, also those of a decoder that is not in firmware. They have it
-    as their regularizer while they are trained. It depends on the weights alone, so that an
-    interrupted training continues as it was, and what is saved is an ordinary model.
+    As in pruning all kernels count that are trained, also those of a decoder that is not in
+    firmware. They have it as their regularizer while they are trained. It depends on the weights
+    alone, so that an interrupted training continues as it was, and what is saved is an ordinary
+    model.
 
     Args:
         model: whose kernels are penalized; in fixed point.
@@ -59,7 +60,7 @@ class ResourcePenalty(keras.callbacks.Callback):
 
     def __init__(self, model: ScoringModel, strength: float) -> None:
         super().__init__()
-        layers = list(kernel_layers(model))
+        layers = [layer for layer in kernel_layers(model) if layer.trainable]
         self._kernels = [layer.kernel for layer in layers]
         self._before = [kernel.regularizer for kernel in self._kernels]
         self._costs = [_Cost(layer, strength) for layer in layers]

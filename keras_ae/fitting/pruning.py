@@ -47,7 +47,7 @@ class Pruning(keras.callbacks.Callback):
     def __init__(self, model: ScoringModel, settings: PruningSettings) -> None:
         super().__init__()
         self._settings = settings
-        self._kernels = [layer.kernel for layer in kernel_layers(model)]
+        self._kernels = [layer.kernel for layer in kernel_layers(model) if layer.trainable]
         self._constraints = [kernel.constraint for kernel in self._kernels]
         self._masks = [
             tf.Variable(tf.ones(kernel.shape), trainable=False) for kernel in self._kernels

@@ -13,6 +13,7 @@ from keras_ae.models.scoring import ScoringModel
 from keras_ae.models.sparse import SparseAutoencoder
 from keras_ae.models.student import Student, build_student
 from keras_ae.models.variational import VariationalAutoencoder
+from keras_ae.models.vicreg import VICReg, build_vicreg
 
 __all__ = [
     "PCA",
@@ -27,8 +28,10 @@ __all__ = [
     "ScoringModel",
     "SparseAutoencoder",
     "Student",
+    "VICReg",
     "VariationalAutoencoder",
     "build_autoencoder",
     "build_student",
+    "build_vicreg",
     "register",
 ]

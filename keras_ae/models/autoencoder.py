@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.inference import Inference
@@ -27,12 +26,12 @@ Arrays = np.ndarray | tuple[np.ndarray, np.ndarray]
 
 
 class Pass(NamedTuple):
-    """One way through both networks, in float32: what terms and scores are made of.
+    """One way through the networks, in float32: what terms and scores are made of.
 
-    `x` (batch, *input_shape) is what is to be reconstructed, `encoded` what the encoder returns,
-    `latent` what was decoded, `output` what the decoder returns. A variant that decodes several
-    samples of each event has `latent` and `output` (samples * batch, ...), sample by sample, and
-    the standard normal `noise` that they were made with.
+    `x` (batch, *input_shape) is what is to be reconstructed, the event or its embedding, `encoded`
+    what the encoder returns, `latent` what was decoded, `output` what the decoder returns. A
+    variant that decodes several samples of each event has `latent` and `output` (samples * batch,
+    ...), sample by sample, and the standard normal `noise` that they were made with.
     """
 
     x: Tensor
@@ -56,15 +55,20 @@ class Autoencoder(Inference):
     Networks with a second input are conditional; then x is the pair (inputs, condition) in `fit`,
     `evaluate` and `predict`, and the methods of `Inference` take `condition`.
 
+    With an `embedding`, which is frozen, what it makes of an event takes the event's place: that is
+    what is encoded, corrupted and reconstructed.
+
     Args:
         encoder: (batch, *input_shape) -> (batch, latent_dim).
         decoder: (batch, latent_dim) -> (batch, *input_shape).
         likelihood: family of p(x|z); a Gaussian of variance 1 by default.
         seed: of what is random in training; an integer.
+        embedding: events -> (batch, *input_shape), such as the encoder of a `VICReg`; none by
+            default.
 
     Raises:
-        InputError: the decoder's output has not the shape of the encoder's input, or only one of
-            them has a condition.
+        InputError: the decoder's output has not the shape of the encoder's input, the embedding's
+            neither, or only one of encoder and decoder has a condition.
     """
 
     #: Names of the objective's terms, in the order in which they are shown.
@@ -79,10 +83,14 @@ class Autoencoder(Inference):
         decoder: keras.Model,
         likelihood: Likelihood | None = None,
         seed: int = 0,
+        embedding: keras.Model | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_networks(encoder, decoder)
+        _check_networks(encoder, decoder, embedding)
+        self.embedding = embedding
+        if embedding is not None:
+            embedding.trainable = False
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood or Gaussian()
@@ -90,9 +98,9 @@ class Autoencoder(Inference):
         self._random = keras.random.SeedGenerator(seed)
         self._loss_mean = keras.metrics.Mean(name="loss")
         self._term_means = {name: keras.metrics.Mean(name=name) for name in self.term_names}
-        # Both networks have their weights already.
+        # All networks have their weights already.
         self.built = True
-        n_features = int(np.prod(self.sample_shape))
+        n_features = int(np.prod(encoder.inputs[0].shape[1:]))
         if not self.regularized and self.latent_dim >= n_features:
             warnings.warn(
                 f"latent_dim {self.latent_dim} >= {n_features} features: without a regularizer a "
@@ -139,7 +147,7 @@ class Autoencoder(Inference):
         x, output = forward.x, forward.output
         mean = self.latent_mean(forward.encoded)
         difference = x - self.likelihood.mean(output)
-        return {
+        found = {
             "reconstruction_error": self.likelihood.squared_error(x, output),
             "reconstruction": self.likelihood.negative_log_likelihood(x, output),
             "squared_error": ops.square(difference),
@@ -148,6 +156,9 @@ class Autoencoder(Inference):
             "latent_norm": latent_norm(mean),
             "squared_latent_norm": squared_latent_norm(mean),
         }
+        if self.embedding is not None:
+            found["squared_embedding_norm"] = squared_latent_norm(x)
+        return found
 
     # For variants ------------------------------------------------------------------------------
 
@@ -172,7 +183,7 @@ class Autoencoder(Inference):
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Reconstruction (batch, *input_shape); deterministic unless training."""
         x, condition = split_condition(inputs)
-        x = bounded_input(x)
+        x = self._embedded(x)
         encoded = self._encode(self.corrupt(x, training), condition, training)
         # The first of several samples.
         latent = self.latent(encoded, training)[: ops.shape(x)[0]]
@@ -233,7 +244,7 @@ class Autoencoder(Inference):
         return self.decoder([latent, self.repeat(condition, n_samples)], training=training)
 
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
-        x = bounded_input(x)
+        x = self._embedded(x)
         encoded = self._encode(self.corrupt(x, training), condition, training)
         latent = self.latent(encoded, training)
         return self._pass(x, condition, encoded, latent, training)
@@ -286,8 +297,8 @@ class Autoencoder(Inference):
 
         Networks match by the names of their layers, so that one can be in fixed point.
         """
-        copy_weights(source.encoder, self.encoder)
-        copy_weights(source.decoder, self.decoder)
+        for theirs, ours in zip(source.networks, self.networks, strict=True):
+            copy_weights(theirs, ours)
         self.likelihood.set_weights(source.likelihood.get_weights())
         own: dict[str, Any] = {}
         source.save_own_variables(own)
@@ -305,8 +316,10 @@ class Autoencoder(Inference):
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
+        front = {} if self.embedding is None else {"embedding": serialize(self.embedding)}
         return {
             **super().get_config(),
+            **front,
             "encoder": serialize(self.encoder),
             "decoder": serialize(self.decoder),
             "likelihood": serialize(self.likelihood),
@@ -319,10 +332,16 @@ def _inputs(data: Any) -> Any:
     return keras.utils.unpack_x_y_sample_weight(data)[0]
 
 
-def _check_networks(encoder: keras.Model, decoder: keras.Model) -> None:
-    shape, found = encoder.inputs[0].shape, decoder.outputs[0].shape
-    if found != shape:
-        raise InputError(f"decoder output must have the encoder's input shape {shape}, got {found}")
+def _check_networks(
+    encoder: keras.Model, decoder: keras.Model, embedding: keras.Model | None
+) -> None:
+    shape = encoder.inputs[0].shape
+    for name, network in (("decoder", decoder), ("embedding", embedding)):
+        if network is not None and network.outputs[0].shape != shape:
+            raise InputError(
+                f"{name} output must have the encoder's input shape {shape}, got "
+                f"{network.outputs[0].shape}"
+            )
     conditions = [tuple(part.shape) for part in encoder.inputs[1:]]
     found_conditions = [tuple(part.shape) for part in decoder.inputs[1:]]
     if conditions != found_conditions or len(conditions) > 1:

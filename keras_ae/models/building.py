@@ -12,7 +12,7 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import LIKELIHOODS, Gaussian
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.registry import MODELS
-from keras_ae.networks import build_decoder, build_encoder
+from keras_ae.networks import build_decoder, build_embedding, build_encoder
 from keras_ae.precision import Float, Precision
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
@@ -26,6 +26,7 @@ def build_autoencoder(
     precision: Precision | None = None,
     seed: int = 0,
     steps_per_epoch: int | None = None,
+    embedding: ArchitectureSpec | ConvolutionalSpec | None = None,
     **options: Any,
 ) -> Autoencoder:
     """An untrained autoencoder; its weights depend on the seed alone.
@@ -36,6 +37,7 @@ def build_autoencoder(
         precision: float by default.
         seed: of the weights and of what is random in training.
         steps_per_epoch: turns the epochs of a schedule into steps, needed for one.
+        embedding: architecture of a network in front, whose outputs are encoded and reconstructed.
         options: for the name of an objective, e.g. `beta=4.0`.
 
     Raises:
@@ -58,9 +60,16 @@ def build_autoencoder(
     precision = precision or Float()
     with seeded_initializers(seed):
         of_networks = {name: getattr(objective, name) for name in objective.of_networks}
-        encoder = build_encoder(spec, precision, objective.variational, **of_networks)
+        front = None if embedding is None else build_embedding(embedding, precision)
+        encoder = build_encoder(
+            spec,
+            precision,
+            objective.variational,
+            of_embedding=front is not None,
+            **of_networks,
+        )
         decoder = build_decoder(spec, precision)
-    precision.check_layers(encoder, decoder)
+    precision.check_layers(*filter(None, (front, encoder, decoder)))
     family = LIKELIHOODS[objective.likelihood]
     arguments = {
         name: _argument(getattr(objective, name), steps_per_epoch)
@@ -74,6 +83,7 @@ def build_autoencoder(
         if issubclass(family, Gaussian)
         else family(),
         seed=seed,
+        embedding=front,
         **arguments,
     )
 

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.models.autoencoder import Pass, Tensor
 from keras_ae.models.registry import register
@@ -44,7 +43,7 @@ class ImportanceWeightedAutoencoder(VariationalAutoencoder):
     def _forward(self, x: Tensor, condition: Tensor | None, training: bool) -> Pass:
         if not training:
             return super()._forward(x, condition, training)
-        x = bounded_input(x)
+        x = self._embedded(x)
         encoded = self._encode(x, condition, training)
         latent, noise = self.sample_latent(encoded, self.n_samples, self.next_seed())
         return self._pass(x, condition, encoded, latent, training, noise)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_ae.arrays import check_events
 from keras_ae.bounded import bounded_input
@@ -19,16 +20,24 @@ Tensor = Any
 class Inference(ScoringModel):
     """The methods of an autoencoder that take and return arrays; inputs are checked first.
 
-    Deterministic. Networks with a second input are conditional; then the methods need `condition`
-    (events, condition_dim).
+    Where it has an embedding, reconstructions are of that. Deterministic. Networks with a second
+    input are conditional; then the methods need `condition` (events, condition_dim).
     """
 
     decoder: keras.Model
     likelihood: Likelihood
+    #: Frozen, in front of the encoder; None without.
+    embedding: keras.Model | None = None
 
     @property
     def networks(self) -> tuple[keras.Model, ...]:
-        return self.encoder, self.decoder
+        both = self.encoder, self.decoder
+        return both if self.embedding is None else (self.embedding, *both)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        first = self.networks[0]
+        return tuple(first.inputs[0].shape[1:])
 
     @property
     def latent_dim(self) -> int:
@@ -37,6 +46,13 @@ class Inference(ScoringModel):
 
     # Of the model, on tensors ------------------------------------------------------------------
 
+    def _embedded(self, x: Tensor) -> Tensor:
+        """What is encoded and reconstructed: x within bounds, or its embedding."""
+        x = bounded_input(x)
+        if self.embedding is None:
+            return x
+        return ops.stop_gradient(ops.cast(self.embedding(x, training=False), "float32"))
+
     def latent_mean(self, encoded: Tensor) -> Tensor:
         raise NotImplementedError
 
@@ -44,7 +60,8 @@ class Inference(ScoringModel):
         raise NotImplementedError
 
     def _check_values(self, x: np.ndarray, subject: str) -> None:
-        self.likelihood.check(x, subject)
+        if self.embedding is None:
+            self.likelihood.check(x, subject)
 
     def _per_event_loss(
         self, x: Tensor, condition: Tensor | None, training: bool
@@ -52,6 +69,16 @@ class Inference(ScoringModel):
         raise NotImplementedError
 
     # On arrays ---------------------------------------------------------------------------------
+
+    def embed(self, x: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """What is encoded and reconstructed of events x: the embedding, or x where there is none.
+
+        Raises:
+            InputError: see `fit`.
+        """
+        x = check_events(x, self.sample_shape, "x")
+        self._check_values(x, "x")
+        return map_batches(self._embedded, x, batch_size=batch_size)
 
     def encode(
         self,
@@ -65,7 +92,7 @@ class Inference(ScoringModel):
             InputError: see `fit`.
         """
         return self._map(
-            lambda x, c: self.latent_mean(self._encode(bounded_input(x), c)),
+            lambda x, c: self.latent_mean(self._encode(self._embedded(x), c)),
             x,
             condition,
             batch_size,

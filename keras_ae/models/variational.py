@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ae.arrays import as_numbers, check_count, check_events
-from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
 from keras_ae.likelihoods import Likelihood
 from keras_ae.mapping import BATCH_SIZE
@@ -195,7 +194,7 @@ class VariationalAutoencoder(Autoencoder):
         calls = iter(range(2**31))
 
         def sums(x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-            x = bounded_input(x)
+            x = self._embedded(x)
             encoded = self._encode(x, condition)
             log_sums, totals = [], []
             for first in range(0, n_samples, samples_at_once):

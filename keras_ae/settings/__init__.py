@@ -3,6 +3,7 @@
 experiment     an experiment: all sections, and whether they fit
 architecture   what is connected to what
 objectives     what is minimized
+embedding      a network that is trained first, and frozen
 adoption       a network that comes trained, and what is made of it
 tensor_scores  scores of any tensors of a network
 teachers       whose scores a student learns

@@ -20,6 +20,7 @@ from keras_ae.front_end.input_view import Counts, FloatView, InputView, ScaledVi
 from keras_ae.front_end.presets import load_front_end
 from keras_ae.section import Section
 from keras_ae.settings.architecture import Architecture, ConvolutionalSpec
+from keras_ae.settings.embedding import EmbeddingSettings
 from keras_ae.settings.firmware import ERROR_SCORES, LATENT_SCORES, FirmwareSettings
 from keras_ae.settings.learning import (
     QuantizationSettings,
@@ -27,6 +28,7 @@ from keras_ae.settings.learning import (
     TrainingSettings,
 )
 from keras_ae.settings.objectives import (
+    EMBEDDING_SCORES,
     STUDENT_SCORE,
     Objective,
     further_student_score,
@@ -52,7 +54,8 @@ class Experiment(Section):
 
     `front_end` is what the trigger's wires carry, by the name of a preset, a YAML file or as it
     stands there; without, it is that of the data. `inputs` are what the network sees of it,
-    `condition` what it is told beside. `firmware` is null for an experiment that ends with its
+    `condition` what it is told beside; with `embedding` the autoencoder is one of what a frozen
+    network makes of them. `firmware` is null for an experiment that ends with its
     evaluation.
     """
 
@@ -62,6 +65,7 @@ class Experiment(Section):
     front_end: FrontEndOrName = None
     inputs: InputView = ScaledView()
     condition: Counts | None = None
+    embedding: EmbeddingSettings | None = None
     architecture: Architecture
     objective: Annotated[SerializeAsAny[Objective], BeforeValidator(parse_objective)]
     training: TrainingSettings = TrainingSettings()
@@ -105,9 +109,20 @@ class Experiment(Section):
         return self.student.inputs
 
     @property
+    def first_architecture(self) -> Architecture:
+        """Of the network that sees the inputs: the embedding's, or the autoencoder's."""
+        return self.architecture if self.embedding is None else self.embedding.architecture
+
+    @property
     def deployed_architecture(self) -> Architecture:
-        """Of the model that goes into firmware."""
-        return self.architecture if self.student is None else self.student.architecture
+        """Of the network of the model in firmware that sees the inputs."""
+        return self.first_architecture if self.student is None else self.student.architecture
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of those that the autoencoder has."""
+        own = self.objective.scores
+        return own if self.embedding is None else (*own, *EMBEDDING_SCORES)
 
     @property
     def deciding_score(self) -> str:
@@ -130,6 +145,8 @@ class Experiment(Section):
     def deployed(self) -> str:
         """In words, the model that is quantized and goes into firmware."""
         model = f"{self.objective.kind} autoencoder {self.architecture}"
+        if self.embedding is not None:
+            model += f" of a frozen embedding {self.embedding.architecture}"
         if self.student is None:
             return model
         others = [teacher.kind for teacher in self.student.teachers]
@@ -139,6 +156,16 @@ class Experiment(Section):
             else f"{self.trigger.score} of a {model}"
         )
         return f"student {self.student.architecture}, which learned the logarithm of the {learned}"
+
+    def require_embedding(self) -> EmbeddingSettings:
+        """The section `embedding`.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.embedding is None:
+            raise InputError("section embedding must be given to embed, got none")
+        return self.embedding
 
     def require_firmware(self, subject: str) -> FirmwareSettings:
         """The section `firmware`.
@@ -154,11 +181,6 @@ class Experiment(Section):
     def _check_sections_fit(self) -> Experiment:
         self._check_front_end()
         self.objective.check_architecture(self.architecture)
-        if self.quantization.mixed_precision:
-            raise InputError(
-                "quantization.mixed_precision must be false, got true: "
-                "fixed-point values are exact in float32, not in float16"
-            )
         sections = {"training": self.training, "quantization": self.quantization}
         for name, section in sections.items():
             of_teacher = self.student is None or name == "training"
@@ -170,10 +192,12 @@ class Experiment(Section):
                 )
         if self.student is None and not self.objective.by_gradient:
             self._check_not_by_gradient(self.quantization)
-        if self.trigger.score not in self.objective.scores:
+        if self.embedding is not None:
+            self._check_embedding(self.embedding)
+        if self.trigger.score not in self.scores:
             raise InputError(
                 f"trigger.score for objective.kind '{self.objective.kind}' must be one of "
-                f"{', '.join(self.objective.scores)}, got '{self.trigger.score}'"
+                f"{', '.join(self.scores)}, got '{self.trigger.score}'"
             )
         if self.student is not None:
             self._check_student(self.student)
@@ -184,16 +208,18 @@ class Experiment(Section):
     def _check_front_end(self) -> None:
         """Raise InputError where wires, what the networks see of them, and their sizes differ."""
         wires, spec = self.wires, self.architecture
-        views = {"": (self.inputs, spec)}
+        first = "" if self.embedding is None else "embedding."
+        views = {"": (self.inputs, f"{first}architecture", self.first_architecture)}
         if self.student is not None:
-            views["student."] = (self.deployed_inputs, self.student.architecture)
-        for prefix, (view, architecture) in views.items():
+            student = self.student.architecture
+            views["student."] = (self.deployed_inputs, "student.architecture", student)
+        for prefix, (view, name, architecture) in views.items():
             check_view(view, wires, f"{prefix}inputs")
             n_inputs = len(view.columns(wires))
             if architecture.input_dim != n_inputs:
                 raise InputError(
-                    f"{prefix}architecture.input_dim must be {n_inputs}, the numbers of an event "
-                    f"that the network sees of {wires.n_values}, got {architecture.input_dim}"
+                    f"{name}.input_dim must be {n_inputs}, the numbers of an event that the "
+                    f"network sees of {wires.n_values}, got {architecture.input_dim}"
                 )
         if self.condition is not None:
             if self.data.condition_dim:
@@ -237,6 +263,30 @@ class Experiment(Section):
                 "chooses inputs, got none of some"
             )
 
+    def _check_embedding(self, settings: EmbeddingSettings) -> None:
+        """Raise InputError where the autoencoder cannot be one of the embedding."""
+        settings.check(self.wires)
+        spec, n_outputs = self.architecture, settings.architecture.latent_dim
+        if isinstance(spec, ConvolutionalSpec) or spec.input_dim != n_outputs:
+            raise InputError(
+                f"architecture must be dense with input_dim {n_outputs}, the outputs of the "
+                f"embedding, got {spec}"
+            )
+        if spec.condition_dim:
+            raise InputError(
+                "architecture.condition_dim must be 0 for an autoencoder of an embedding, got "
+                f"{spec.condition_dim}"
+            )
+        for name, fits, rule in (
+            ("kind", self.objective.by_gradient, "one that learns by gradient"),
+            ("likelihood", self.objective.likelihood == "gaussian", "'gaussian'"),
+        ):
+            if not fits:
+                raise InputError(
+                    f"objective.{name} must be {rule} for the outputs of an embedding, got "
+                    f"'{getattr(self.objective, name)}'"
+                )
+
     def _check_not_by_gradient(self, settings: QuantizationSettings) -> None:
         """Raise InputError where fine-tuning is asked for what only gradients do."""
         pruning, penalty = settings.pruning, settings.resource_penalty
@@ -253,11 +303,11 @@ class Experiment(Section):
 
     def _check_student(self, student: StudentSettings) -> None:
         """Raise InputError where the student cannot learn from the teacher."""
-        own, teachers = student.architecture, self.architecture
-        same = (
-            ("condition_dim",) if student.inputs is not None else ("input_shape", "condition_dim")
-        )
-        for name in same:
+        own = student.architecture
+        same = {"condition_dim": self.architecture}
+        if student.inputs is None:
+            same["input_shape"] = self.first_architecture
+        for name, teachers in same.items():
             if getattr(own, name) != getattr(teachers, name):
                 raise InputError(
                     f"student.architecture must have the {name} of architecture, "
@@ -270,7 +320,7 @@ class Experiment(Section):
                     f"student.teachers.n_seeds must be 1 for objective.kind "
                     f"'{self.objective.kind}', which gives the same each time"
                 )
-            choices = self.objective.scores
+            choices = self.scores
             if self.objective.variational:
                 choices = (*choices, NEGATIVE_LOG_LIKELIHOOD)
             if score is not None and score not in choices:
@@ -284,10 +334,10 @@ class Experiment(Section):
                 f"learns, '{self.trigger.score}'"
             )
         for score in student.further_scores:
-            if score not in self.objective.scores:
+            if score not in self.scores:
                 raise InputError(
                     f"student.further_scores for objective.kind '{self.objective.kind}' must be of "
-                    f"{', '.join(self.objective.scores)}, got '{score}'"
+                    f"{', '.join(self.scores)}, got '{score}'"
                 )
         if student.exposure is not None:
             if self.data.condition_dim and own.condition_dim:
@@ -314,7 +364,8 @@ class Experiment(Section):
                 "firmware.scores must name each once, and not trigger.score, "
                 f"'{self.trigger.score}', got {', '.join(settings.scores)}"
             )
-        scores = [name for name in (*ERROR_SCORES, *LATENT_SCORES) if name in self.objective.scores]
+        in_firmware = (*ERROR_SCORES, *LATENT_SCORES, *EMBEDDING_SCORES)
+        scores = [name for name in in_firmware if name in self.scores]
         if isinstance(spec, ConvolutionalSpec) and spec.upsampling == "transpose":
             raise InputError(
                 "architecture.upsampling must be 'upsample' for firmware, got 'transpose': "

@@ -72,6 +72,15 @@ class QuantizationSettings(TrainingSettings):
     resource_penalty: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
+    def _check_precision(self) -> QuantizationSettings:
+        if self.mixed_precision:
+            raise InputError(
+                "mixed_precision must be false, got true: fixed-point values are exact in float32, "
+                "not in float16"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_pruning(self) -> QuantizationSettings:
         if self.pruning is not None and self.pruning.n_epochs >= self.epochs:
             raise InputError(

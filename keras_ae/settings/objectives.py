@@ -28,6 +28,9 @@ SCORES = (
 #: Scores of a model whose encoder gives a distribution.
 VARIATIONAL_SCORES = (*SCORES, "normalized_latent_norm", "kl_divergence", "negative_elbo")
 
+#: Further ones of a model of an embedding, see `settings.embedding`.
+EMBEDDING_SCORES = ("squared_embedding_norm",)
+
 #: The score of a student that decides, see `models.Student`.
 STUDENT_SCORE = "student_score"
 

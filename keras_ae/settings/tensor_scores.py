@@ -16,7 +16,10 @@ from keras_ae.fixed_point import FixedPointFormat
 from keras_ae.section import Section
 
 #: What a tensor is to a trigger, whatever the layer is called that gives it.
-ROLES = ("input", "condition", "latent_mean", "latent_log_var", "reconstruction", "output")
+ROLES = (
+    *("input", "condition", "embedding"),
+    *("latent_mean", "latent_log_var", "reconstruction", "output"),
+)
 
 #: Of each kind of score: of how many tensors it is.
 _N_TENSORS = {
@@ -128,6 +131,7 @@ NAMED_SCORES: Mapping[str, TensorScore] = {
         squared_error(name="masked_squared_error", masked=True),
         absolute_error(name="absolute_error"),
         squared_norm(name="squared_latent_norm"),
+        squared_norm("embedding", name="squared_embedding_norm"),
         normalized_norm(name="normalized_latent_norm"),
         gaussian_divergence(name="kl_divergence"),
         value(name="student_score"),

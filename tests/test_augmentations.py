@@ -1,4 +1,4 @@
-"""Made-up events: what each step does, and that they are events of the front end."""
+"""Augmentations: what each does, that events stay such of the front end; outlier exposure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from trigger_objects import FRONT_END
 
+from keras_ae.augmentations import Augmentation
 from keras_ae.errors import InputError
-from keras_ae.exposure import Exposure, Step
+from keras_ae.exposure import Exposure
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.front_end.presets import load_front_end
 from keras_ae.yaml_files import validate_settings
@@ -23,12 +24,15 @@ STEPS: list[dict[str, Any]] = [
     {"kind": "added"},
     {"kind": "removed"},
     {"kind": "scaled"},
+    {"kind": "smeared", "relative": 0.2},
+    {"kind": "masked", "rate": 0.2},
+    {"kind": "rotated"},
     {"kind": "uniform"},
 ]
 
 
 def step(**content: Any) -> Any:
-    return TypeAdapter(Step).validate_python(content)
+    return TypeAdapter(Augmentation).validate_python(content)
 
 
 def exposure(*steps: dict[str, Any], **content: Any) -> Exposure:
@@ -61,16 +65,16 @@ def test_events_stay_events_and_change(events: np.ndarray, content: dict[str, An
 
 @settings(max_examples=20, deadline=None)
 @given(
-    kinds=st.lists(st.sampled_from([content["kind"] for content in STEPS]), min_size=1, max_size=4),
+    steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=4),
     seed=st.integers(0, 1000),
 )
-def test_any_steps_one_after_the_other(kinds: list[str], seed: int) -> None:
+def test_any_steps_one_after_the_other(steps: list[dict[str, Any]], seed: int) -> None:
     rng = np.random.default_rng(seed)
     physical = np.abs(rng.normal(0, 300, (60, 57))) * (rng.random((60, 57)) < 0.7)
     background = step(kind="scaled").changed(
         FRONT_END.to_hardware(physical), physical, FRONT_END, rng
     )
-    chosen = exposure(*({"kind": kind, "probability": 0.7} for kind in kinds), share=0.6)
+    chosen = exposure(*({**content, "probability": 0.7} for content in steps), share=0.6)
     made, _ = chosen.make(FRONT_END, background, (seed,))
     assert made.shape == (90, 57)
     assert_are_events(FRONT_END, made)
@@ -177,9 +181,9 @@ def test_features_have_no_objects() -> None:
     front_end = load_front_end({"features": 5, "format": "fixed<12,12>"})
     background = np.arange(50).reshape(10, 5)
     for kind in ("merged", "added", "removed"):
-        with pytest.raises(InputError, match=f"exposure by '{kind}' must be of a front end with a"):
+        with pytest.raises(InputError, match=f"'{kind}' must be of a front end with a collection"):
             exposure({"kind": kind}).check(front_end)
-    with pytest.raises(InputError, match="exposure by 'scaled' must name its fields"):
+    with pytest.raises(InputError, match="augmentation 'scaled' must name its fields"):
         exposure({"kind": "scaled"}).check(front_end)
     made, _ = exposure({"kind": "exchanged"}).make(front_end, background, (1,))
     # Each feature is one that the background has there.
@@ -192,3 +196,112 @@ def test_features_have_no_objects() -> None:
 def test_no_background() -> None:
     with pytest.raises(InputError, match="background must hold at least one event, got 0"):
         exposure({"kind": "exchanged"}).make(FRONT_END, np.zeros((0, 57), int), (1,))
+
+
+ANGLES = [column.index for column in FRONT_END.columns if column.field.turn is not None]
+
+
+def test_rotated_keeps_differences_of_angles(events: np.ndarray) -> None:
+    """Of all objects by one angle: what does not change is what is between two of them."""
+    few = events[:400]
+    found = step(kind="rotated").changed(few, events, FRONT_END, np.random.default_rng(5))
+    others = np.setdiff1d(np.arange(57), ANGLES)
+    np.testing.assert_array_equal(found[:, others], few[:, others])
+    filled = FRONT_END.is_filled(few)[:, ANGLES]
+    by = np.where(filled, np.mod(found[:, ANGLES] - few[:, ANGLES], 144), -1)
+    lowest = np.where(filled, by, 999).min(axis=1)
+    # Rounded each by itself: within one last bit.
+    assert (np.where(filled, by, lowest[:, None]) - lowest[:, None]).max() <= 1
+    assert len(set(lowest.tolist())) > 100
+    assert found[:, ANGLES].min() >= -72 and found[:, ANGLES].max() <= 72
+
+
+def test_rotated_begins_at_zero_where_the_data_do() -> None:
+    front_end = load_front_end(
+        {
+            "features": {"phi": {"format": "fixed<10,10>", "turn": 144}, "x": {}},
+            "format": "fixed<8,8>",
+        }
+    )
+    background = np.column_stack([np.arange(144), np.zeros(144, int)])
+    found = step(kind="rotated").changed(
+        background, background, front_end, np.random.default_rng(1)
+    )
+    assert found[:, 0].min() >= 0 and found[:, 0].max() <= 143
+
+
+def test_smeared_in_the_unit_of_the_field(events: np.ndarray) -> None:
+    """0.5 GeV a last bit: a width of 4 GeV is 8 of them; empty slots stay empty."""
+    many = np.repeat(events[:1], 4000, axis=0)
+    many[:, 0] = 400
+    smeared = step(kind="smeared", fields=["met.pt"], absolute=4.0)
+    found = smeared.changed(many, events, FRONT_END, np.random.default_rng(2))
+    assert np.std(found[:, 0]) == pytest.approx(8, rel=0.05)
+    np.testing.assert_array_equal(found[:, 1:], many[:, 1:])
+    smeared = step(kind="smeared", relative=0.1)
+    found = smeared.changed(events, events, FRONT_END, np.random.default_rng(2))
+    assert not FRONT_END.is_filled(found)[~FRONT_END.is_filled(events)].any()
+    hard = (events[:, 0] > 50) & (found[:, 0] > 0)
+    assert np.std(found[hard, 0] / events[hard, 0]) == pytest.approx(0.1, rel=0.05)
+
+
+def test_smeared_angle_comes_back_at_the_other_end() -> None:
+    front_end = load_front_end(
+        {"features": {"phi": {"format": "fixed<10,10>", "last_bit": "2*pi/144", "turn": 144}}}
+    )
+    background = np.full((5000, 1), 71)
+    background[0] = -72
+    smeared = step(kind="smeared", fields=["phi"], absolute=0.2)
+    found = smeared.changed(background, background, front_end, np.random.default_rng(2))[1:, 0]
+    assert (
+        found.min() >= -72
+        and found.max() <= 71
+        and (found < 0).mean() == pytest.approx(0.45, abs=0.05)
+    )
+
+
+def test_masked(events: np.ndarray) -> None:
+    masked = step(kind="masked", rate=0.25)
+    found = masked.changed(events, events, FRONT_END, np.random.default_rng(2))
+    gone = (found[:, 0] == 0)[events[:, 0] > 0]
+    assert gone.mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(found[found[:, 0] == 0, 1:3], 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"kind": "smeared"}, "relative or absolute of 'smeared' must be > 0, got 0 for both"),
+        ({"kind": "masked", "rate": 1.0}, "less than 1"),
+        ({"kind": "smeared", "absolute": -1.0}, "greater than or equal to 0"),
+    ],
+)
+def test_settings_of_augmentations(content: dict[str, Any], message: str) -> None:
+    with pytest.raises((InputError, ValueError), match=message):
+        step(**content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"kind": "rotated", "fields": ["jet.pt"]},
+            "fields of the augmentation 'rotated' must be angles, with a turn, got 'jet.pt'",
+        ),
+        (
+            {"kind": "smeared", "relative": 0.1, "fields": ["tau.pt"]},
+            "fields of the augmentation 'smeared' must name some of met.pt",
+        ),
+        ({"kind": "masked", "fields": ["tau.pt"]}, "fields of the augmentation 'masked' must name"),
+    ],
+)
+def test_augmentations_of_what_is_not_there(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        step(**content).check(FRONT_END)
+
+
+def test_no_angle_to_rotate() -> None:
+    with pytest.raises(
+        InputError, match="'rotated' must be of a front end with a field that has a"
+    ):
+        step(kind="rotated").check(small())
