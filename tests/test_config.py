@@ -128,7 +128,7 @@ def load(content: dict[str, Any], tmp_path: Path) -> Experiment:
             {"score": "kl_divergence", "target_rate_khz": 2.0, "input_rate_khz": 2.0},
             "target_rate_khz must be below input_rate_khz, got 2 and 2",
         ),
-        ("quantization.mixed_precision", True, "quantization.mixed_precision must be false, got"),
+        ("quantization.mixed_precision", True, "quantization: mixed_precision must be false, got"),
         ("training", 3, "training: must be a mapping of keys, got 3"),
         ("architecture.hidden_dims", 32, "architecture.hidden_dims: must be a list, got 32"),
         ("data.train_fraction", 0.8, r"data: train_fraction \+ validation_fraction must be < 1"),
