@@ -35,7 +35,8 @@ from keras_ae.errors import InputError, ProofError
 from keras_ae.files import whole_folder, write_text
 from keras_ae.settings.firmware import FirmwareSettings
 
-_CORE = f"{PROJECT_NAME}_core"
+#: Name of the module that da4ml writes, and of its files.
+CORE = f"{PROJECT_NAME}_core"
 #: Folder of each language, the ending of its files, and da4ml's writer of it.
 LANGUAGES = {"verilog": ("v", verilog_of), "vhdl": ("vhd", vhdl_of)}
 
@@ -101,9 +102,9 @@ def _write_language(
 ) -> None:
     suffix, generate = LANGUAGES[language]
     folder.mkdir()
-    for name, text in generate(pipeline, _CORE).items():
+    for name, text in generate(pipeline, CORE).items():
         write_text(folder / f"{name}.{suffix}", text)
-    write_text(folder / f"{PROJECT_NAME}.{suffix}", _top(suffix, interface, pipeline, design))
+    write_text(folder / f"{PROJECT_NAME}.{suffix}", top_module(suffix, interface, pipeline, design))
     # da4ml's elements, under its licence.
     for path in Path(da4ml.codegen.rtl.__file__).parent.glob(f"{language}/source/*.{suffix}"):
         shutil.copy(path, folder)
@@ -112,7 +113,7 @@ def _write_language(
             write_text(folder / name, text)
 
 
-def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) -> str:
+def top_module(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) -> str:
     """The module around the core."""
     n_input_bits = sum(map(width_of, pipeline.inp_qint))
     if n_input_bits != sum(port.width for port in interface.inputs):
@@ -123,7 +124,7 @@ def _top(suffix: str, interface: Interface, pipeline: Any, design: RtlDesign) ->
     return render(
         f"top.{suffix}",
         project=PROJECT_NAME,
-        core=_CORE,
+        core=CORE,
         latency=design.latency_cycles,
         inputs=interface.inputs,
         outputs=list(_outputs(interface, pipeline)),
