@@ -30,14 +30,8 @@ def build_encoder(
     condition the inputs are a pair; the condition has shape (batch, condition_dim). Inputs that are
     `of_embedding` are in the format of that.
     """
-    inputs = keras.Input(spec.input_shape, name="encoder_input")
     role: Role = "embedding" if of_embedding else "input"
-    hidden = precision.identity(role, "encoder_input_format")(inputs)
-    if isinstance(spec, ConvolutionalSpec):
-        hidden = _convolutions(hidden, spec, precision, "encoder")
-    hidden, condition = _with_condition(hidden, spec, precision, "encoder")
-    hidden = _hidden_layers(hidden, spec, precision, "encoder")
-
+    inputs, condition, hidden = _towards_code(spec, precision, "encoder", role)
     mean = precision.dense(spec.latent_dim, "latent_mean")(hidden)
     outputs = [precision.latent_activation(spec.latent_activation, "latent_mean_format")(mean)]
     if variational:
@@ -58,11 +52,7 @@ def build_embedding(spec: Spec, precision: Precision) -> keras.Model:
 
     It has the layers of an encoder, which are called after the embedding.
     """
-    inputs = keras.Input(spec.input_shape, name="embedding_input")
-    hidden = precision.identity("input", "embedding_input_format")(inputs)
-    if isinstance(spec, ConvolutionalSpec):
-        hidden = _convolutions(hidden, spec, precision, "embedding")
-    hidden = _hidden_layers(hidden, spec, precision, "embedding")
+    inputs, _, hidden = _towards_code(spec, precision, "embedding", "input")
     outputs = precision.dense(spec.latent_dim, "embedding")(hidden)
     outputs = precision.identity("embedding", "embedding_format")(outputs)
     return keras.Model(inputs, outputs, name="embedding")
@@ -94,6 +84,18 @@ def build_decoder(spec: Spec, precision: Precision) -> keras.Model:
         outputs = precision.dense(spec.input_dim, "reconstruction")(hidden)
     outputs = precision.identity("reconstruction", "reconstruction_format")(outputs)
     return keras.Model([inputs, *condition] if condition else inputs, outputs, name="decoder")
+
+
+def _towards_code(
+    spec: Spec, precision: Precision, prefix: str, role: Role
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor], keras.KerasTensor]:
+    """Inputs in the format of `role`, the condition's input if any, and the last hidden layer."""
+    inputs = keras.Input(spec.input_shape, name=f"{prefix}_input")
+    hidden = precision.identity(role, f"{prefix}_input_format")(inputs)
+    if isinstance(spec, ConvolutionalSpec):
+        hidden = _convolutions(hidden, spec, precision, prefix)
+    hidden, condition = _with_condition(hidden, spec, precision, prefix)
+    return inputs, condition, _hidden_layers(hidden, spec, precision, prefix)
 
 
 def _with_condition(

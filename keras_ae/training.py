@@ -56,7 +56,8 @@ def train(run: Run, progress: bool = True) -> bool:
     experiment = run.experiment
 
     def work() -> None:
-        data = first_events(run)
+        # Behind an embedding, events were audited and inputs fitted already.
+        data = first_events(run) if experiment.embedding is None else load_data(run)
         model = build_model(
             experiment, Float(), experiment.training.mixed_precision, len(data.train)
         )

@@ -181,7 +181,9 @@ def test_features_have_no_objects() -> None:
     front_end = load_front_end({"features": 5, "format": "fixed<12,12>"})
     background = np.arange(50).reshape(10, 5)
     for kind in ("merged", "added", "removed"):
-        with pytest.raises(InputError, match=f"'{kind}' must be of a front end with a collection"):
+        with pytest.raises(
+            InputError, match=f"augmentation '{kind}' must be of a front end with a collection"
+        ):
             exposure({"kind": kind}).check(front_end)
     with pytest.raises(InputError, match="augmentation 'scaled' must name its fields"):
         exposure({"kind": "scaled"}).check(front_end)

@@ -222,7 +222,11 @@ def test_inputs_without_a_quantizer_behind() -> None:
             {},
             "score 'squared_norm': tensor must be one of the roles",
         ),
-        (squared_norm(), {"mean": "y"}, "roles must be of input, condition, latent_mean, "),
+        (
+            squared_norm(),
+            {"mean": "y"},
+            "roles must be of input, condition, embedding, latent_mean, ",
+        ),
         (squared_norm(), {"latent_mean": "mu"}, "role 'latent_mean' must be of one of the layers"),
         (squared_error("embedding", "y"), {}, "layer 'squared_error': inputs must have the same"),
         (value("embedding"), {}, "score 'value': tensor 'embedding' must be one number an event"),

@@ -48,7 +48,9 @@ def test_stage_is_skipped_until_inputs_or_outputs_change(run: Run) -> None:
 
 
 def test_no_such_stage(run: Run) -> None:
-    message = "^stage must be one of adopt, embed, train, .*, convert, rtl, got 'validate'$"
+    message = (
+        "^stage must be one of adopt, embed, train, distill, .*, convert, rtl, got 'validate'$"
+    )
     for call in (run.require, run.is_finished, run.digest, run.changed_files):
         with pytest.raises(InputError, match=message):
             call("validate")

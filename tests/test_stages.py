@@ -32,7 +32,7 @@ def test_each_has_a_function_and_a_command(experiment_content: dict[str, Any]) -
 
 def test_no_two_write_the_same_file(tmp_path: Path) -> None:
     # The first one, which is train, embed or adopt, writes what is odd in the events and what the
-    # network sees of them. Behind an embedding the training writes the same once more.
+    # network sees of them.
     stages = [stage for name, stage in STAGES.items() if name not in ("adopt", "embed")]
     written = [path for stage in stages for path in stage.outputs(RunFiles(tmp_path))]
     assert len(written) == len(set(written))

@@ -23,7 +23,7 @@ from hls.proof.stress import stress_events
 from hls.proof.validate import validate_project
 from hls.rtl.verilator import VerilogSimulation
 from hls.rtl.write import write_rtl_project
-from keras_ae import training
+from keras_ae import run_fitting
 from keras_ae.errors import InputError
 from keras_ae.files import read_json
 from keras_ae.fitting.fit import fit
@@ -246,7 +246,8 @@ def test_order_of_stages(
         (
             "student.exposure",
             {"steps": [{"kind": "merged", "collections": ["tau"]}]},
-            "collections of the augmentation 'merged' must be some of electron, muon, jet, got",
+            "collections of the augmentation 'merged' must be some of electron, muon, jet, "
+            "got 'tau'",
         ),
         ("student.exposure", {"steps": []}, "student.exposure.steps: must have more"),
         (
@@ -466,7 +467,7 @@ def test_the_best_of_several_initial_weights_is_kept(
             raise KeyboardInterrupt
         return fit(*arguments, **options)
 
-    monkeypatch.setattr(training, "fit", interrupted)
+    monkeypatch.setattr(run_fitting, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         distill(run, progress=False)
     assert len(list(run.folder.glob("checkpoint_student*"))) == 2

@@ -70,8 +70,7 @@ class Assembly:
         self.ends: tuple[str, ...] = ()
         self._nodes: dict[str, Node] = {}
         self._taken = _OWN_NAMES | set(taken)
-        encoder, decoder = networks_of(model)
-        embedding = model.embedding if isinstance(model, Autoencoder) else None
+        embedding, encoder, decoder = networks_of(model)
         if embedding is None:
             code = self._add_first(encoder, scaler, input_formats)
         else:
@@ -238,28 +237,27 @@ class Assembly:
         return tuple(idle.get(name, name) for name in network.outputs)
 
 
-def networks_of(model: Networks) -> tuple[keras.Model, keras.Model | None]:
-    """Encoder, or the one network that there is, and decoder if any; whatever stands before them.
+def networks_of(model: Networks) -> tuple[keras.Model | None, keras.Model, keras.Model | None]:
+    """Embedding if any; encoder, or the one network that there is; and decoder if any.
 
     Raises:
         InputError: something else.
     """
     if isinstance(model, Autoencoder):
-        return model.encoder, model.decoder
+        return model.embedding, model.encoder, model.decoder
     if isinstance(model, Student):
-        return model.encoder, None
+        return None, model.encoder, None
     parts = tuple(model) if isinstance(model, tuple | list) else (model,)
     if len(parts) not in (1, 2):
         raise InputError(f"networks must be encoder and decoder, got {len(parts)}")
     for part in parts:
         check_keras(part)
-    return parts[0], (parts[1] if len(parts) == 2 else None)
+    return None, parts[0], (parts[1] if len(parts) == 2 else None)
 
 
 def check_networks(model: Networks) -> list[Refusal]:
     """What keeps the layers of a model, trained or not, from being put into a trigger graph."""
-    found = model.networks if isinstance(model, Autoencoder) else networks_of(model)
-    networks = (network for network in found if network is not None)
+    networks = (network for network in networks_of(model) if network is not None)
     return [refusal for network in networks for refusal in check_network(network)]
 
 

@@ -35,11 +35,6 @@ class Inference(ScoringModel):
         return both if self.embedding is None else (self.embedding, *both)
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
-        first = self.networks[0]
-        return tuple(first.inputs[0].shape[1:])
-
-    @property
     def latent_dim(self) -> int:
         """Number of latent dimensions."""
         return int(self.decoder.inputs[0].shape[1])

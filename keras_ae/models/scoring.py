@@ -41,7 +41,7 @@ class ScoringModel(keras.Model):
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one event."""
-        return tuple(self.encoder.inputs[0].shape[1:])
+        return tuple(self.networks[0].inputs[0].shape[1:])
 
     @property
     def condition_dim(self) -> int:

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_ae.bounded import bounded_input
 from keras_ae.errors import InputError
+from keras_ae.mapping import BATCH_SIZE
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor
 from keras_ae.networks import build_embedding, build_projector
@@ -89,7 +90,7 @@ class VICReg(ScoringModel):
         Raises:
             InputError: an array of another shape, or not finite.
         """
-        return np.asarray(self._map(lambda x, c: self(x), x, None, 4096))
+        return np.asarray(self._map(lambda x, c: self(x), x, None, BATCH_SIZE))
 
     def check_not_collapsed(self, x: np.ndarray) -> None:
         """Raise InputError where an output hardly depends on the event.
