@@ -13,13 +13,15 @@ import pytest
 from keras_ae.settings.scan import load_scan
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+#: Benchmarks of other packages, which `make test` does not install: their docstrings say how.
+OTHER_PACKAGES = {"pythae_fit": "pythae", "alkaid_tracer": "alkaid", "tracers": "alkaid"}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_imports(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
-    if path.stem == "pythae_fit":
-        pytest.importorskip("pythae", reason="pythae has an environment of its own")
+    if path.stem in OTHER_PACKAGES:
+        pytest.importorskip(OTHER_PACKAGES[path.stem], reason="installed by hand")
     importlib.import_module(path.stem)
 
 
