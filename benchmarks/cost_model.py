@@ -44,6 +44,7 @@ from hls.graph.shift_add import signed_digits
 from hls.graph.trigger_graph import TriggerGraph
 from hls.rtl.write import write_rtl_project
 from hls.synthesis import yosys
+from keras_ae.errors import InputError
 from keras_ae.fitting.pruning import Pruning
 from keras_ae.front_end.presets import load_front_end
 from keras_ae.front_end.scaled_inputs import ScaledInput, ScaledInputs
@@ -236,7 +237,10 @@ def measure(design: Design) -> dict[str, Any] | str:
         start = time.perf_counter()
         settings = FirmwareSettings(levels_per_stage=design.levels)
         nothing = [np.zeros((1, *graph.grids[name].shape)) for name in graph.input_names]
-        rtl = write_rtl_project(graph, Path(temporary) / "rtl", settings, nothing)
+        try:
+            rtl = write_rtl_project(graph, Path(temporary) / "rtl", settings, nothing)
+        except InputError as error:
+            return f"seed {design.seed}: skipped, {error}"
         middle = time.perf_counter()
         most = np.inf if design.seed in _LARGE else _batch(design.seed)[2]
         if not _LEAST <= rtl.estimated_lut <= most:

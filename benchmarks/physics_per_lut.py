@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -79,8 +78,8 @@ def design_of(name: str, runs: Sequence[Run], left_out: Sequence[str]) -> plots.
     )
 
 
-def signal_rows(groups: dict[str, list[Run]]) -> list[list[str]]:
-    """Each signal of each experiment: AUC, and TPR in % at three rates."""
+def signal_table(groups: Mapping[str, Sequence[Run]]) -> list[str]:
+    """Each signal of each experiment: AUC, and TPR in % at three rates; its lines."""
     rows = []
     for name, runs in groups.items():
         found = [deployed_separation(run) for run in runs]
@@ -95,7 +94,8 @@ def signal_rows(groups: dict[str, list[Run]]) -> list[list[str]]:
             )
             cells.append(f"{_text(auc, '.3f')}; {' / '.join(tprs)}")
         rows.append(cells)
-    return rows
+    head = ["", "seeds", "LUT", "cycles", *(f"{signal}: AUC; TPR in %" for signal in found[0])]
+    return table(head, rows)
 
 
 def _text(spread: Spread | None, form: str, factor: float = 1.0) -> str:
@@ -118,14 +118,12 @@ def main(folders: list[str]) -> None:
         values = [float(np.mean(aucs)), None]
         designs.append(plots.Design(name, "published, other data", lut, values, (0.0, 0.0)))
     plots.save(plots.designs_compared(designs, "LUT", LABELS), FIGURE)
-    signals: Any = next(iter(baselines.values())).separation
     print(
         "Made by benchmarks/physics_per_lut.py: firmware, mean and deviation of the seeds; LUT by"
     )
     print("yosys for UltraScale+, where it was run, or else by da4ml;")
     print(f"cycles with at most {LEVELS} levels of logic in a stage.\n")
-    head = ["", "seeds", "LUT", "cycles", *(f"{s}: AUC; TPR in %" for s in signals)]
-    print("\n".join(table(head, signal_rows(groups))))
+    print("\n".join(signal_table(groups)))
     print("\nTPR at FPR 0.01 / 0.001 / 0.0001. Observables without a network as firmware:\n")
     print_table(baselines)
 

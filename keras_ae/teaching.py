@@ -27,9 +27,13 @@ from keras_ae.settings.teachers import (
     NEGATIVE_LOG_LIKELIHOOD,
     AutoencoderTeacher,
     GaussianMixtureTeacher,
+    NearestNeighboursTeacher,
     Teacher,
 )
 from keras_ae.teachers import Density, MixtureDensity, NeighbourDistance
+
+#: Network inputs -> what a density sees, (events, features).
+Seen = Callable[[Arrays], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,12 @@ def members_of(run: Run) -> Iterator[Member]:
             continue
         is_mixture = isinstance(teacher, GaussianMixtureTeacher)
         kind: type[Density] = MixtureDensity if is_mixture else NeighbourDistance
-        density = kind.load(density_path(run, number))
+        density, seen = kind.load(density_path(run, number)), seen_by(run, teacher)
 
-        def scores(x: Arrays, number: int = number, density: Density = density) -> np.ndarray:
-            return np.asarray(kept(number, flat(x), density))
+        def scores(
+            x: Arrays, number: int = number, density: Density = density, seen: Seen = seen
+        ) -> np.ndarray:
+            return np.asarray(kept(number, seen(x), density))
 
         yield Member(f"{number}_{teacher.kind}", scores)
 
@@ -107,8 +113,16 @@ def _autoencoders(run: Run, number: int, teacher: AutoencoderTeacher) -> Iterato
         yield Member(f"{number}_{teacher.kind}_{seed}", scores)
 
 
+def seen_by(run: Run, teacher: GaussianMixtureTeacher | NearestNeighboursTeacher) -> Seen:
+    """What a density is one of: network inputs -> (events, features)."""
+    if teacher.sees == "inputs":
+        return flat
+    model = load_model(run, "float")
+    return lambda inputs: model.embed(inputs[0] if isinstance(inputs, tuple) else inputs)
+
+
 def flat(inputs: Arrays) -> np.ndarray:
-    """What a density sees of network inputs: (events, features), with a condition at the end."""
+    """Network inputs as (events, features), with a condition at the end."""
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 

@@ -35,10 +35,10 @@ from keras_ae.teachers import MixtureDensity, NeighbourDistance, read_arrays
 from keras_ae.teaching import (
     autoencoder_path,
     density_path,
-    flat,
     learned_scores,
     made_up,
     n_autoencoders,
+    seen_by,
     standardize,
     targets_path,
     teachers_of,
@@ -137,9 +137,9 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
         if path.exists():
             continue
         if isinstance(teacher, GaussianMixtureTeacher):
-            MixtureDensity.fit(teacher, flat(inputs), experiment.seed).save(path)
+            MixtureDensity.fit(teacher, seen_by(run, teacher)(inputs), experiment.seed).save(path)
         elif isinstance(teacher, NearestNeighboursTeacher):
-            NeighbourDistance.fit(teacher, flat(inputs)).save(path)
+            NeighbourDistance.fit(teacher, seen_by(run, teacher)(inputs)).save(path)
     for number in range(1, n_autoencoders(run)):
         path = autoencoder_path(run, number)
         if path.exists():

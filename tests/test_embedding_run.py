@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import made_once, run_chain
 from numpy.testing import assert_array_equal
+from sklearn.mixture import GaussianMixture
 from trigger_objects import N_FEATURES, PORT_FORMAT, fitted_scaler
 
 from hls import cli
@@ -33,7 +34,9 @@ from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.learning import PruningSettings
-from keras_ae.training import quantize, train
+from keras_ae.teachers import NeighbourDistance
+from keras_ae.teaching import scores_by_member
+from keras_ae.training import distill, quantize, train
 from keras_ae.yaml_files import validate_settings
 
 EMBEDDING = {
@@ -249,6 +252,51 @@ def test_refusals(
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+@pytest.fixture
+def taught_content(content: dict[str, Any]) -> dict[str, Any]:
+    """A student learns a mixture of the embedding and neighbours of the inputs."""
+    content["student"] = {
+        "architecture": {"input_dim": 57, "hidden_dims": [6]},
+        "teachers": [
+            {"kind": "gaussian_mixture", "n_components": 3, "sees": "embedding"},
+            {"kind": "nearest_neighbours"},
+        ],
+        "training": {"epochs": 2, "batch_size": 64},
+    }
+    return content
+
+
+def test_a_density_of_the_embedding_is_scikit_learns(
+    taught_content: dict[str, Any], tmp_path: Path
+) -> None:
+    run = run_of(tmp_path / "run", taught_content)
+    embed(run, progress=False)
+    train(run, progress=False)
+    distill(run, progress=False)
+    data, model = load_data(run), load_model(run, "float")
+    training, test = (
+        model.embedding.predict(network_inputs(run, "float", sample), verbose=0).astype(np.float64)
+        for sample in (data.train, data.test)
+    )
+    mixture = GaussianMixture(3, reg_covar=1e-3, random_state=run.experiment.seed).fit(training)
+    of_inputs = network_inputs(run, "float", data.train).astype(np.float64)
+    found = scores_by_member(run, data.test)
+    np.testing.assert_allclose(
+        found["0_gaussian_mixture"], -mixture.score_samples(test), rtol=1e-3, atol=1e-3
+    )
+    neighbours = NeighbourDistance(of_inputs, 5)
+    expected = neighbours.scores(network_inputs(run, "float", data.test).astype(np.float64))
+    np.testing.assert_allclose(found["1_nearest_neighbours"], expected, rtol=1e-6)
+
+
+def test_a_density_of_an_embedding_that_is_not_there(
+    experiment_content: dict[str, Any], taught_content: dict[str, Any]
+) -> None:
+    content = experiment_content | {"student": taught_content["student"]}
+    with pytest.raises(InputError, match="teachers.sees must be 'inputs' without a section embedd"):
+        validate_settings(Experiment, content, "experiment")
 
 
 def test_no_embedding(experiment_content: dict[str, Any], tmp_path: Path) -> None:

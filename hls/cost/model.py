@@ -17,14 +17,14 @@ from keras_ae.settings.firmware import FirmwareSettings
 #: LUT of UltraScale+ by yosys, for each unit of `hls.graph.counting.Logic`.
 #: Fitted by `python benchmarks/cost_model.py report`.
 LUT_PER_UNIT = {
-    "shared_bits": 1.329,
-    "saturation_bits": 0.611,
-    "adder_bits": 0.756,
-    "table_luts": 1.535,
+    "shared_bits": 1.338,
+    "saturation_bits": 0.548,
+    "adder_bits": 0.766,
+    "table_luts": 1.506,
 }
 #: Factor and offset of the depth, for operations that wait for the next stage, and for trees of
 #: additions that da4ml makes deeper than they must be. Fitted by the same command.
-DEPTH_LINE = (1.14, -1.0)
+DEPTH_LINE = (1.01, 0.25)
 
 
 @dataclass(frozen=True)

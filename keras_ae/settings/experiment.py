@@ -314,6 +314,11 @@ class Experiment(Section):
                     f"{getattr(teachers, name)}, got {getattr(own, name)}"
                 )
         for teacher in student.teachers:
+            if getattr(teacher, "sees", "inputs") == "embedding" and self.embedding is None:
+                raise InputError(
+                    "student.teachers.sees must be 'inputs' without a section embedding, got "
+                    "'embedding'"
+                )
             score = getattr(teacher, "score", None)
             if getattr(teacher, "n_seeds", 1) > 1 and not self.objective.by_gradient:
                 raise InputError(

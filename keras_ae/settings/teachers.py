@@ -36,7 +36,16 @@ class AutoencoderTeacher(Section):
         return self
 
 
-class GaussianMixtureTeacher(Section):
+class _DensityTeacher(Section):
+    """What densities have in common.
+
+    `sees` is what one is a density of: the network inputs, or the frozen embedding of them.
+    """
+
+    sees: Literal["inputs", "embedding"] = "inputs"
+
+
+class GaussianMixtureTeacher(_DensityTeacher):
     """Negative log-density of a mixture of Gaussians, by scikit-learn, in nats.
 
     `least_variance` is added to every variance: that of a slot which is nearly always empty is 0.
@@ -48,7 +57,7 @@ class GaussianMixtureTeacher(Section):
     least_variance: float = Field(1e-3, ge=1e-9)
 
 
-class NearestNeighboursTeacher(Section):
+class NearestNeighboursTeacher(_DensityTeacher):
     """Mean distance of the nearest background events of the training, by scikit-learn."""
 
     kind: Literal["nearest_neighbours"] = "nearest_neighbours"
