@@ -2,10 +2,11 @@
 
     python benchmarks/teachers.py > benchmarks/teachers.md
 
-Each kind of teacher of configs/l1_trigger.yaml and of nearest neighbours, and every mean of several
-kinds, by how well it tells made-up events from the background that they are made of, on events that
-none has learned: the AUC, for each step of an exposure alone, and as the mean of the steps also the
-TPR at the rates of a trigger. Then what the signals say. One seed.
+Autoencoders, a mixture of Gaussians, nearest neighbours, and a mixture of a frozen embedding, each
+of the logarithms of all pT and of pT itself, and every mean of two of these. They are judged by how
+well they tell made-up events from the background of the validation that these are made of. What
+decides is the geometric mean of their TPR at the rates of the trigger, `choice`: of two densities
+the better has more at both. What the signals say stands beside it, of the test. One seed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
-from exposure import CONFIG, FPRS, N_PROBED, probes, signal_cells
+from exposure import CONFIG, FPRS, probes, signal_cells
 from markdown_table import table
 
-from keras_ae.data.dataset import Sample
-from keras_ae.metrics import roc_auc, separation
+from keras_ae.data.dataset import Sample, load_dataset
+from keras_ae.embedding import embed
+from keras_ae.metrics import roc_auc, separation, threshold_at_fpr
 from keras_ae.run_contents import load_data
 from keras_ae.runs import Run, create_run
 from keras_ae.settings.experiment import load_experiment
@@ -32,77 +35,139 @@ from keras_ae.settings.scan import with_values
 from keras_ae.teaching import mean_of, scores_by_member
 from keras_ae.training import distill, train
 
-#: By the number that their members begin with.
-KINDS = ("VAEs, −ELBO", "mixture", "neighbours")
-TEACHERS: list[dict[str, Any]] = [
-    {"kind": "autoencoder", "n_seeds": 2},
-    {"kind": "gaussian_mixture", "n_components": 30},
-    {"kind": "nearest_neighbours"},
-]
+#: By title: the teacher, and whether it is one of an embedding.
+KINDS: dict[str, tuple[dict[str, Any], bool]] = {
+    "VAEs, −ELBO": ({"kind": "autoencoder", "n_seeds": 2}, False),
+    "mixture": ({"kind": "gaussian_mixture", "n_components": 30}, False),
+    "neighbours": ({"kind": "nearest_neighbours"}, False),
+    "mixture of an embedding": (
+        {"kind": "gaussian_mixture", "n_components": 30, "sees": "embedding"},
+        True,
+    ),
+}
+#: What a run of configs/l1_trigger.yaml has anew for what its networks and densities see.
+VIEWS: dict[str, dict[str, Any]] = {
+    "log pT": {"inputs": {"kind": "float", "use": "*.pt", "log": "*.pt", "clip": 8.0}},
+    "pT": {"inputs": load_experiment(CONFIG).model_dump(mode="json")["student"]["inputs"]},
+}
+AUTOENCODER = {
+    "embedding": None,
+    "architecture": {"input_dim": 19, "hidden_dims": [64, 64], "latent_dim": 6},
+    "objective": {"kind": "variational", "variance": 0.1, "learn_variance": True},
+    "training": {"epochs": 40, "batch_size": 512, "learning_rate": 2e-3},
+    "trigger.score": "negative_elbo",
+}
+#: That of configs/l1_embedding.yaml, without angles; the autoencoder behind it is not looked at.
+EMBEDDING = {
+    "embedding": {
+        "architecture": {"input_dim": 19, "hidden_dims": [29], "latent_dim": 10},
+        "objective": {
+            "kind": "vicreg",
+            "invariance_weight": 5.0,
+            "covariance_weight": 2.0,
+            "projector_dims": [],
+            "n_pairs": 4,
+            "augmentations": [
+                {"kind": "smeared", "relative": 0.1},
+                {"kind": "scaled", "deviation": 0.2},
+            ],
+        },
+        "training": {
+            "epochs": 20,
+            "batch_size": 1024,
+            "learning_rate": 1e-3,
+            "learning_rate_schedule": "cosine",
+        },
+    },
+    "architecture": {"input_dim": 10, "hidden_dims": [9, 6], "latent_dim": 4},
+    "objective": {"kind": "plain"},
+    "training": {"epochs": 1},
+    "trigger.score": "squared_error",
+}
 
-#: Scores (events,) by member, of a sample.
+#: Scores (events,) of one kind, by sample.
 Scores = Mapping[str, np.ndarray]
 
 
-def taught(folder: Path) -> Run:
-    """A run with all teachers; its student learns for an epoch, and is not looked at."""
-    changes = {"student.teachers": TEACHERS, "student.training.epochs": 1}
-    run = create_run(folder, with_values(load_experiment(CONFIG), changes, "teachers"))
+def taught(folder: Path, changes: Mapping[str, Any], teachers: list[dict[str, Any]]) -> Run:
+    """A run with teachers; its student learns for an epoch, and is not looked at."""
+    of_student = {
+        "student.teachers": teachers,
+        "student.training.epochs": 1,
+        "student.n_init": 1,
+    }
+    experiment = with_values(load_experiment(CONFIG), {**changes, **of_student}, "teachers")
+    run = create_run(folder, experiment)
+    if experiment.embedding is not None:
+        embed(run, progress=False)
     train(run, progress=False)
     distill(run, progress=False)
+    keras.backend.clear_session()
     return run
 
 
-def ensembles() -> Iterator[tuple[int, ...]]:
-    """All choices of kinds."""
-    numbers = range(len(KINDS))
-    return chain.from_iterable(combinations(numbers, n) for n in range(1, len(KINDS) + 1))
+def scores_of_kinds(run: Run, sample: Sample) -> Iterator[np.ndarray]:
+    """The mean of the members of each teacher, standardized."""
+    found = scores_by_member(run, sample)
+    for number in range(len(run.experiment.student.teachers)):  # type: ignore[union-attr]
+        members = {name: s for name, s in found.items() if name.startswith(f"{number}_")}
+        yield mean_of(run, members)
 
 
-def score(run: Run, scores: Scores, kinds: tuple[int, ...]) -> np.ndarray:
-    """The mean over the kinds, each of which counts once, (events,)."""
-    means = [
-        mean_of(run, {name: s for name, s in scores.items() if name.startswith(f"{kind}_")})
-        for kind in kinds
-    ]
-    return np.mean(means, axis=0)
+def of_view(folder: Path, view: Mapping[str, Any]) -> tuple[dict[str, Scores], ...]:
+    """By kind, scores of background and of what is made of it, and of test and signals."""
+    probed: dict[str, dict[str, np.ndarray]] = {}
+    tested: dict[str, dict[str, np.ndarray]] = {}
+    for is_of_embedding, changes in ((False, AUTOENCODER), (True, EMBEDDING)):
+        kinds = {title: t for title, (t, of) in KINDS.items() if of == is_of_embedding}
+        run = taught(folder / str(is_of_embedding), {**view, **changes}, list(kinds.values()))
+        data = load_data(run)
+        for found, samples in ((probed, probes(run, data.validation)), (tested, data.tested)):
+            for name, sample in samples.items():
+                for title, scores in zip(kinds, scores_of_kinds(run, sample), strict=True):
+                    found.setdefault(title, {})[name] = scores
+    return probed, tested
+
+
+def ensembles() -> Iterator[tuple[str, ...]]:
+    """Each kind, and all pairs."""
+    return chain.from_iterable(combinations(KINDS, n) for n in (1, 2))
+
+
+def mean(scores: Mapping[str, Scores], kinds: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Of several kinds, by sample."""
+    samples = scores[kinds[0]]
+    return {name: np.mean([scores[kind][name] for kind in kinds], axis=0) for name in samples}
 
 
 def main() -> None:
+    experiment = load_experiment(CONFIG)
+    data = load_dataset(experiment.data, experiment.wires, experiment.seed)
+    rows, steps = [], []
     with tempfile.TemporaryDirectory() as folder:
-        run = taught(Path(folder) / "run")
-        data = load_data(run)
-        made_up = probes(run, data.test.take(np.arange(N_PROBED)))
-
-        def scored(samples: Mapping[str, Sample]) -> dict[str, Scores]:
-            return {name: scores_by_member(run, sample) for name, sample in samples.items()}
-
-        probed, tested = scored(made_up), scored(data.tested)
-        rows = []
-        for kinds in ensembles():
-            found = {name: score(run, scores, kinds) for name, scores in probed.items()}
-            background = found.pop("background")
-            aucs = [roc_auc(background, values).value for values in found.values()]
-            signals = separation(
-                {name: score(run, scores, kinds) for name, scores in tested.items()}, data.parents
-            )
-            passed = [
-                np.mean([np.mean(values > limit) for values in found.values()])
-                for limit in (np.quantile(background, 1 - float(fpr)) for fpr in FPRS)
-            ]
-            cells = [f"{auc:.3f}" for auc in (*aucs, np.mean(aucs))]
-            cells.append(" / ".join(f"{100 * share:.3g}" for share in passed))
-            rows.append([" + ".join(KINDS[kind] for kind in kinds), *cells, *signal_cells(signals)])
-    steps = [name for name in made_up if name != "background"]
+        for number, (view, changes) in enumerate(VIEWS.items()):
+            probed, tested = of_view(Path(folder) / str(number), changes)
+            for kinds in ensembles():
+                found = mean(probed, kinds)
+                background = found.pop("background")
+                steps = list(found)
+                aucs = [roc_auc(background, values).value for values in found.values()]
+                limits = [threshold_at_fpr(background, float(fpr)) for fpr in FPRS]
+                passed = [
+                    100 * np.mean([np.mean(values > limit) for values in found.values()])
+                    for limit in limits
+                ]
+                choice = f"{np.sqrt(np.prod(passed)):.1f}"
+                tprs = " / ".join(f"{share:.3g}" for share in passed)
+                cells = [*(f"{auc:.3f}" for auc in (*aucs, np.mean(aucs))), tprs, choice]
+                signals = signal_cells(separation(mean(tested, kinds), data.parents))
+                rows.append([view, " + ".join(kinds), *cells, *signals])
     print("Made by benchmarks/teachers.py: AUC of events made up by each step, against the")
-    print(
-        f"{N_PROBED:,} background events of the test that they are made of; the mean of these, and"
-    )
-    rates = " / ".join(FPRS)
-    print(f"that of TPR in % at FPR {rates}; then mean AUC of the signals, and of each AUC and")
-    print("the same TPR.\n")
-    head = ["teacher", *steps, "mean", "mean TPR", "mean AUC of signals", *data.signals]
-    print("\n".join(table(head, rows)))
+    print(f"{len(data.validation):,} background events of the validation that they are made of;")
+    print(f"mean; mean TPR in % at FPR {' / '.join(FPRS)}, and `choice`, their geometric mean;")
+    print("then, of the test, mean AUC of the signals, and of each AUC and the same TPR.\n")
+    head = ["of", "teacher", *steps, "mean", "mean TPR", "choice", "mean AUC of signals"]
+    print("\n".join(table([*head, *data.signals], rows)))
 
 
 if __name__ == "__main__":
