@@ -3,7 +3,7 @@
     python benchmarks/focus.py > benchmarks/focus.md
 
 One student in float for each weight, of the same teachers. Without signals: rank correlation with
-the teachers on background of the test, and how much of what the teachers pass at a rate the student
+the teachers on background of the validation, and how much of what the teachers pass at a rate the student
 passes at the same rate, of background and of events made up of it. Then what the signals say. One
 seed and one start of each.
 """
@@ -16,8 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
-from exposure import CONFIG, FPRS, N_PROBED, of_signals, scores_of_student, signal_cells, student_of
+from exposure import CONFIG, FPRS, of_signals, scores_of_student, signal_cells, student_of
 from markdown_table import table
 from scipy.stats import spearmanr
 
@@ -41,7 +40,7 @@ def main() -> None:
             focus = {"target_fprs": fprs, "weight": weight} if weight > 1 else None
             run = student_of(Path(folder), {"student.focus": focus}, f"weight {weight}")
             data, scores = load_data(run), scores_of_student(run)
-            background = data.test.take(np.arange(N_PROBED))
+            background = data.validation
             outliers = made_up(run, of_config.student.exposure, background, _PART)
             pairs = [
                 (teacher_scores(run, sample), scores(sample)) for sample in (background, outliers)
@@ -54,11 +53,11 @@ def main() -> None:
                     cells.append(f"{100 * (taught & passed).sum() / taught.sum():.0f}")
             rows.append([*cells, *signal_cells(of_signals(data, scores))])
     print("Made by benchmarks/focus.py: students in float. Rank correlation with the teachers on")
+    print("background events of the validation; of what the teachers pass at an FPR, of these and")
     print(
-        f"{N_PROBED:,} background events of the test; of what the teachers pass at an FPR, of these"
+        "of what is made up of them, what the student passes, in %; then, of the test, mean AUC of"
     )
-    print("and of what is made up of them, what the student passes, in %; then mean AUC of the")
-    print(f"signals, and of each AUC and TPR in % at FPR {' / '.join(FPRS)}.\n")
+    print(f"the signals, and of each AUC and TPR in % at FPR {' / '.join(FPRS)}.\n")
     shares = [f"{of} at {fpr}" for fpr in FPRS for of in ("background", "made up")]
     head = ["weight", "rank correlation", *shares, "mean AUC", *signals]
     print("\n".join(table(head, rows)))

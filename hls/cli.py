@@ -122,7 +122,7 @@ def train(config: Path, run_dir: Path | None) -> None:
 @cli.command()
 @_run_folder
 def distill(run_folder: Path) -> None:
-    """Teach the student of RUN the score of its float model."""
+    """Teach the student of RUN what its teachers say, or its float model where it has none."""
     _do_stage(_open_run(run_folder), "distill")
 
 

@@ -162,11 +162,23 @@ class _OfFields(_Augmentation):
     fields: Names = ()
 
     def check(self, front_end: FrontEnd) -> None:
-        if not self._columns(front_end):
+        self._require_columns(
+            front_end,
+            f"augmentation '{self.kind}' must name its fields for a front end without slots "
+            "that may be empty, got none",
+        )
+
+    def _require_columns(self, front_end: FrontEnd, none_by_default: str) -> list[Column]:
+        """Those that it changes; raises InputError, with a message where no fields are named."""
+        columns = self._columns(front_end)
+        if not columns and self.fields:
             raise InputError(
-                f"augmentation '{self.kind}' must name its fields for a front end without slots "
-                "that may be empty, got none"
+                f"fields of the augmentation '{self.kind}' must be some that are not always zero, "
+                f"got {', '.join(self.fields)}"
             )
+        if not columns:
+            raise InputError(none_by_default)
+        return columns
 
     def _columns(self, front_end: FrontEnd) -> list[Column]:
         if self.fields:
@@ -254,12 +266,11 @@ class Rotated(_OfFields):
     kind: Literal["rotated"] = "rotated"
 
     def check(self, front_end: FrontEnd) -> None:
-        columns = self._columns(front_end)
-        if not columns:
-            raise InputError(
-                "augmentation 'rotated' must be of a front end with a field that has a turn, got "
-                "one without"
-            )
+        columns = self._require_columns(
+            front_end,
+            "augmentation 'rotated' must be of a front end with a field that has a turn, got one "
+            "without",
+        )
         for column in columns:
             if column.field.turn is None:
                 raise InputError(
@@ -287,7 +298,8 @@ class Rotated(_OfFields):
 class Uniform(_Augmentation):
     """Numbers drawn uniformly from the range that background has in `fields`, all by default.
 
-    Of a collection whose slots may be empty, as many are filled as there are in another event.
+    Where what says whether a slot is filled is drawn, the objects are as many as in another event,
+    from which fields that are not drawn come along.
     """
 
     kind: Literal["uniform"] = "uniform"
@@ -299,10 +311,14 @@ class Uniform(_Augmentation):
     def changed(
         self, events: np.ndarray, background: np.ndarray, front_end: FrontEnd, rng: Any
     ) -> np.ndarray:
-        events = background[rng.integers(len(background), size=len(events))].copy()
-        filled = front_end.is_filled(events)
-        known = front_end.is_filled(background)
-        for column in front_end.choose(self.fields, "fields"):
+        others = background[rng.integers(len(background), size=len(events))]
+        columns = front_end.choose(self.fields, "fields")
+        drawn_ones = {column.index for column in columns}
+        of_others = [column.index for column in front_end.columns if column.guard in drawn_ones]
+        events = events.copy()
+        events[:, of_others] = others[:, of_others]
+        filled, known = front_end.is_filled(events), front_end.is_filled(background)
+        for column in columns:
             found = background[known[:, column.index], column.index]
             if len(found):
                 drawn = rng.uniform(found.min(), found.max(), len(events))
@@ -379,7 +395,7 @@ def _first(front_end: FrontEnd, name: str, objects: np.ndarray, n_slots: int) ->
         # Stable: what is equal stays as it was.
         order = np.lexsort((key, empty), axis=1)
         objects = np.take_along_axis(objects, order[:, :, np.newaxis], axis=1)
-    return objects[:, :n_slots].reshape(len(objects), -1)
+    return objects[:, :n_slots].reshape(len(objects), n_slots * len(fields))
 
 
 def _tidy(front_end: FrontEnd, events: np.ndarray) -> np.ndarray:

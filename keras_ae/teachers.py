@@ -1,13 +1,14 @@
 """Scores that a student learns: fitted on background, and saved beside a run's models.
 
-A teacher sees what the run's autoencoder sees. Densities and distances are scikit-learn's.
+A density is one of what the run's autoencoder sees, or of its embedding. Densities and distances
+are scikit-learn's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
@@ -18,7 +19,12 @@ from keras_ae.arrays import check_events
 from keras_ae.data.damage import whole
 from keras_ae.errors import InputError
 from keras_ae.files import whole_file
-from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher, Teacher
+from keras_ae.settings.teachers import (
+    DensityTeacher,
+    GaussianMixtureTeacher,
+    NearestNeighboursTeacher,
+    Teacher,
+)
 
 #: Events that are scored at once.
 _EVENTS_AT_ONCE = 20_000
@@ -29,17 +35,26 @@ _SAME = 1e-6
 def check_teachers(teachers: Iterable[Teacher], n_events: int) -> None:
     """Raise InputError for a density that needs more events than it is to learn from."""
     for teacher in teachers:
-        for name in ("n_components", "n_neighbours"):
-            needed = getattr(teacher, name, 0) + (name == "n_neighbours")
-            if needed > n_events:
-                raise InputError(
-                    f"a teacher of {name} {getattr(teacher, name)} must learn from at least "
-                    f"{needed} background events, got {n_events}"
-                )
+        if not isinstance(teacher, DensityTeacher):
+            continue
+        setting, n_needed = teacher.needed
+        if n_needed > n_events:
+            raise InputError(
+                f"a teacher of {setting} must learn from at least {n_needed} background events, "
+                f"got {n_events}"
+            )
 
 
 class Density(Protocol):
     """Learns from background what is rare."""
+
+    @classmethod
+    def fit(cls, settings: Any, x: np.ndarray, seed: int) -> Self:
+        """On background (events, features).
+
+        Raises:
+            InputError: too few events, see `check_teachers`.
+        """
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """(events,), higher for the rarer, of (events, features)."""
@@ -116,8 +131,8 @@ class NeighbourDistance:
         self._index = index.fit(known)
 
     @classmethod
-    def fit(cls, settings: NearestNeighboursTeacher, x: np.ndarray) -> Self:
-        """On background (events, features).
+    def fit(cls, settings: NearestNeighboursTeacher, x: np.ndarray, seed: int = 0) -> Self:
+        """On background (events, features); nothing is random.
 
         Raises:
             InputError: not more events than neighbours.
@@ -147,6 +162,13 @@ class NeighbourDistance:
         """What `save` wrote."""
         known, n_neighbours = read_arrays(path, "known", "n_neighbours")
         return cls(known, int(n_neighbours))
+
+
+#: Of the settings of each.
+DENSITIES: dict[type[DensityTeacher], type[Density]] = {
+    GaussianMixtureTeacher: MixtureDensity,
+    NearestNeighboursTeacher: NeighbourDistance,
+}
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:

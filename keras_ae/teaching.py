@@ -26,14 +26,10 @@ from keras_ae.runs import Run
 from keras_ae.settings.teachers import (
     NEGATIVE_LOG_LIKELIHOOD,
     AutoencoderTeacher,
-    GaussianMixtureTeacher,
-    NearestNeighboursTeacher,
+    DensityTeacher,
     Teacher,
 )
-from keras_ae.teachers import Density, MixtureDensity, NeighbourDistance
-
-#: Network inputs -> what a density sees, (events, features).
-Seen = Callable[[Arrays], np.ndarray]
+from keras_ae.teachers import DENSITIES, Density
 
 
 @dataclass(frozen=True)
@@ -77,24 +73,23 @@ def members_of(run: Run) -> Iterator[Member]:
     What a density has said of events is kept: several stages ask for the same.
     """
     kept = Memory(run.teacher_scores_folder, verbose=0).cache(_scores, ignore=["density"])
+    digest = run.digest("distill")
     for number, teacher in enumerate(teachers_of(run)):
         if isinstance(teacher, AutoencoderTeacher):
             yield from _autoencoders(run, number, teacher)
             continue
-        is_mixture = isinstance(teacher, GaussianMixtureTeacher)
-        kind: type[Density] = MixtureDensity if is_mixture else NeighbourDistance
-        density, seen = kind.load(density_path(run, number)), seen_by(run, teacher)
+        density = DENSITIES[type(teacher)].load(density_path(run, number))
 
         def scores(
-            x: Arrays, number: int = number, density: Density = density, seen: Seen = seen
+            x: Arrays, number: int = number, density: Density = density, teacher: Any = teacher
         ) -> np.ndarray:
-            return np.asarray(kept(number, seen(x), density))
+            return np.asarray(kept(digest, number, seen_by(run, teacher, x), density))
 
         yield Member(f"{number}_{teacher.kind}", scores)
 
 
-def _scores(number: int, x: np.ndarray, density: Density) -> np.ndarray:
-    """Of the density at `number` among the teachers."""
+def _scores(digest: str, number: int, x: np.ndarray, density: Density) -> np.ndarray:
+    """Of the density at `number` among the teachers of a stage with this digest."""
     return density.scores(x)
 
 
@@ -113,12 +108,12 @@ def _autoencoders(run: Run, number: int, teacher: AutoencoderTeacher) -> Iterato
         yield Member(f"{number}_{teacher.kind}_{seed}", scores)
 
 
-def seen_by(run: Run, teacher: GaussianMixtureTeacher | NearestNeighboursTeacher) -> Seen:
-    """What a density is one of: network inputs -> (events, features)."""
+def seen_by(run: Run, teacher: DensityTeacher, inputs: Arrays) -> np.ndarray:
+    """What a density is one of, (events, features), of network inputs."""
     if teacher.sees == "inputs":
-        return flat
-    model = load_model(run, "float")
-    return lambda inputs: model.embed(inputs[0] if isinstance(inputs, tuple) else inputs)
+        return flat(inputs)
+    x = inputs[0] if isinstance(inputs, tuple) else inputs
+    return np.asarray(load_model(run, "float").embed(x))
 
 
 def flat(inputs: Arrays) -> np.ndarray:

@@ -13,6 +13,7 @@ from keras_ae.errors import InputError
 from keras_ae.experiment_models import build_deployed_model, build_model
 from keras_ae.files import read_json, whole_file, write_json
 from keras_ae.metrics import threshold_at_fpr
+from keras_ae.models import Autoencoder
 from keras_ae.precision import Float
 from keras_ae.quantization import quantize_model
 from keras_ae.run_contents import (
@@ -30,8 +31,8 @@ from keras_ae.run_fitting import (
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import StudentSettings
-from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
-from keras_ae.teachers import MixtureDensity, NeighbourDistance, read_arrays
+from keras_ae.settings.teachers import DensityTeacher
+from keras_ae.teachers import DENSITIES, read_arrays
 from keras_ae.teaching import (
     autoencoder_path,
     density_path,
@@ -58,11 +59,7 @@ def train(run: Run, progress: bool = True) -> bool:
     def work() -> None:
         # Behind an embedding, events were audited and inputs fitted already.
         data = first_events(run) if experiment.embedding is None else load_data(run)
-        model = build_model(
-            experiment, Float(), experiment.training.mixed_precision, len(data.train)
-        )
-        if model.embedding is not None:
-            copy_weights(trained_embedding(run).encoder, model.embedding)
+        model = _autoencoder(run, experiment, len(data.train))
         fitting = RunFitting(run, "float", data, experiment.training, progress)
         fitting.save(model, fitting.fit(model))
 
@@ -70,7 +67,7 @@ def train(run: Run, progress: bool = True) -> bool:
 
 
 def distill(run: Run, progress: bool = True) -> bool:
-    """Stage `distill`: a student learns the score of the float model.
+    """Stage `distill`: a student learns what its teachers, or else the float model, say.
 
     Raises:
         InputError: an experiment without a student.
@@ -117,6 +114,14 @@ def quantize(run: Run, progress: bool = True) -> bool:
     return run.stage("quantize", work)
 
 
+def _autoencoder(run: Run, experiment: Experiment, n_train: int) -> Autoencoder:
+    """Untrained, behind the embedding of the run if it has one."""
+    model = build_model(experiment, Float(), experiment.training.mixed_precision, n_train)
+    if model.embedding is not None:
+        copy_weights(trained_embedding(run).encoder, model.embedding)
+    return model
+
+
 def _teach(run: Run, data: Dataset, progress: bool) -> None:
     """Fit what the student learns beside the score of the float model.
 
@@ -136,16 +141,14 @@ def _teach(run: Run, data: Dataset, progress: bool) -> None:
         path = density_path(run, number)
         if path.exists():
             continue
-        if isinstance(teacher, GaussianMixtureTeacher):
-            MixtureDensity.fit(teacher, seen_by(run, teacher)(inputs), experiment.seed).save(path)
-        elif isinstance(teacher, NearestNeighboursTeacher):
-            NeighbourDistance.fit(teacher, seen_by(run, teacher)(inputs)).save(path)
+        if isinstance(teacher, DensityTeacher):
+            seen = seen_by(run, teacher, inputs)
+            DENSITIES[type(teacher)].fit(teacher, seen, experiment.seed).save(path)
     for number in range(1, n_autoencoders(run)):
         path = autoencoder_path(run, number)
         if path.exists():
             continue
-        mixed_precision = experiment.training.mixed_precision
-        model = build_model(reseeded(experiment, number), Float(), mixed_precision, len(data.train))
+        model = _autoencoder(run, reseeded(experiment, number), len(data.train))
         fitting.fit(model, number)
         save_model(model, path)
     fitting.clear()

@@ -52,6 +52,28 @@ def assert_are_events(front_end: FrontEnd, events: np.ndarray) -> None:
             assert (np.diff(events[:, columns], axis=1) <= 0).all()
 
 
+@pytest.mark.parametrize("n_events", [0, 1])
+@pytest.mark.parametrize("content", STEPS, ids=lambda content: content["kind"])
+def test_of_hardly_any_events(events: np.ndarray, content: dict[str, Any], n_events: int) -> None:
+    found = step(**content).changed(events[:n_events], events, FRONT_END, np.random.default_rng(3))
+    assert found.shape == (n_events, 57)
+    assert_are_events(FRONT_END, np.concatenate([found, events]))
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    # With what says whether there is an object, another object.
+    [("jet.phi", {"jet.phi"}), ("met.pt", {"met.pt", "met.phi"})],
+)
+def test_uniform_changes_nothing_but_its_fields(
+    events: np.ndarray, field: str, changed: set[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    found = step(kind="uniform", fields=[field]).changed(events[:500], events, FRONT_END, rng)
+    columns = np.flatnonzero((found != events[:500]).any(axis=0))
+    assert {FRONT_END.columns[index].group for index in columns} == changed
+
+
 @pytest.mark.parametrize("content", STEPS, ids=lambda content: content["kind"])
 def test_events_stay_events_and_change(events: np.ndarray, content: dict[str, Any]) -> None:
     rng = np.random.default_rng(3)
@@ -160,7 +182,7 @@ class TestSteps:
         filled = found[:, 1] > 0
         # The ranges of the hardest jet's pT are those of all slots together, in order again.
         assert found[filled, 1].min() >= 10 and found[filled, 1].max() <= 50
-        assert set(found[:, 0]) <= {7, 9}
+        assert set(found[:, 0]) == {self.mine[0, 0]}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +197,12 @@ class TestSteps:
 def test_what_the_front_end_has_not(content: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         exposure(content).check(small())
+
+
+@pytest.mark.parametrize("kind", ["scaled", "rotated"])
+def test_fields_that_are_always_zero(kind: str) -> None:
+    with pytest.raises(InputError, match=f"'{kind}' must be some that are not always zero, got me"):
+        exposure({"kind": kind, "fields": ["met.eta"]}).check(FRONT_END)
 
 
 def test_features_have_no_objects() -> None:

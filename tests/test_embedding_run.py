@@ -28,14 +28,14 @@ from keras_ae.fitting.pruning import Pruning, weights_zero
 from keras_ae.metrics import roc_auc
 from keras_ae.models import build_autoencoder
 from keras_ae.precision import FixedPoint
-from keras_ae.run_contents import load_data, load_model, network_inputs
+from keras_ae.run_contents import load_data, load_keras_model, load_model, network_inputs
 from keras_ae.runs import Run, create_run, open_run
 from keras_ae.settings.architecture import ArchitectureSpec
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.firmware import FirmwareSettings
 from keras_ae.settings.learning import PruningSettings
 from keras_ae.teachers import NeighbourDistance
-from keras_ae.teaching import scores_by_member
+from keras_ae.teaching import autoencoder_path, scores_by_member
 from keras_ae.training import distill, quantize, train
 from keras_ae.yaml_files import validate_settings
 
@@ -289,6 +289,21 @@ def test_a_density_of_the_embedding_is_scikit_learns(
     neighbours = NeighbourDistance(of_inputs, 5)
     expected = neighbours.scores(network_inputs(run, "float", data.test).astype(np.float64))
     np.testing.assert_allclose(found["1_nearest_neighbours"], expected, rtol=1e-6)
+
+
+def test_every_autoencoder_that_teaches_is_one_of_the_embedding(
+    taught_content: dict[str, Any], tmp_path: Path
+) -> None:
+    taught_content["student"]["teachers"] = [{"kind": "autoencoder", "n_seeds": 2}]
+    run = run_of(tmp_path / "run", taught_content)
+    embed(run, progress=False)
+    train(run, progress=False)
+    distill(run, progress=False)
+    expected = trained_embedding(run).encoder.get_weights()
+    for path in (run.model_path("float"), autoencoder_path(run, 1)):
+        found = load_keras_model(path).embedding.get_weights()
+        for one, other in zip(found, expected, strict=True):
+            assert_array_equal(one, other)
 
 
 def test_a_density_of_an_embedding_that_is_not_there(

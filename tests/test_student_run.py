@@ -261,6 +261,11 @@ def test_order_of_stages(
             "student: teachers.1 must differ from those before it, got gaussian_mixture with the",
         ),
         (
+            "student.teachers",
+            [{"kind": "autoencoder", "n_seeds": 3}, {"kind": "autoencoder"}],
+            "student: teachers.1 must differ from those before it, got autoencoder with the same",
+        ),
+        (
             "report",
             {"background_like": ["A -> 4l", "A -> 4l"]},
             "report: background_like must name each once, got A -> 4l, A -> 4l",

@@ -24,7 +24,14 @@ from keras_ae.run_contents import load_data, load_keras_model, load_model, netwo
 from keras_ae.runs import Run, open_run
 from keras_ae.settings.teachers import GaussianMixtureTeacher, NearestNeighboursTeacher
 from keras_ae.teachers import MixtureDensity, NeighbourDistance
-from keras_ae.teaching import autoencoder_path, learned_scores, members_of, teacher_scores
+from keras_ae.teaching import (
+    autoencoder_path,
+    density_path,
+    learned_scores,
+    members_of,
+    scores_by_member,
+    teacher_scores,
+)
 
 TEACHERS: list[dict[str, Any]] = [
     {"kind": "autoencoder", "n_seeds": 2},
@@ -233,3 +240,20 @@ def test_a_slow_teacher_is_asked_once(
     # It belongs to no stage.
     shutil.rmtree(run.teacher_scores_folder)
     assert run.is_finished("distill")
+
+
+def test_scores_that_were_kept_are_of_the_same_teachers(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    test = load_data(run).test
+    scores_by_member(run, test)
+    content = yaml.safe_load(run.experiment_path.read_text(encoding="utf-8"))
+    content["student"]["teachers"][2]["n_components"] = 4
+    run.experiment_path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    run = open_run(run.folder)
+    x = network_inputs(run, "float", load_data(run).train)
+    mixture = MixtureDensity.fit(run.experiment.student.teachers[2], x, seed=1)
+    mixture.save(density_path(run, 2))
+    expected = mixture.scores(network_inputs(run, "float", test))
+    found = scores_by_member(run, test)["2_gaussian_mixture"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

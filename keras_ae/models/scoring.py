@@ -35,7 +35,7 @@ class ScoringModel(keras.Model):
 
     @property
     def networks(self) -> tuple[keras.Model, ...]:
-        """The Functional models that hold all weights."""
+        """The Functional models that are deployed."""
         raise NotImplementedError
 
     @property

@@ -35,7 +35,12 @@ from keras_ae.settings.objectives import (
     parse_objective,
 )
 from keras_ae.settings.report import ReportSettings
-from keras_ae.settings.teachers import NEGATIVE_LOG_LIKELIHOOD
+from keras_ae.settings.teachers import (
+    NEGATIVE_LOG_LIKELIHOOD,
+    AutoencoderTeacher,
+    DensityTeacher,
+    Teacher,
+)
 from keras_ae.settings.trigger import TriggerSettings
 from keras_ae.yaml_files import dump_mapping, load_mapping, validate_settings
 
@@ -149,12 +154,12 @@ class Experiment(Section):
             model += f" of a frozen embedding {self.embedding.architecture}"
         if self.student is None:
             return model
-        others = [teacher.kind for teacher in self.student.teachers]
-        learned = (
-            f"mean of the scores of {', '.join(others)} beside a {model}"
-            if others
-            else f"{self.trigger.score} of a {model}"
-        )
+        teachers = [_in_words(teacher, model) for teacher in self.student.teachers]
+        learned = f"{self.trigger.score} of a {model}"
+        if teachers:
+            learned = (
+                f"mean of the scores of {', '.join(teachers)}" if teachers[1:] else teachers[0]
+            )
         return f"student {self.student.architecture}, which learned the logarithm of the {learned}"
 
     def require_embedding(self) -> EmbeddingSettings:
@@ -314,7 +319,8 @@ class Experiment(Section):
                     f"{getattr(teachers, name)}, got {getattr(own, name)}"
                 )
         for teacher in student.teachers:
-            if getattr(teacher, "sees", "inputs") == "embedding" and self.embedding is None:
+            of_embedding = isinstance(teacher, DensityTeacher) and teacher.sees == "embedding"
+            if of_embedding and self.embedding is None:
                 raise InputError(
                     "student.teachers.sees must be 'inputs' without a section embedding, got "
                     "'embedding'"
@@ -386,6 +392,13 @@ class Experiment(Section):
                     f"{name} must be {' or '.join(map(repr, choices))} for firmware, got "
                     f"{value!r}: choose another or set 'firmware: null'"
                 )
+
+
+def _in_words(teacher: Teacher, autoencoder: str) -> str:
+    if isinstance(teacher, AutoencoderTeacher):
+        return f"{teacher.n_seeds} of a {autoencoder}" if teacher.n_seeds > 1 else autoencoder
+    seen = " of the embedding" if teacher.sees == "embedding" else ""
+    return f"{teacher.kind}{seen}"
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -157,8 +157,10 @@ class StudentSettings(Section):
                     f"architecture.{name} of a student must be {value!r}, because its latent "
                     f"dimension is its score, got {getattr(spec, name)!r}"
                 )
-        for number, teacher in enumerate(self.teachers):
-            if teacher in self.teachers[:number]:
+        # The first of several autoencoders is that of one.
+        alike = [teacher.model_copy(update={"n_seeds": 1}) for teacher in self.teachers]
+        for number, teacher in enumerate(alike):
+            if teacher in alike[:number]:
                 raise InputError(
                     f"teachers.{number} must differ from those before it, got {teacher.kind} with "
                     "the same settings; n_seeds gives several of an autoencoder"

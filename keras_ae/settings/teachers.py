@@ -18,7 +18,8 @@ class AutoencoderTeacher(Section):
     """The run's autoencoder, trained `n_seeds` times: each is a teacher.
 
     `score` is the one that is learned, `trigger.score` where none is named;
-    `negative_log_likelihood` is estimated from `n_samples` of the latent of each event.
+    `negative_log_likelihood` is estimated from `n_samples` of the latent of each event, by noise
+    that depends on its place among the others: of few samples it is another one in another batch.
     """
 
     kind: Literal["autoencoder"] = "autoencoder"
@@ -36,7 +37,7 @@ class AutoencoderTeacher(Section):
         return self
 
 
-class _DensityTeacher(Section):
+class DensityTeacher(Section):
     """What densities have in common.
 
     `sees` is what one is a density of: the network inputs, or the frozen embedding of them.
@@ -44,8 +45,13 @@ class _DensityTeacher(Section):
 
     sees: Literal["inputs", "embedding"] = "inputs"
 
+    @property
+    def needed(self) -> tuple[str, int]:
+        """The setting that asks for events, and of how many it must learn at least."""
+        raise NotImplementedError
 
-class GaussianMixtureTeacher(_DensityTeacher):
+
+class GaussianMixtureTeacher(DensityTeacher):
     """Negative log-density of a mixture of Gaussians, by scikit-learn, in nats.
 
     `least_variance` is added to every variance: that of a slot which is nearly always empty is 0.
@@ -56,12 +62,21 @@ class GaussianMixtureTeacher(_DensityTeacher):
     n_components: int = Field(30, ge=1)
     least_variance: float = Field(1e-3, ge=1e-9)
 
+    @property
+    def needed(self) -> tuple[str, int]:
+        return f"n_components {self.n_components}", self.n_components
 
-class NearestNeighboursTeacher(_DensityTeacher):
+
+class NearestNeighboursTeacher(DensityTeacher):
     """Mean distance of the nearest background events of the training, by scikit-learn."""
 
     kind: Literal["nearest_neighbours"] = "nearest_neighbours"
     n_neighbours: int = Field(5, ge=1)
+
+    @property
+    def needed(self) -> tuple[str, int]:
+        # None is its own neighbour.
+        return f"n_neighbours {self.n_neighbours}", self.n_neighbours + 1
 
 
 Teacher = Annotated[
