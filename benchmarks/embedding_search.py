@@ -3,8 +3,8 @@
     python benchmarks/embedding_search.py > benchmarks/embedding_search.md
 
 Trials in float: augmentations, weights of the terms, learning rate and scales of angles are drawn;
-what is maximized is the AUC of events made up of background of the test, which no training has
-seen, against these. What the signals say stands beside it. Below, the recipe of the config with
+what is maximized is the AUC of events made up of background of the validation against these. What
+the signals of the test say stands beside it. Below, the recipe of the config with
 several seeds: how far trials differ by chance.
 """
 
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from exposure import CONFIG as OF_TRIGGER
-from exposure import FPRS, N_PROBED, of_signals, signal_cells
+from exposure import FPRS, of_signals, signal_cells
 from markdown_table import table
 
 from keras_ae.data.dataset import Sample
@@ -92,7 +92,7 @@ def measured(changes: Mapping[str, Any]) -> list[str]:
         embed(run, progress=False)
         train(run, progress=False)
         data, model = load_data(run), load_model(run, "float")
-        background = data.test.take(np.arange(N_PROBED))
+        background = data.validation
         outliers = made_up(run, student.exposure, background, _PART)
 
         def scores(sample: Sample) -> np.ndarray:
@@ -106,10 +106,10 @@ def measured(changes: Mapping[str, Any]) -> list[str]:
 def main() -> None:
     signals = load_experiment(CONFIG).data.model_dump()["signals"]
     print(
-        "Made by benchmarks/embedding_search.py: autoencoders of embeddings in float, AUC of events"
+        "Made by benchmarks/embedding_search.py: autoencoders of embeddings in float. AUC of what"
     )
-    print(f"made up of {N_PROBED:,} of the test against these; mean AUC of the signals, and of")
-    print(f"each AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
+    print("is made up of background of the validation against that; then, of the test, mean AUC of")
+    print(f"the signals, and of each AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
     rng = np.random.default_rng(11)
     rows = []
     for number in range(N_TRIALS):

@@ -3,9 +3,9 @@
     python benchmarks/focus.py > benchmarks/focus.md
 
 One student in float for each weight, of the same teachers. Without signals: rank correlation with
-the teachers on background of the validation, and how much of what the teachers pass at a rate the student
-passes at the same rate, of background and of events made up of it. Then what the signals say. One
-seed and one start of each.
+the teachers on background of the validation, and how much of what the teachers pass at a rate the
+student passes at the same rate, of background and of events made up of it. Then what the signals
+say. One seed and one start of each.
 """
 
 from __future__ import annotations
