@@ -22,7 +22,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-from physics_per_lut import LEVELS, signal_table
+from physics_per_lut import signal_table
 
 from hls.stages.firmware import validate
 from hls.stages.rtl import simulate_rtl, synthesize_rtl, write_rtl
@@ -105,11 +105,8 @@ def main(folder: Path, trained: Sequence[Run]) -> None:
             )
             for run in trained
         ]
-    print(
-        "Made by benchmarks/embedding.py: firmware, mean and deviation of the seeds; LUT by yosys"
-    )
-    print(f"for UltraScale+; cycles with at most {LEVELS} levels of logic in a stage; TPR at FPR")
-    print("0.01 / 0.001 / 0.0001.\n")
+    print("Made by benchmarks/embedding.py: firmware, mean and deviation of the seeds; LUT by")
+    print("yosys for UltraScale+; TPR at FPR 0.01 / 0.001 / 0.0001.\n")
     print("\n".join(signal_table(groups)))
 
 

@@ -108,7 +108,7 @@ def main() -> None:
     print(
         "Made by benchmarks/embedding_search.py: autoencoders of embeddings in float. AUC of what"
     )
-    print("is made up of background of the validation against that; then, of the test, mean AUC of")
+    print("what is made up of background of the validation against that; of the test, mean AUC of")
     print(f"the signals, and of each AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
     rng = np.random.default_rng(11)
     rows = []

@@ -33,6 +33,7 @@ from keras_ae.runs import Run, open_run
 
 FIGURE = Path(__file__).with_suffix(".svg")
 FPR = "0.001"
+#: Of the observables' designs.
 LEVELS = 4
 #: On the public ADC2021 data, whose signals are others than those of the same names here: LUT, AUC
 #: of A, LQ, h0 and h+-; no TPR at this FPR is published.
@@ -49,9 +50,14 @@ def lut_of(run: Run) -> float:
     return resources_of(run)["LUT by da4ml"]
 
 
+def levels_of(run: Run) -> int:
+    """Of logic in a stage, at most."""
+    return run.experiment.require_firmware(str(run.folder)).levels_per_stage
+
+
 def cycles_of(run: Run) -> float:
-    """With at most `LEVELS` levels of logic in a stage, as of the observables."""
-    return float(plan_rtl(TriggerGraph.load(run.trigger_graph_path), LEVELS).latency_cycles)
+    """Of the design whose LUT are counted."""
+    return float(plan_rtl(TriggerGraph.load(run.trigger_graph_path), levels_of(run)).latency_cycles)
 
 
 def qualities(separation: Separation, left_out: Sequence[str]) -> list[float | None]:
@@ -83,7 +89,7 @@ def signal_table(groups: Mapping[str, Sequence[Run]]) -> list[str]:
     rows = []
     for name, runs in groups.items():
         found = [deployed_separation(run) for run in runs]
-        cells = [name, str(len(runs))]
+        cells = [name, str(len(runs)), str(levels_of(runs[0]))]
         for resource in (lut_of, cycles_of):
             cells.append(_text(Spread.of([resource(run) for run in runs]), ",.0f"))
         for signal in found[0]:
@@ -94,7 +100,14 @@ def signal_table(groups: Mapping[str, Sequence[Run]]) -> list[str]:
             )
             cells.append(f"{_text(auc, '.3f')}; {' / '.join(tprs)}")
         rows.append(cells)
-    head = ["", "seeds", "LUT", "cycles", *(f"{signal}: AUC; TPR in %" for signal in found[0])]
+    head = [
+        "",
+        "seeds",
+        "levels in a stage",
+        "LUT",
+        "cycles",
+        *(f"{signal}: AUC; TPR in %" for signal in found[0]),
+    ]
     return table(head, rows)
 
 
@@ -121,8 +134,7 @@ def main(folders: list[str]) -> None:
     print(
         "Made by benchmarks/physics_per_lut.py: firmware, mean and deviation of the seeds; LUT by"
     )
-    print("yosys for UltraScale+, where it was run, or else by da4ml;")
-    print(f"cycles with at most {LEVELS} levels of logic in a stage.\n")
+    print("yosys for UltraScale+, where it was run, or else by da4ml.\n")
     print("\n".join(signal_table(groups)))
     print("\nTPR at FPR 0.01 / 0.001 / 0.0001. Observables without a network as firmware:\n")
     print_table(baselines)

@@ -5,7 +5,7 @@
 
 Each run's graph, those of six published triggers with random weights, and small random ones, are
 traced by both and cut into stages of 4 and of 8 levels, counted alike. What is written is simulated
-by Verilator and compared with the exact reference, every bit, and synthesized by yosys.
+by Verilator and compared with the exact reference, scores and decisions, and synthesized by yosys.
 """
 
 from __future__ import annotations
@@ -61,12 +61,15 @@ def events_of(graph: TriggerGraph, seed: int = 1) -> list[np.ndarray]:
 
 
 def measured(graph: TriggerGraph, tracer: str, levels: int, synthesized: bool) -> dict[str, Any]:
-    """Cycles, seconds, bits that are wrong, and cells."""
+    """Cycles, seconds, values of scores and decisions that are wrong, and cells."""
     inputs = events_of(graph)
     settings = FirmwareSettings(levels_per_stage=levels)
     with tempfile.TemporaryDirectory() as root:
-        folder, start = Path(root) / "rtl", time.perf_counter()
+        folder = Path(root) / "rtl"
         write, trace = TRACERS[tracer]
+        # What is compiled when it is first called has no part in the time.
+        trace(graph)
+        start = time.perf_counter()
         trace(graph)
         seconds = time.perf_counter() - start
         design = write(graph, folder, settings, [values[:20] for values in inputs])
@@ -74,7 +77,7 @@ def measured(graph: TriggerGraph, tracer: str, levels: int, synthesized: bool) -
             found = simulation.run(*inputs).output
         expected = graph.evaluate(*inputs)
         wrong = sum((found.scores[name] != s).sum() for name, s in expected.scores.items())
-        wrong += (found.trigger != expected.trigger).sum()
+        wrong += sum((found.bits[name] != bit).sum() for name, bit in expected.bits.items())
         cells = count_cells(folder, "xcup") if synthesized else None
     return {
         "cycles": design.latency_cycles,
@@ -135,7 +138,7 @@ def main(folders: list[str]) -> None:
             rows.append([name, str(levels), *cells, *more, seconds])
             print(rows[-1], file=sys.stderr, flush=True)
     print("Made by benchmarks/tracers.py, with its command: da4ml 0.5.2 / alkaid 0.8.2. LUT and FF")
-    print("by yosys for UltraScale+; bits that differ from the exact reference in")
+    print("by yosys for UltraScale+; values that differ from the exact reference in")
     print(f"{N_EVENTS:,} events; seconds to trace.\n")
     head = ["design", "levels", "LUT", "FF", "adders", "cycles", "wrong", "seconds"]
     print("\n".join(table(head, rows)))
