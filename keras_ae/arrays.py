@@ -61,6 +61,23 @@ def check_events(values: Any, shape: tuple[int, ...], subject: str) -> np.ndarra
     return array
 
 
+def check_weights(values: Any, n_events: int, subject: str) -> np.ndarray:
+    """Weights of events, as float32 (events,).
+
+    Raises:
+        InputError: not one finite number >= 0 for each of `n_events`, or none above 0.
+    """
+    weights = check_events(values, (), subject)
+    if len(weights) != n_events:
+        raise InputError(f"{subject} must be one for each of {n_events} events, got {len(weights)}")
+    if not weights.min(initial=0.0) >= 0 or not weights.any():
+        raise InputError(
+            f"{subject} must be >= 0, and above 0 for one event at least, got "
+            f"{weights.min(initial=0.0):g} to {weights.max(initial=0.0):g}"
+        )
+    return weights
+
+
 def check_not_empty(**samples: np.ndarray) -> None:
     """Raise InputError naming the first sample without events."""
     for name, sample in samples.items():

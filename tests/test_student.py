@@ -279,7 +279,7 @@ class TestRefusals:
             student.fit(X)
         with pytest.raises(InputError, match=r"x must be an array \(events, \(6,\)\), got None"):
             student.fit()
-        with pytest.raises(InputError, match=r"must be the pair \(x, y\), got 1 parts"):
+        with pytest.raises(InputError, match="y of validation data must be an array of numbers"):
             student.fit(X, SCORES, validation_data=(X,))
         with pytest.raises(InputError, match="y must have as many events as validation data"):
             student.fit(X, SCORES, validation_data=(X, SCORES[1:]))

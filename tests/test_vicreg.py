@@ -131,7 +131,7 @@ def test_refusals() -> None:
         ({"x": x[:1], "y": y[:1]}, "x must be two views of the same events, of two at least"),
         ({"x": x, "y": y[:5]}, "two views of the same events, of two at least, got 8 and 5"),
         ({"x": x}, "y of x must be an array"),
-        ({"x": x, "y": y, "validation_data": (x,)}, "validation_data must be two views"),
+        ({"x": x, "y": y, "validation_data": (x,)}, "y of validation data must be an array"),
         ({"x": x[:, :3], "y": y}, r"x must have shape \(events, 6\), got \(8, 3\)"),
         ({"x": x * np.nan, "y": y}, "every value must be finite, got NaN"),
     ):

@@ -14,7 +14,7 @@ from keras_ae.errors import InputError
 from keras_ae.likelihoods import Gaussian, Likelihood
 from keras_ae.models.inference import Inference
 from keras_ae.models.registry import register
-from keras_ae.models.scoring import split_condition
+from keras_ae.models.scoring import split_condition, weighted_mean
 from keras_ae.scores import latent_norm, squared_latent_norm, sum_features
 from keras_ae.settings.objectives import PlainObjective
 from keras_ae.weights import copy_weights
@@ -131,10 +131,18 @@ class Autoencoder(Inference):
         """Weights of the terms in the loss; 1 for those that are not named."""
         return {}
 
-    def update(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """One step of learning, by gradient descent: the loss and its terms before the step."""
+    def update(
+        self, x: Tensor, condition: Tensor | None, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of learning, by gradient descent: the loss and its terms before the step.
+
+        Args:
+            x: (batch, *input_shape).
+            condition: (batch, condition_dim), or None.
+            weights: of the events, (batch,); None where all count the same.
+        """
         with tf.GradientTape() as tape:
-            loss, terms = self._objective(x, condition, training=True)
+            loss, terms = self._objective(x, condition, True, weights)
             # Gradients are summed over replicas, so each takes its share of the mean.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer.scale_loss(scaled)
@@ -199,6 +207,7 @@ class Autoencoder(Inference):
         y: Any = None,
         *args: Any,
         validation_data: Any = None,
+        sample_weight: Any = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
@@ -207,35 +216,45 @@ class Autoencoder(Inference):
             x: array (events, *input_shape), the pair of it and a condition, or anything that
                 Keras takes.
             y: ignored: the target is x.
-            validation_data: `(x,)`, or `((x, condition),)`.
+            validation_data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, x the array or the pair.
+            sample_weight: of the events, (events,); the objective of a batch, and of an epoch, is
+                the mean with these weights.
 
         Raises:
             InputError: an array of another shape, empty, not finite, or outside the likelihood's
-                support; a missing condition; weights of events or classes; a term that is not
-                finite.
+                support; a missing condition; weights that are negative, all zero or not one an
+                event; weights of classes; a term that is not finite.
         """
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise InputError(f"{name} must be None: every event counts the same, got weights")
-        if validation_data is not None and isinstance(validation_data, tuple | list):
-            validation_data = (self.check_inputs(validation_data[0], "validation data"),)
+        if kwargs.get("class_weight") is not None:
+            raise InputError("class_weight must be None: events have no classes, got weights")
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
         return super().fit(
-            self.check_inputs(x, "x"),
+            x,
             y,
             *args,
-            validation_data=validation_data,
+            validation_data=self.check_validation_data(validation_data),
+            sample_weight=sample_weight,
             **kwargs,
         )
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`; arrays are checked as in `fit`."""
-        return super().evaluate(self.check_inputs(x, "x"), *args, **kwargs)
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """`keras.Model.evaluate`; arrays are checked, and events weighed, as in `fit`."""
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
+    def _check_target(self, y: Any, x: np.ndarray, subject: str) -> None:
+        return None
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        return self._track(*self.update(*split_condition(_inputs(data))))
+        inputs, weights = _inputs(data)
+        return self._track(*self.update(*split_condition(inputs), weights), weights)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        return self._track(*self._objective(*split_condition(_inputs(data)), training=False))
+        inputs, weights = _inputs(data)
+        found = self._objective(*split_condition(inputs), False, weights)
+        return self._track(*found, weights)
 
     def _decode(self, latent: Tensor, condition: Tensor | None, training: bool = False) -> Tensor:
         if condition is None:
@@ -276,20 +295,29 @@ class Autoencoder(Inference):
         return sum(weights.get(name, 1.0) * term for name, term in terms.items()), terms
 
     def _objective(
-        self, x: Tensor, condition: Tensor | None, training: bool
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        training: bool,
+        weights: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         per_event, terms = self._per_event_loss(x, condition, training)
         # What layers of the networks add, such as weight decay, is no term of the objective.
-        return ops.mean(per_event) + sum(self.losses), terms
+        return weighted_mean(per_event, weights) + sum(self.losses), terms
 
-    def _track(self, loss: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        n_events = ops.shape(next(iter(terms.values())))[0]
+    def _track(
+        self, loss: Tensor, terms: dict[str, Tensor], weights: Tensor | None
+    ) -> dict[str, Tensor]:
+        values = next(iter(terms.values()))
+        weights = ops.ones_like(values) if weights is None else ops.cast(weights, values.dtype)
         # One term that is not finite soon makes the weights, and so all terms, NaN: after the first
         # such loss the terms' means stand still, so that they tell which it was.
         finite_so_far = ops.isfinite(self._loss_mean.total)
-        self._loss_mean.update_state(loss, sample_weight=n_events)
+        self._loss_mean.update_state(loss, sample_weight=ops.sum(weights))
+        weights = ops.where(finite_so_far, weights, 0.0)
         for name, values in terms.items():
-            self._term_means[name].update_state(ops.where(finite_so_far, values, 0.0))
+            # NaN times zero is NaN.
+            self._term_means[name].update_state(ops.where(finite_so_far, values, 0.0), weights)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def copy_from(self, source: Autoencoder) -> None:
@@ -327,9 +355,10 @@ class Autoencoder(Inference):
         }
 
 
-def _inputs(data: Any) -> Any:
-    """What Keras' data adapter packed as x; the target is x itself."""
-    return keras.utils.unpack_x_y_sample_weight(data)[0]
+def _inputs(data: Any) -> tuple[Any, Tensor | None]:
+    """x and weights of events of what Keras' data adapter packed; the target is x itself."""
+    x, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+    return x, weights
 
 
 def _check_networks(

@@ -85,9 +85,18 @@ class PCA(LinearAutoencoder):
         return np.asarray(self._explained_variance)[:, 1]
 
     def fit(
-        self, x: Any = None, y: Any = None, *args: Any, validation_data: Any = None, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
     ) -> keras.callbacks.History:
         """Solve for x (events, features); epochs, callbacks and the rest have no meaning here.
+
+        With weights of events mean and covariance are weighted, variances unbiased for the
+        effective number of events, (sum w)^2 / sum w^2.
 
         Returns:
             A history of one epoch.
@@ -95,7 +104,7 @@ class PCA(LinearAutoencoder):
         Raises:
             InputError: latent_dim above the number of features or events; see `Autoencoder.fit`.
         """
-        x = self.check_inputs(x, "x")
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
         if not isinstance(x, np.ndarray):
             raise InputError(f"x of PCA must be one array, got {type(x).__name__}")
         if self.latent_dim > min(x.shape):
@@ -103,24 +112,24 @@ class PCA(LinearAutoencoder):
                 f"latent_dim must be <= {min(x.shape)} for {x.shape[0]} events of {x.shape[1]} "
                 f"features, got {self.latent_dim}"
             )
-        solution = SklearnPCA(self.latent_dim, svd_solver="full").fit(x.astype(np.float64))
-        components = solution.components_
-        self._encoding.set_weights([components.T, -components @ solution.mean_])
-        self._decoding.set_weights([components, solution.mean_])
-        self._explained_variance.assign(
-            np.stack([solution.explained_variance_, solution.explained_variance_ratio_], axis=1)
-        )
+        components, mean, variances = _leading(x.astype(np.float64), self.latent_dim, sample_weight)
+        self._encoding.set_weights([components.T, -components @ mean])
+        self._decoding.set_weights([components, mean])
+        self._explained_variance.assign(variances)
         if not self.compiled:
             self.compile()
         # A saved optimizer must have its variables to be loaded without a warning.
         self.optimizer.build(self.trainable_variables)
         history = keras.callbacks.History()
-        history.history = {
-            name: [value] for name, value in self.evaluate(x, return_dict=True, verbose=0).items()
-        }
+        history.history = {}
+        samples = {"": (x, y, sample_weight)}
         if validation_data is not None:
-            validated = self.evaluate(validation_data[0], return_dict=True, verbose=0)
-            history.history |= {f"val_{name}": [value] for name, value in validated.items()}
+            samples["val_"] = (*validation_data, None, None)[:3]
+        for prefix, (events, target, weights) in samples.items():
+            found = self.evaluate(
+                events, target, sample_weight=weights, return_dict=True, verbose=0
+            )
+            history.history |= {f"{prefix}{name}": [value] for name, value in found.items()}
         return history
 
     def learn(self, train: Any, validation: Any, in_epochs: InEpochs) -> History:
@@ -149,24 +158,55 @@ class OjaPCA(LinearAutoencoder):
             shape=(), initializer="zeros", trainable=False, name="n_seen"
         )
 
-    def update(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def update(
+        self, x: Tensor, condition: Tensor | None, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         n_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if n_replicas > 1:
             raise InputError(f"replicas of OjaPCA must be 1, got {n_replicas}")
-        loss, terms = self._objective(x, condition, training=True)
-        weights, mean = self._encoding.kernel, self._decoding.bias
-        n_events = ops.cast(ops.shape(x)[0], "float32")
+        loss, terms = self._objective(x, condition, True, weights)
+        kernel, mean = self._encoding.kernel, self._decoding.bias
+        if weights is None:
+            n_events, batch_mean = ops.cast(ops.shape(x)[0], "float32"), ops.mean(x, axis=0)
+        else:
+            weights = ops.cast(weights, "float32")[:, None]
+            n_events = ops.sum(weights)
+            batch_mean = ops.divide_no_nan(ops.sum(weights * x, axis=0), n_events)
         self._n_seen.assign_add(n_events)
-        mean.assign_add((ops.mean(x, axis=0) - mean) * n_events / self._n_seen)
+        mean.assign_add(ops.divide_no_nan((batch_mean - mean) * n_events, self._n_seen))
         centred = x - mean
-        code = ops.matmul(centred, weights)  # (batch, latent_dim)
-        products = ops.triu(ops.matmul(ops.transpose(code), code))
-        growth = ops.matmul(ops.transpose(centred), code) - ops.matmul(weights, products)
+        code = ops.matmul(centred, kernel)  # (batch, latent_dim)
+        weighted = code if weights is None else weights * code
+        products = ops.triu(ops.matmul(ops.transpose(code), weighted))
+        growth = ops.matmul(ops.transpose(centred), weighted) - ops.matmul(kernel, products)
+        growth = ops.divide_no_nan(growth, n_events)
         # Under mixed precision the optimizer divides by its scale.
-        self.optimizer.apply([self.optimizer.scale_loss(-growth / n_events)], [weights])
-        self._encoding.bias.assign(-ops.matmul(mean, weights))
-        self._decoding.kernel.assign(ops.transpose(weights))
+        self.optimizer.apply([self.optimizer.scale_loss(-growth)], [kernel])
+        self._encoding.bias.assign(-ops.matmul(mean, kernel))
+        self._decoding.kernel.assign(ops.transpose(kernel))
         return loss, terms
+
+
+def _leading(
+    x: np.ndarray, n_components: int, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Principal components (rows), mean, and variance and its share (components, 2) of x."""
+    if weights is None:
+        found = SklearnPCA(n_components, svd_solver="full").fit(x)
+        variances = np.stack([found.explained_variance_, found.explained_variance_ratio_], axis=1)
+        return found.components_, found.mean_, variances
+    mean = np.average(x, axis=0, weights=weights)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(x, rowvar=False, aweights=weights)))
+    largest = np.argsort(values)[::-1][:n_components]
+    components = vectors.T[largest]
+    # The largest number of each is positive, as scikit-learn has it.
+    signs = np.sign(np.take_along_axis(components, _largest(components), axis=1))
+    variances = np.stack([values[largest], values[largest] / values.sum()], axis=1)
+    return signs * components, mean, variances
+
+
+def _largest(components: np.ndarray) -> np.ndarray:
+    return np.argmax(np.abs(components), axis=1)[:, np.newaxis]
 
 
 def _dense_layer(network: keras.Model) -> keras.layers.Dense:

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+from keras import ops
 
-from keras_ae.arrays import check_events, check_not_empty
+from keras_ae.arrays import check_events, check_not_empty, check_weights
 from keras_ae.errors import InputError
 from keras_ae.mapping import BATCH_SIZE, map_batches
 from keras_ae.models.finite_loss import StopAtNonFiniteLoss
@@ -180,6 +181,45 @@ class ScoringModel(keras.Model):
         arrays = self._with_condition(x, parts[1] if len(parts) > 1 else None)
         return arrays if len(arrays) > 1 else arrays[0]
 
+    def check_validation_data(self, data: Any) -> Any:
+        """`(x,)`, `(x, y)` or `(x, y, sample_weight)` as float32; y is what `_check_target` says.
+
+        What gives batches is left to Keras.
+
+        Raises:
+            InputError: another number of parts, or see `fit`.
+        """
+        if not isinstance(data, tuple | list):
+            return data
+        if not 1 <= len(data) <= 3:
+            raise InputError(
+                "validation_data must be (x,), (x, y) or (x, y, sample_weight), got "
+                f"{len(data)} parts"
+            )
+        x, y, weights = (*data, None, None)[:3]
+        return self.check_arrays(x, y, weights, "validation data")
+
+    def check_arrays(self, x: Any, y: Any, weights: Any, subject: str) -> tuple[Any, Any, Any]:
+        """x, y and weights of events as float32, where they are arrays.
+
+        Raises:
+            InputError: see `fit`.
+        """
+        x = self.check_inputs(x, subject)
+        first = x[0] if isinstance(x, tuple) else x
+        if not isinstance(first, np.ndarray):
+            return x, y, weights
+        y = self._check_target(y, first, subject)
+        if weights is not None:
+            weights = check_weights(weights, len(first), f"sample_weight of {subject}")
+            # Keras passes weights on beside a target alone.
+            y = weights if y is None else y
+        return x, y, weights
+
+    def _check_target(self, y: Any, x: np.ndarray, subject: str) -> Any:
+        """What a model learns of the events x, checked; None where that is x itself."""
+        raise NotImplementedError
+
     def _is_parts(self, inputs: Any) -> bool:
         """Whether they are x, and perhaps a condition, instead of x as a list of events."""
         if not isinstance(inputs, tuple | list) or not 1 <= len(inputs) <= 2:
@@ -239,6 +279,14 @@ class ScoringModel(keras.Model):
                 for key, value in config.items()
             }
         )
+
+
+def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Sum of w v over sum of w of values (batch,); 0 where no event has a weight."""
+    if weights is None:
+        return ops.mean(values)
+    weights = ops.cast(weights, values.dtype)
+    return ops.divide_no_nan(ops.sum(weights * values), ops.sum(weights))
 
 
 def split_condition(inputs: Any) -> tuple[Tensor, Tensor | None]:

@@ -163,14 +163,32 @@ class Student(ScoringModel):
     ) -> Tensor:
         # Keras' own, because it knows of replicas and weights. What layers of the encoder add, such
         # as weight decay, comes on top.
-        error, target = keras.losses.MeanSquaredError(), self.target(y)
+        target = self.target(y)
+        # Of an event that has a weight w, w counts, and not how many events the batch has.
+        error = keras.losses.MeanSquaredError(
+            "sum_over_batch_size" if sample_weight is None else "mean_with_sample_weight"
+        )
         if not self.further_scores:
             target, y_pred = target[:, None], y_pred[:, None]
         if self.focus > 1:
             low, high, mean = ops.unstack(self._focused, 3)
             weights = self._weights(target[:, 0], low, high) / mean
-            sample_weight = weights if sample_weight is None else weights * sample_weight
+            if sample_weight is None:
+                sample_weight = weights
+            else:
+                # Of which only the mean over the events' own weights is to be one.
+                root = ops.sqrt(weights)[:, None]
+                target, y_pred = root * target, root * y_pred
         return error(target, y_pred, sample_weight) + sum(self.losses)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is None:
+            return super().test_step(data)
+        # Keras weighs the means of batches by their numbers of events.
+        loss = self.compute_loss(x, y, self(x, training=False), weights, training=False)
+        self._loss_tracker.update_state(loss, sample_weight=ops.sum(weights))
+        return {"loss": self._loss_tracker.result()}
 
     def fit(
         self,
@@ -178,6 +196,7 @@ class Student(ScoringModel):
         y: Any = None,
         *args: Any,
         validation_data: Any = None,
+        sample_weight: Any = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """`keras.Model.fit`; arrays are checked first, and a loss that is not finite ends it.
@@ -186,46 +205,42 @@ class Student(ScoringModel):
             x: array (events, *input_shape), the pair of it and a condition, or anything that
                 Keras takes.
             y: the teacher's scores, as they are: (events,); of several scores (events, scores).
-            validation_data: `(x, y)`.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`.
+            sample_weight: of the events, (events,); the loss is the mean with these weights.
 
         Raises:
             InputError: before `adapt`; an array of another shape, empty or not finite; a missing
-                condition; scores that are not one an event.
+                condition; scores that are not one an event; weights that are negative, all zero or
+                not one an event.
         """
         self._check_adapted()
-        if isinstance(validation_data, tuple | list):
-            if len(validation_data) != 2:
-                raise InputError(
-                    f"validation_data must be the pair (x, y), got {len(validation_data)} parts"
-                )
-            x_y = validation_data[0], validation_data[1]
-            validation_data = self._check_pair(*x_y, "validation data")
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
         return super().fit(
-            *self._check_pair(x, y, "x"),
+            x,
+            y,
             *args,
-            validation_data=validation_data,
+            validation_data=self.check_validation_data(validation_data),
+            sample_weight=sample_weight,
             **kwargs,
         )
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`; arrays are checked as in `fit`."""
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """`keras.Model.evaluate`; arrays are checked, and events weighed, as in `fit`."""
         self._check_adapted()
-        return super().evaluate(*self._check_pair(x, y, "x"), *args, **kwargs)
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
+    def _check_target(self, y: Any, x: np.ndarray, subject: str) -> np.ndarray:
+        y = self._check_scores(y, f"y of {subject}")
+        if len(y) != len(x):
+            raise InputError(f"y must have as many events as {subject}, {len(x)}, got {len(y)}")
+        return y
 
     def _check_adapted(self) -> None:
         if not np.all(self._deviation):
             raise InputError("student must be adapted to scores first, got none: call adapt")
-
-    def _check_pair(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
-        """x and y as float32, where they are arrays."""
-        x = self.check_inputs(x, subject)
-        first = x[0] if isinstance(x, tuple) else x
-        if not isinstance(first, np.ndarray):
-            return x, y
-        y = self._check_scores(y, f"y of {subject}")
-        if len(y) != len(first):
-            raise InputError(f"y must have as many events as {subject}, {len(first)}, got {len(y)}")
-        return x, y
 
     def copy_from(self, source: Student) -> None:
         """Take over weights and state of a student of the same architecture, by layer name."""

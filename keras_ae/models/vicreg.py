@@ -143,6 +143,7 @@ class VICReg(ScoringModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
+        self._refuse_weights(sample_weight, "a batch")
         views = [self._projected(code) for code in (y_pred, self(y, training=training))]
         terms = (
             invariance(*views),
@@ -182,32 +183,35 @@ class VICReg(ScoringModel):
             raise InputError(
                 f"batch_size must be >= 2, of one event there is no variance, got {batch_size}"
             )
-        if isinstance(validation_data, tuple | list):
-            if len(validation_data) != 2:
-                raise InputError(
-                    f"validation_data must be two views (x, y), got {len(validation_data)} parts"
-                )
-            first, second = validation_data
-            validation_data = self._checked_views(first, second, "validation data")
-        x, y = self._checked_views(x, y, "x")
+        x, y, _ = self.check_arrays(x, y, kwargs.pop("sample_weight", None), "x")
+        validation_data = self.check_validation_data(validation_data)
         return super().fit(x, y, batch_size, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`; arrays are checked as in `fit`."""
-        return super().evaluate(*self._checked_views(x, y, "x"), *args, **kwargs)
+        x, y, _ = self.check_arrays(x, y, kwargs.pop("sample_weight", None), "x")
+        return super().evaluate(x, y, *args, **kwargs)
 
-    def _checked_views(self, x: Any, y: Any, subject: str) -> tuple[Any, Any]:
-        """Both as float32, where they are arrays."""
-        x = self.check_inputs(x, subject)
-        if not isinstance(x, np.ndarray):
-            return x, y
+    def check_arrays(self, x: Any, y: Any, weights: Any, subject: str) -> tuple[Any, Any, Any]:
+        self._refuse_weights(weights, subject)
+        return super().check_arrays(x, y, weights, subject)
+
+    @staticmethod
+    def _refuse_weights(weights: Any, subject: str) -> None:
+        if weights is not None:
+            raise InputError(
+                f"sample_weight of {subject} must be None: the terms of VICReg are of batches and "
+                "not of events, got weights"
+            )
+
+    def _check_target(self, y: Any, x: np.ndarray, subject: str) -> np.ndarray:
         y = self.check_inputs(y, f"y of {subject}")
         if len(y) != len(x) or len(x) < 2:
             raise InputError(
                 f"{subject} must be two views of the same events, of two at least, got {len(x)} "
                 f"and {len(y)}"
             )
-        return x, y
+        return np.asarray(y)
 
     def copy_from(self, source: VICReg) -> None:
         """Take over weights of a model of the same architecture, by layer name."""
