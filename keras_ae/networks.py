@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import keras
 
 from keras_ae.bounded import LOG_VARIANCE_LIMIT
-from keras_ae.precision import Float, Precision, Role
+from keras_ae.precision import Float, Precision, Role, types_of
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 
 Spec = ArchitectureSpec | ConvolutionalSpec
 
+Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
+
+def _in_types_of_its_precision(build: Build) -> Build:
+    @functools.wraps(build)
+    def built(spec: Spec, precision: Precision, *args: Any, **kwargs: Any) -> keras.Model:
+        with types_of(precision):
+            return build(spec, precision, *args, **kwargs)
+
+    return cast(Build, built)
+
+
+@_in_types_of_its_precision
 def build_encoder(
     spec: Spec,
     precision: Precision,
@@ -47,6 +61,7 @@ def build_encoder(
     )
 
 
+@_in_types_of_its_precision
 def build_embedding(spec: Spec, precision: Precision) -> keras.Model:
     """Inputs (batch, *input_shape) -> embedding (batch, latent_dim), in a format of its own.
 
@@ -69,6 +84,7 @@ def build_projector(spec: Spec, widths: Sequence[int]) -> keras.Model:
     return keras.Model(inputs, outputs, name="projector")
 
 
+@_in_types_of_its_precision
 def build_decoder(spec: Spec, precision: Precision) -> keras.Model:
     """Latent (batch, latent_dim) -> reconstruction (batch, *input_shape).
 

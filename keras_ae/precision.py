@@ -7,6 +7,8 @@ before. The one importer of qkeras.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -103,6 +105,37 @@ class Float:
     def check_layers(self, *networks: keras.Model) -> None:
         # There is nothing to name.
         pass
+
+
+@contextmanager
+def types_of(precision: Precision) -> Iterator[None]:
+    """While layers and models are made: fixed point is in float32, whatever Keras is set to.
+
+    Every value of a format is exact there, and in no shorter type.
+    """
+    if not isinstance(precision, FixedPoint):
+        yield
+        return
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+def check_types(*networks: keras.Model) -> None:
+    """Raise InputError where Keras is set to a type that quantizers would compute in."""
+    floatx = keras.config.floatx()
+    if floatx == "float32":
+        return
+    layers = (layer for network in networks for layer in network.layers)
+    if any(type(layer).__module__.startswith("qkeras") for layer in layers):
+        raise InputError(
+            f"keras.config.floatx() must be 'float32' for a model in fixed point, got '{floatx}'"
+        )
 
 
 class FixedPoint(FixedPointFormats):

@@ -13,7 +13,7 @@ from keras_ae.likelihoods import LIKELIHOODS, Gaussian
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.registry import MODELS
 from keras_ae.networks import build_decoder, build_embedding, build_encoder
-from keras_ae.precision import Float, Precision
+from keras_ae.precision import Float, Precision, types_of
 from keras_ae.schedules import SCHEDULES
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import OBJECTIVES, Objective
@@ -58,7 +58,7 @@ def build_autoencoder(
         )
     objective.check_architecture(spec)
     precision = precision or Float()
-    with seeded_initializers(seed):
+    with types_of(precision), seeded_initializers(seed):
         of_networks = {name: getattr(objective, name) for name in objective.of_networks}
         front = None if embedding is None else build_embedding(embedding, precision)
         encoder = build_encoder(
@@ -76,16 +76,17 @@ def build_autoencoder(
         for name in type(objective).model_fields
         if name not in (*Objective.model_fields, *objective.of_networks)
     }
-    return MODELS[type(objective)](
-        encoder,
-        decoder,
-        family(objective.variance, objective.learn_variance)
-        if issubclass(family, Gaussian)
-        else family(),
-        seed=seed,
-        embedding=front,
-        **arguments,
-    )
+    with types_of(precision):
+        return MODELS[type(objective)](
+            encoder,
+            decoder,
+            family(objective.variance, objective.learn_variance)
+            if issubclass(family, Gaussian)
+            else family(),
+            seed=seed,
+            embedding=front,
+            **arguments,
+        )
 
 
 @contextmanager

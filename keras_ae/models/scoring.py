@@ -13,6 +13,7 @@ from keras_ae.arrays import check_events, check_not_empty, check_weights
 from keras_ae.errors import InputError
 from keras_ae.mapping import BATCH_SIZE, map_batches
 from keras_ae.models.finite_loss import StopAtNonFiniteLoss
+from keras_ae.precision import check_types
 from keras_ae.scores import sum_features
 
 Tensor = Any
@@ -133,6 +134,7 @@ class ScoringModel(keras.Model):
         condition: np.ndarray | None,
         batch_size: int,
     ) -> Any:
+        check_types(*self.networks)
         x = check_events(x, self.sample_shape, "x")
         self._check_values(x, "x")
         return map_batches(
@@ -170,6 +172,7 @@ class ScoringModel(keras.Model):
         Raises:
             InputError: see `fit`.
         """
+        check_types(*self.networks)
         if inputs is None:
             raise InputError(f"{subject} must be an array (events, {self.sample_shape}), got None")
         if not isinstance(inputs, tuple | list) and not hasattr(inputs, "shape"):
@@ -264,6 +267,16 @@ class ScoringModel(keras.Model):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """`keras.Model.predict`: what `call` gives; arrays are checked as in `fit`."""
         return super().predict(self.check_inputs(x, "x"), *args, **kwargs)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.export`, of what `call` gives of events, before a first call, too."""
+        shapes = [self.sample_shape, *([(self.condition_dim,)] if self.condition_dim else [])]
+        events = [ops.zeros((1, *shape)) for shape in shapes]
+        self(events if len(events) > 1 else events[0])
+        if kwargs.get("input_signature") is None:
+            specs = [keras.InputSpec("float32", (None, *shape)) for shape in shapes]
+            kwargs["input_signature"] = [specs if len(specs) > 1 else specs[0]]
+        super().export(filepath, *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to models with a compile of their own.

@@ -15,7 +15,7 @@ from keras_ae.errors import InputError
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor, split_condition
 from keras_ae.networks import build_encoder
-from keras_ae.precision import Float, Precision
+from keras_ae.precision import Float, Precision, types_of
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.objectives import STUDENT_SCORE, further_student_score
 from keras_ae.weights import copy_weights
@@ -296,11 +296,11 @@ def build_student(
     if spec.latent_dim != 1:
         raise InputError(f"latent_dim of a student must be 1, got {spec.latent_dim}")
     precision = precision or Float()
-    with seeded_initializers(seed):
+    with types_of(precision), seeded_initializers(seed):
         heads = list(map(further_student_score, further_scores))
         encoder = build_encoder(spec, precision, further_heads=heads)
-    precision.check_layers(encoder)
-    return Student(encoder, further_scores, focus)
+        precision.check_layers(encoder)
+        return Student(encoder, further_scores, focus)
 
 
 def _target(scores: Any, offset: Tensor, lowest: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from keras_ae.mapping import BATCH_SIZE
 from keras_ae.models.building import seeded_initializers
 from keras_ae.models.scoring import ScoringModel, Tensor
 from keras_ae.networks import build_embedding, build_projector
-from keras_ae.precision import Float, Precision
+from keras_ae.precision import Float, Precision, types_of
 from keras_ae.scores import latent_norm, squared_latent_norm
 from keras_ae.settings.architecture import ArchitectureSpec, ConvolutionalSpec
 from keras_ae.settings.embedding import VICRegObjective
@@ -268,9 +268,10 @@ def build_vicreg(
         precision: of the encoder, float by default; the projector is always in float.
         seed: of the weights.
     """
-    with seeded_initializers(seed):
-        encoder = build_embedding(spec, precision or Float())
+    precision = precision or Float()
+    with types_of(precision), seeded_initializers(seed):
+        encoder = build_embedding(spec, precision)
         widths = objective.projector_dims
         projector = build_projector(spec, widths) if widths else None
-    weights = (f"{name}_weight" for name in VICReg.term_names)
-    return VICReg(encoder, projector, **{name: getattr(objective, name) for name in weights})
+        weights = (f"{name}_weight" for name in VICReg.term_names)
+        return VICReg(encoder, projector, **{name: getattr(objective, name) for name in weights})
