@@ -233,12 +233,17 @@ def inspect(config: Path, figures: Path | None) -> None:
     help="More events to compare, in a file like that of the background; can be repeated.",
 )
 @_n_events
-def validate(run_folder: Path, event_files: tuple[Path, ...], n_events: int | None) -> None:
+@click.option(
+    "--as-is", is_flag=True, help="Compile files that were changed, too; that is no proof."
+)
+def validate(
+    run_folder: Path, event_files: tuple[Path, ...], n_events: int | None, as_is: bool
+) -> None:
     """Compare the HLS project of RUN with the quantized model, every event, every bit.
 
-    Exit code 1 unless all bits are equal.
+    Exit code 1 unless every file is as 'convert' wrote it, and all bits are equal.
     """
-    _validate(_open_run(run_folder), event_files, n_events)
+    _validate(_open_run(run_folder), event_files, n_events, as_is)
 
 
 @cli.command()
@@ -258,13 +263,12 @@ def rtl(run_folder: Path, n_events: int, as_is: bool) -> None:
     """
     opened = _open_run(run_folder)
     _start_stage("rtl")
-    from hls.report.verdicts import how_rtl_differs, what_was_simulated
+    from hls.report.verdicts import how_rtl_differs, shortened, what_was_simulated
     from hls.stages.rtl import simulate_rtl
 
     changed = [] if as_is else opened.changed_contents("rtl")
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        click.echo(f"   changed, written again (--as-is keeps it): {', '.join(changed[:3])}{more}")
+        click.echo(f"   changed, written again (--as-is keeps it): {shortened(changed)}")
     if not as_is and not function_of("rtl", opened.settings)(opened, report=click.echo):
         click.echo("   already done, inputs unchanged")
     click.echo(f"RTL: {opened.rtl_folder}; simulating all events of the data, and stress events")
@@ -435,13 +439,18 @@ def _show_implementations(run: Run) -> None:
     click.echo(as_text(implementations(run, settings)))
 
 
-def _validate(run: Run, event_files: Sequence[Path] = (), n_events: int | None = None) -> None:
+def _validate(
+    run: Run,
+    event_files: Sequence[Path] = (),
+    n_events: int | None = None,
+    as_is: bool = False,
+) -> None:
     _start_stage("validate")
     from hls.report.verdicts import what_differs
     from hls.stages.firmware import validate as work
     from keras_ae.summary import summary
 
-    validation = work(run, event_files, n_events or 0)
+    validation = work(run, event_files, n_events or 0, as_is)
     click.echo(summary(run))
     click.echo(f"fidelity report: {run.fidelity_page_path}")
     if not validation.is_proved:

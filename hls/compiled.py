@@ -103,6 +103,7 @@ class CompiledProject(ABC):
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
         if result.returncode != 0:
@@ -130,7 +131,12 @@ def call_program(command: Sequence[str | Path], folder: Path) -> None:
         ProofError: it fails.
     """
     result = subprocess.run(
-        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
+        list(map(str, command)),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if result.returncode != 0:
         said = (result.stdout + result.stderr).strip().splitlines()[-1:] or ["nothing"]

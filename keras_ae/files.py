@@ -66,8 +66,12 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
 
     Raises:
         BlockingIOError: another process holds it, and this one is not to `wait`.
+        InputError: it is a link, which may lead anywhere.
     """
-    with path.open("w") as lock:
+    if path.is_symlink():
+        raise InputError(f"lock must be a file, got a link: {path}")
+    # Whatever it holds is left as it is.
+    with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 

@@ -249,7 +249,8 @@ def create_run(folder: Path, experiment: RunSettings) -> Run:
     """Make or reuse a run directory for `experiment`.
 
     Raises:
-        InputError: the folder holds something else, or a run of another format.
+        InputError: the folder holds something else, a run of another format, or one of another
+            experiment at which another process is at work.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"run directory must be a directory, got the file {folder}")
@@ -260,7 +261,12 @@ def create_run(folder: Path, experiment: RunSettings) -> Run:
         record = {"format": FORMAT, "version": __version__, "stages": {}}
         write_json(run.record_path, record)
     _read_record(run)
-    write_text(run.experiment_path, dump_run_settings(experiment))
+    text = dump_run_settings(experiment)
+    path = run.experiment_path
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+        # Not while another command works by what stands there.
+        with run.locked():
+            write_text(path, text)
     return run
 
 

@@ -52,6 +52,7 @@ def summary(run: Run) -> str:
         lines.append(
             f"events checked: {validation['events']}   "
             f"mismatching bits: {validation['mismatching_bits']}"
+            + ("   no proof: files were changed" if validation.get("changed_files") else "")
         )
     return "\n".join([*lines, f"run directory: {run.folder}"])
 

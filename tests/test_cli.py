@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_weights_that_only_synthesis_sees_are_exit_code_1(
     start = text.index("{") + 1
     first, rest = text[start:].split(",", 1)
     header.write_text(f"{text[:start]}{float(first) + 0.5:.12f},{rest}")
-    code, _, err = run_cli(capsys, "validate", run_copy)
+    code, _, err = run_cli(capsys, "validate", run_copy, "--as-is")
     assert code == 1
     assert "must hold the same weights, but differ" in err
     # The proof of before does not survive.
@@ -171,9 +172,44 @@ def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFix
         start = text.index("{") + 1 if path.suffix == ".h" else 0
         first, rest = text[start:].split(",", 1)
         path.write_text(f"{text[:start]}{float(first) + 0.5:.12f},{rest}")
-    code, out, _ = run_cli(capsys, "validate", run_copy)
+    code, out, _ = run_cli(capsys, "validate", run_copy, "--as-is")
     assert code == 1
     assert "mismatching bits: 0" not in out
+
+
+def no_dead_code(text: str) -> str:
+    """What a synthesis sees, and a simulation does not."""
+    start = text.index("{", text.index("void anomaly_trigger(")) + 1
+    return f"{text[:start]}\n#ifdef __SYNTHESIS__\n    trigger[0] = 1;\n#endif\n{text[start:]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("firmware/anomaly_trigger.cpp", no_dead_code),
+        ("project.tcl", lambda text: text + "\nset clock_period 9\n"),
+        ("README.md", lambda text: f"{text}\n"),
+    ],
+)
+def test_a_project_that_was_changed_is_no_proof(
+    run_copy: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    change: Callable[[str], str],
+) -> None:
+    path = run_copy / "firmware" / name
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+    found = run_cli(capsys, "validate", run_copy)
+    message = f"must be as 'keras-ae convert' wrote it, but 1 files are not: firmware/{name}"
+    assert_one_line(found, message, code=1)
+    assert not (run_copy / "validation.json").exists()
+    code, out, err = run_cli(capsys, "validate", run_copy, "--as-is")
+    assert code == 0, err
+    assert "mismatching bits: 0   no proof: files were changed" in out
+    page = (run_copy / "fidelity.html").read_text()
+    assert "This is no proof" in page and "are the same function" not in page
 
 
 @pytest.mark.parametrize(

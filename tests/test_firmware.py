@@ -535,6 +535,14 @@ class TestRefusals:
         ("settings", "message"),
         [
             ({"part": "ep4ce6"}, "part must start with one of xc7a, .*, got 'ep4ce6'"),
+            # Each means something to Tcl, make, a shell, C++, Verilog or VHDL.
+            *(
+                (
+                    {"part": f"xcvu13p{character}x"},
+                    "part must be of letters, digits, '-', '_' and '.'",
+                )
+                for character in "[]{}()$`\"'\\;|&<>#!?*~^%@=+,:/ \n\t\0é"
+            ),
             ({"io_type": "io_serial"}, "Input should be 'io_parallel' or 'io_stream'"),
             ({"threshold": "later"}, "Input should be 'constant' or 'input'"),
             ({"table_error": 0.0}, "greater than 0"),

@@ -220,3 +220,26 @@ class TestTakeOver:
         finished.model_path("quantized").unlink()
         with pytest.raises(InputError, match="must have finished the stage 'quantize' first"):
             run.take_over(finished, "quantize")
+
+
+class TestWhileAnotherIsAtWork:
+    def test_nothing_is_written(self, run: Run) -> None:
+        before = run.experiment_path.read_text(encoding="utf-8")
+        content = run.experiment.model_dump(mode="json")
+        content["training"] |= {"epochs": 7}
+        other = Experiment.model_validate(content)
+        with run.locked(), pytest.raises(InputError, match="one command at a time"):
+            create_run(run.folder, other)
+        assert run.experiment_path.read_text(encoding="utf-8") == before
+        create_run(run.folder, other)
+        assert run.experiment_path.read_text(encoding="utf-8") != before
+
+    def test_a_lock_is_no_link(self, run: Run, tmp_path: Path) -> None:
+        precious = tmp_path / "precious"
+        precious.write_text("mine")
+        lock = run.folder / ".lock"
+        lock.unlink(missing_ok=True)
+        lock.symlink_to(precious)
+        with pytest.raises(InputError, match="lock must be a file, got a link"):
+            run.stage("train", lambda: None)
+        assert precious.read_text() == "mine"

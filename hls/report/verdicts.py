@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hls.proof.rtl_report import RtlReport
 from hls.proof.validate import Validation
 from keras_ae.runs import Run
+
+
+def shortened(names: Sequence[str], n_shown: int = 3) -> str:
+    """The first of several names, and how many more there are."""
+    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
+    return ", ".join(names[:n_shown]) + more
 
 
 def what_differs(validation: Validation, run: Run) -> str:

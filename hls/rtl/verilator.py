@@ -79,7 +79,9 @@ def find_verilator() -> tuple[str, Path]:
     program = shutil.which("verilator_bin")
     if program is None:
         raise InputError(f"Verilator must be installed for RTL simulation, found none: {remedy}")
-    text = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
+    text = subprocess.run(
+        [program, "-V"], capture_output=True, text=True, errors="replace", check=False
+    ).stdout
     version = re.search(r"Verilator (\d+)\.(\d+)", text)
     folder = re.search(r"VERILATOR_ROOT\s*=\s*(\S+)", text)
     if version is None or folder is None or (int(version[1]), int(version[2])) < _OLDEST:

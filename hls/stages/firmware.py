@@ -20,6 +20,7 @@ from hls.proof.validate import Validation, validate_project
 from hls.report.fidelity import measure_fidelity
 from hls.report.implementations import implementations
 from hls.report.page import render_page, update_page
+from hls.report.verdicts import shortened
 from hls.stages.adopted import fidelity_of_adopted, settings_in
 from hls.stages.adopted import score_graph as score_graph_of_adopted
 from hls.stages.events import (
@@ -34,12 +35,13 @@ from hls.stages.events import (
 from hls.synthesis.resources import ResourceReport
 from hls.synthesis.vendor_hls import synthesize_project
 from keras_ae.data.dataset import Dataset, Sample
-from keras_ae.errors import InputError
+from keras_ae.errors import InputError, ProofError
 from keras_ae.files import read_json, whole_file, write_json, write_text
 from keras_ae.rates import baseline_thresholds, decision_rates
 from keras_ae.run_contents import load_data, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
+from keras_ae.stages import PROVED
 
 
 def convert(run: Run) -> bool:
@@ -117,7 +119,9 @@ def score_graph(run: Run) -> LayerGraph:
     )
 
 
-def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> Validation:
+def validate(
+    run: Run, event_files: Sequence[Path] = (), n_events: int = 0, as_is: bool = False
+) -> Validation:
     """Stage `validate`: C-simulation of every event of the experiment and of stress events.
 
     Never skipped: the project on disk may have changed in any way. Writes the fidelity report.
@@ -126,8 +130,10 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
         run: converted before.
         event_files: more events to compare, of the kind of the data.
         n_events: as many stress events more as reach this number in all.
+        as_is: compile files that are not as `convert` wrote them, too; that is no proof.
 
     Raises:
+        ProofError: such files, unless `as_is`: nothing is compiled then.
         InputError: event files for an experiment without trigger events or with a condition; or
             another process is at work on the run.
     """
@@ -139,6 +145,13 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
     with run.locked():
         # Whatever happens next, an earlier proof no longer holds.
         run.forget_validation()
+        changed = run.changed_contents(PROVED)
+        if changed and not as_is:
+            raise ProofError(
+                f"{run.firmware_folder} must be as 'keras-ae convert' wrote it, but "
+                f"{len(changed)} files are not: {shortened(changed)}; 'keras-ae convert "
+                f"{run.folder}' writes them again, --as-is compares them as they are"
+            )
         samples = compared_samples(run, data, graph, event_files, n_events)
         validation = validate_project(graph, run.firmware_folder, samples)
         report: dict[str, Any] = {
@@ -146,6 +159,7 @@ def validate(run: Run, event_files: Sequence[Path] = (), n_events: int = 0) -> V
             "mismatching_bits": validation.mismatching_bits,
             "events_per_second": validation.events_per_second,
             "comparisons": validation.as_dict(),
+            "changed_files": changed,
         }
         # Whatever becomes of the rest.
         write_json(run.validation_path, report)

@@ -67,7 +67,12 @@ class OpenTool:
         """
         command, version = self.find()
         result = subprocess.run(
-            [*command, *arguments], cwd=folder, capture_output=True, text=True, check=False
+            [*command, *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
         if result.returncode < 0:
             raise InputError(
@@ -82,6 +87,8 @@ class OpenTool:
 
 
 def _version(command: list[str]) -> str:
-    result = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, errors="replace", check=False
+    )
     version = re.search(r"(\d+\.\d+)", result.stdout + result.stderr)
     return version[1] if version else "0.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -13,6 +14,9 @@ from keras_ae.settings.targets import TARGETS, BackendName, Strategy, Target
 #: Scores that there is firmware for, see `hls.graph.build`.
 LATENT_SCORES = ("squared_latent_norm", "normalized_latent_norm", "kl_divergence")
 ERROR_SCORES = ("reconstruction_error", "squared_error", "masked_squared_error", "absolute_error")
+
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class FirmwareSettings(Section):
@@ -43,6 +47,12 @@ class FirmwareSettings(Section):
     @model_validator(mode="after")
     def _check_backend(self) -> Self:
         target = TARGETS[self.backend]
+        # It is written into scripts that a vendor's tool and a shell run.
+        if not _PART.fullmatch(self.part):
+            raise InputError(
+                "part must be of letters, digits, '-', '_' and '.', as a vendor calls it, got "
+                f"{self.part!r}"
+            )
         if not self.part.lower().startswith(target.part_families):
             raise InputError(
                 f"part must start with one of {', '.join(target.part_families)} for backend "
