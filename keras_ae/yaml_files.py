@@ -12,6 +12,9 @@ from keras_ae.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+#: Far more than any settings have: of a file that holds more, reading it would be all that is done.
+_MAX_DEPTH, _MAX_ENTRIES = 50, 100_000
+
 #: In the words of the YAML file instead of pydantic's.
 _RULES = {
     "model_type": "must be a mapping of keys",
@@ -53,11 +56,31 @@ def load_mapping(path: Path, kind: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise InputError(f"{path} must be YAML: {error.problem}, in line {line}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be YAML: {error}") from error
+    # A number of more digits than Python reads is a ValueError.
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path} must be YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError:
+        raise InputError(f"{path} must be nested at most {_MAX_DEPTH} deep, got more") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping of sections, got {type(content).__name__}")
+    _check_size(content, path)
     return content
+
+
+def _check_size(content: Any, path: Path) -> None:
+    """Raise InputError for more than settings are; what an alias repeats counts each time."""
+    n_entries, waiting = 0, [(content, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        entries = list(value.values()) if isinstance(value, dict) else value
+        if not isinstance(entries, list):
+            continue
+        n_entries += len(entries)
+        if depth >= _MAX_DEPTH:
+            raise InputError(f"{path} must be nested at most {_MAX_DEPTH} deep, got more")
+        if n_entries > _MAX_ENTRIES:
+            raise InputError(f"{path} must have at most {_MAX_ENTRIES} entries, got more")
+        waiting += [(entry, depth + 1) for entry in entries]
 
 
 def dump_mapping(content: dict[str, Any]) -> str:

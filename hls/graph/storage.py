@@ -107,7 +107,7 @@ def _encoded(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def _decoded(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer:
     """The opposite."""
     kind = content["kind"]
-    if kind not in LAYERS:
+    if kind not in tuple(LAYERS):
         raise InputError(
             f"layer must be one of {', '.join(LAYERS)}, got {kind!r}: import the module that "
             "registers it"

@@ -248,7 +248,7 @@ class VariationalAutoencoder(Autoencoder):
             InputError: n_steps < 2, an unknown kind, or events of another shape.
         """
         check_count("n_steps", n_steps, 2)
-        if kind not in INTERPOLATIONS:
+        if kind not in tuple(INTERPOLATIONS):
             raise InputError(f"kind must be one of {', '.join(INTERPOLATIONS)}, got {kind!r}")
         ends = []
         for name, end in (("a", a), ("b", b)):

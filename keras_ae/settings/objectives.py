@@ -321,6 +321,6 @@ def parse_objective(content: Any) -> Any:
     if "kind" not in content:
         raise InputError(f"objective.kind must be one of {', '.join(OBJECTIVES)}, got none")
     kind = content["kind"]
-    if kind not in OBJECTIVES:
+    if kind not in tuple(OBJECTIVES):
         raise InputError(f"objective.kind must be one of {', '.join(OBJECTIVES)}, got {kind!r}")
     return OBJECTIVES[kind].model_validate(content)
