@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test test-slow lint lock results firmware sample examples clean
+.PHONY: demo test test-slow lint lock results firmware embedding sample examples clean
 
 demo: $(READY)
 	$(BIN)/keras-ae run configs/l1_trigger.yaml
@@ -58,6 +58,15 @@ firmware: $(READY)
 	$(BIN)/python benchmarks/physics_per_lut.py $(SEEDED:%=runs/%) $(SEEDED:%=runs/%_seed_*) \
 	    $(patsubst %,runs/%,$(filter-out $(SEEDED),$(TRIGGERS))) \
 	    > benchmarks/physics_per_lut.md
+
+# An embedding in front of the autoencoder, with five seeds, and what else can be made of it.
+embedding: $(READY)
+	$(BIN)/keras-ae run configs/l1_embedding.yaml --n-seeds $(N_SEEDS)
+	for run in runs/l1_embedding runs/l1_embedding_seed_*; do $(BIN)/keras-ae rtl $$run \
+	    && $(BIN)/keras-ae synthesize $$run --no-place || exit; done
+	$(BIN)/python benchmarks/embedding.py build/embedding runs/l1_embedding runs/l1_embedding_seed_* \
+	    > benchmarks/embedding.md
+	$(BIN)/python benchmarks/embedding_search.py > benchmarks/embedding_search.md
 
 # The samples that come with the package, on all cores; goes on where it was interrupted. Takes two
 # and a half core-hours.

@@ -92,6 +92,8 @@ def signal_table(groups: Mapping[str, Sequence[Run]]) -> list[str]:
         cells = [name, str(len(runs)), str(levels_of(runs[0]))]
         for resource in (lut_of, cycles_of):
             cells.append(_text(Spread.of([resource(run) for run in runs]), ",.0f"))
+        means = [np.mean([quality["auc"] for quality in each.values()]) for each in found]
+        cells.append(_text(Spread.of(means), ".3f"))
         for signal in found[0]:
             auc = Spread.of([each[signal]["auc"] for each in found])
             tprs = (
@@ -106,6 +108,7 @@ def signal_table(groups: Mapping[str, Sequence[Run]]) -> list[str]:
         "levels in a stage",
         "LUT",
         "cycles",
+        "mean AUC",
         *(f"{signal}: AUC; TPR in %" for signal in found[0]),
     ]
     return table(head, rows)

@@ -80,10 +80,12 @@ def test_every_way_to_give_them(x: np.ndarray, weights: np.ndarray) -> None:
         yield x, x, weights
 
     batches = tf.data.Dataset.from_tensor_slices((x, x, weights)).batch(64)
+    columns = tf.data.Dataset.from_tensor_slices((x, x, weights[:, None])).batch(64)
     ways: dict[str, Any] = {
         "fit": lambda m: m.fit(x, sample_weight=weights, batch_size=64, verbose=0),
         "with y": lambda m: m.fit(x, x, sample_weight=weights, batch_size=64, verbose=0),
         "tf.data": lambda m: m.fit(batches, shuffle=False, verbose=0),
+        "tf.data, as a column": lambda m: m.fit(columns, shuffle=False, verbose=0),
         "generator": lambda m: m.fit(generator(), steps_per_epoch=1, shuffle=False, verbose=0),
         "train_on_batch": lambda m: m.train_on_batch(x, x, sample_weight=weights),
     }

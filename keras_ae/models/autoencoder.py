@@ -358,7 +358,8 @@ class Autoencoder(Inference):
 def _inputs(data: Any) -> tuple[Any, Tensor | None]:
     """x and weights of events of what Keras' data adapter packed; the target is x itself."""
     x, _, weights = keras.utils.unpack_x_y_sample_weight(data)
-    return x, weights
+    # Batches of a data set may hold them as a column.
+    return x, None if weights is None else ops.reshape(weights, (-1,))
 
 
 def _check_networks(
