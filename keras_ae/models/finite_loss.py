@@ -18,5 +18,5 @@ class StopAtNonFiniteLoss(keras.callbacks.Callback):
             name = min(bad, key=lambda name: name.endswith("loss"))
             raise InputError(
                 f"{name} must be finite, got {(logs or {})[name]} in epoch {epoch + 1}: "
-                "lower the learning rate or check the scaling of the data, and any weights of events"
+                "lower the learning rate or check the scaling of data and weights"
             )
