@@ -165,7 +165,8 @@ class _OfFields(_Augmentation):
         self._require_columns(
             front_end,
             f"augmentation '{self.kind}' must name its fields for a front end without slots "
-            "that may be empty, got none",
+            "that may be empty, got none; choices: "
+            + ", ".join(dict.fromkeys(column.group for column in front_end.columns)),
         )
 
     def _require_columns(self, front_end: FrontEnd, none_by_default: str) -> list[Column]:
@@ -331,6 +332,15 @@ Augmentation = Annotated[
     Exchanged | Merged | Added | Removed | Scaled | Smeared | Masked | Rotated | Uniform,
     Discriminator("kind"),
 ]
+
+
+def check_steps(steps: Sequence[Augmentation], front_end: FrontEnd, path: str) -> None:
+    """Raise InputError for what the front end has not, by the path of the steps and number."""
+    for number, step in enumerate(steps):
+        try:
+            step.check(front_end)
+        except InputError as error:
+            raise InputError(f"{path}.{number}: {error}") from error
 
 
 def augmented(

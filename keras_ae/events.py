@@ -25,7 +25,8 @@ def audited_events(settings: RunSettings) -> tuple[Dataset, Audit | None]:
 def check_against_events(settings: RunSettings, data: Dataset) -> None:
     """Raise InputError where settings ask for what the events do not give.
 
-    Too few of them to set a threshold for its rate, or a signal that is not there.
+    Too few of them to set a threshold for its rate, or for what teaches a student to learn from, or
+    a signal that is not there.
     """
     subject = "the validation part of data.background"
     for fpr in (settings.trigger.fpr, *settings.trigger.fprs.values()):
@@ -36,3 +37,6 @@ def check_against_events(settings: RunSettings, data: Dataset) -> None:
                 f"report.background_like must name signals, got '{name}'; choices: "
                 f"{', '.join(data.signals) or 'none, the data have no signals'}"
             )
+    student = getattr(settings, "student", None)
+    if student is not None:
+        student.check_events(len(data.train))

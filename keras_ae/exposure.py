@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from keras_ae.augmentations import Augmentation, augmented
+from keras_ae.augmentations import Augmentation, augmented, check_steps
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.section import Section, as_tuple
@@ -28,10 +28,9 @@ class Exposure(Section):
     steps: Annotated[tuple[Augmentation, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
     seed: int = Field(0, ge=0)
 
-    def check(self, front_end: FrontEnd) -> None:
-        """Raise InputError for what the front end has not."""
-        for step in self.steps:
-            step.check(front_end)
+    def check(self, front_end: FrontEnd, path: str = "steps") -> None:
+        """Raise InputError for what the front end has not; `path` is that of the steps."""
+        check_steps(self.steps, front_end, path)
 
     def n_made_up(self, n_events: int) -> int:
         """How many there are beside `n_events` of background."""

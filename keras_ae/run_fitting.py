@@ -21,7 +21,6 @@ from keras_ae.run_contents import keep_audit, network_inputs
 from keras_ae.runs import Run
 from keras_ae.settings.experiment import Experiment
 from keras_ae.settings.learning import TrainingSettings
-from keras_ae.teachers import check_teachers
 
 #: What is to be learned of the events of training and of those of validation.
 Targets = tuple[np.ndarray, np.ndarray]
@@ -45,10 +44,6 @@ def first_events(run: Run) -> Dataset:
     if audit is not None:
         keep_audit(run, audit).require()
     check_against_events(experiment, data)
-    if experiment.student is not None:
-        check_teachers(experiment.student.teachers, len(data.train))
-        if experiment.student.focus is not None:
-            experiment.student.focus.check_events(len(data.train))
     fit_inputs(run, "float", experiment.inputs, data)
     return data
 

@@ -6,7 +6,6 @@ are scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,26 +22,12 @@ from keras_ae.settings.teachers import (
     DensityTeacher,
     GaussianMixtureTeacher,
     NearestNeighboursTeacher,
-    Teacher,
 )
 
 #: Events that are scored at once.
 _EVENTS_AT_ONCE = 20_000
 #: Distance of an event from itself, as it is computed, in units of its norm.
 _SAME = 1e-6
-
-
-def check_teachers(teachers: Iterable[Teacher], n_events: int) -> None:
-    """Raise InputError for a density that needs more events than it is to learn from."""
-    for teacher in teachers:
-        if not isinstance(teacher, DensityTeacher):
-            continue
-        setting, n_needed = teacher.needed
-        if n_needed > n_events:
-            raise InputError(
-                f"a teacher of {setting} must learn from at least {n_needed} background events, "
-                f"got {n_events}"
-            )
 
 
 class Density(Protocol):
@@ -53,7 +38,7 @@ class Density(Protocol):
         """On background (events, features).
 
         Raises:
-            InputError: too few events, see `check_teachers`.
+            InputError: too few events.
         """
 
     def scores(self, x: np.ndarray) -> np.ndarray:
@@ -80,7 +65,7 @@ class MixtureDensity:
         Raises:
             InputError: fewer events than components, or a variance too small for its inverse.
         """
-        check_teachers([settings], len(x))
+        settings.check_events(len(x))
         mixture = GaussianMixture(
             settings.n_components, reg_covar=settings.least_variance, random_state=seed
         )
@@ -137,7 +122,7 @@ class NeighbourDistance:
         Raises:
             InputError: not more events than neighbours.
         """
-        check_teachers([settings], len(x))
+        settings.check_events(len(x))
         return cls(np.asarray(x, np.float64), settings.n_neighbours)
 
     def scores(self, x: np.ndarray) -> np.ndarray:

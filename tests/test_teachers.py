@@ -216,8 +216,8 @@ def test_too_many_components_before_training(
         cli.main(["train", str(tmp_path / "e.yaml"), "--run-dir", str(tmp_path / "run")])
     assert caught.value.code == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert "n_components 2000 must learn from at least 2000" in lines[0]
-    assert not (tmp_path / "run" / "float.keras").exists()
+    assert "student.teachers.0: a teacher of n_components 2000 must learn from at least" in lines[0]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_slow_teacher_is_asked_once(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from keras_ae.augmentations import Augmentation
+from keras_ae.augmentations import Augmentation, check_steps
 from keras_ae.errors import InputError
 from keras_ae.front_end.front_end import FrontEnd
 from keras_ae.section import Section, as_tuple
@@ -67,5 +67,4 @@ class EmbeddingSettings(Section):
 
     def check(self, front_end: FrontEnd) -> None:
         """Raise InputError for augmentations of what the front end has not."""
-        for augmentation in self.objective.augmentations:
-            augmentation.check(front_end)
+        check_steps(self.objective.augmentations, front_end, "embedding.objective.augmentations")

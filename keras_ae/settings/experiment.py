@@ -356,7 +356,7 @@ class Experiment(Section):
                     f"student.exposure must be null for data.kind '{self.data.kind}', whose "
                     "condition no made-up event has"
                 )
-            student.exposure.check(self.wires)
+            student.exposure.check(self.wires, "student.exposure.steps")
 
     def _check_deployable(self, settings: FirmwareSettings) -> None:
         """Raise InputError where there is no firmware for what is asked for."""

@@ -11,7 +11,7 @@ from keras_ae.exposure import Exposure
 from keras_ae.front_end.input_view import InputView
 from keras_ae.section import Section, as_tuple, check_each_once
 from keras_ae.settings.architecture import Architecture
-from keras_ae.settings.teachers import Teacher
+from keras_ae.settings.teachers import DensityTeacher, Teacher
 
 Optimizer = Literal["adam", "sgd"]
 LearningRateSchedule = Literal["plateau", "cosine"]
@@ -114,8 +114,8 @@ class FocusSettings(Section):
         """Raise InputError where not one event of so much background lies above a threshold."""
         if min(self.target_fprs) * n_events < 1:
             raise InputError(
-                f"focus.target_fprs must be at least 1/{n_events}, one of the background events of "
-                f"the training, got {min(self.target_fprs):g}"
+                f"student.focus.target_fprs must be at least 1/{n_events}, one of the background "
+                f"events of the training, got {min(self.target_fprs):g}"
             )
 
 
@@ -167,3 +167,14 @@ class StudentSettings(Section):
                 )
         check_each_once("further_scores", self.further_scores)
         return self
+
+    def check_events(self, n_events: int) -> None:
+        """Raise InputError where so much background is too little to learn from."""
+        for number, teacher in enumerate(self.teachers):
+            if isinstance(teacher, DensityTeacher):
+                try:
+                    teacher.check_events(n_events)
+                except InputError as error:
+                    raise InputError(f"student.teachers.{number}: {error}") from error
+        if self.focus is not None:
+            self.focus.check_events(n_events)

@@ -45,8 +45,17 @@ class DensityTeacher(Section):
 
     sees: Literal["inputs", "embedding"] = "inputs"
 
+    def check_events(self, n_events: int) -> None:
+        """Raise InputError where it needs more events than it is to learn from."""
+        setting, n_needed = self._needed
+        if n_needed > n_events:
+            raise InputError(
+                f"a teacher of {setting} must learn from at least {n_needed} background events, "
+                f"got {n_events}"
+            )
+
     @property
-    def needed(self) -> tuple[str, int]:
+    def _needed(self) -> tuple[str, int]:
         """The setting that asks for events, and of how many it must learn at least."""
         raise NotImplementedError
 
@@ -63,7 +72,7 @@ class GaussianMixtureTeacher(DensityTeacher):
     least_variance: float = Field(1e-3, ge=1e-9)
 
     @property
-    def needed(self) -> tuple[str, int]:
+    def _needed(self) -> tuple[str, int]:
         return f"n_components {self.n_components}", self.n_components
 
 
@@ -74,7 +83,7 @@ class NearestNeighboursTeacher(DensityTeacher):
     n_neighbours: int = Field(5, ge=1)
 
     @property
-    def needed(self) -> tuple[str, int]:
+    def _needed(self) -> tuple[str, int]:
         # None is its own neighbour.
         return f"n_neighbours {self.n_neighbours}", self.n_neighbours + 1
 
