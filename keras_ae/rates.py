@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
@@ -22,6 +23,8 @@ BASELINES = ("leading_pt", "ht", "met")
 #: In which rates are looked at, where the events have them.
 BINNED = ("n_objects", "ht", "met", "pile_up")
 _N_BINS = 4
+#: Half-width of a 95% interval in standard deviations.
+_Z = float(norm.ppf(0.975))
 
 Observables = Mapping[str, np.ndarray]
 
@@ -81,6 +84,32 @@ def instability(rate: float, fpr: float) -> float | None:
     if not 0 < fpr < 1:
         raise InputError(f"fpr must be within (0, 1), got {fpr}")
     return abs(math.log(rate / fpr)) if rate > 0 else None
+
+
+def missed_rate(rate: Mapping[str, float], fpr: float, n_calibration: int) -> str | None:
+    """What is odd about a measured rate; None where chance may have it.
+
+    Two samples of background have a part in it: that on which the threshold was set, of
+    `n_calibration` independent events, and that of the measurement. Where the interval of the rate,
+    widened by the deviation of the former, does not hold `fpr`, it is not what was asked for.
+
+    Args:
+        rate: value, low and high, see `rate_interval`.
+        fpr: that was asked for.
+        n_calibration: events of the background that set the threshold.
+    """
+    value = rate["value"]
+    deviation = _Z * math.sqrt(fpr * (1 - fpr) / n_calibration)
+    low = value - math.hypot(value - rate["low"], deviation)
+    high = value + math.hypot(rate["high"] - value, deviation)
+    if low <= fpr <= high:
+        return None
+    why = (
+        "more background passes than was asked for"
+        if value > fpr
+        else "less background passes than was asked for, as the score has too few values there"
+    )
+    return f"measured FPR {value:.2g} ({low:.2g} to {high:.2g}) for {fpr:g}: {why}"
 
 
 def decision_rates(

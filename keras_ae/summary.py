@@ -49,6 +49,7 @@ def summary(run: Run) -> str:
             read_json(run.validation_path, "decisions")["decisions"],
         )
     if validation:
+        lines += [f"warning: {warning}" for warning in validation.get("warnings", ())]
         lines.append(
             f"events checked: {validation['events']}   "
             f"mismatching bits: {validation['mismatching_bits']}"

@@ -177,6 +177,26 @@ def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFix
     assert "mismatching bits: 0" not in out
 
 
+@pytest.mark.filterwarnings("ignore:score 'squared_latent_norm' must leave")
+def test_a_constant_score_is_proved_and_is_no_trigger(
+    experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No weight is left of so coarse a format.
+    content = experiment_content | {
+        "training": {"epochs": 1, "batch_size": 256},
+        "quantization": {"epochs": 1, "batch_size": 256},
+    }
+    content["precision"] = content["precision"] | {"weight": "fixed<2,6>", "bias": "fixed<2,6>"}
+    content["trigger"] = content["trigger"] | {"score": "squared_latent_norm"}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
+    code, out, err = run_cli(capsys, "run", tmp_path / "e.yaml", "--run-dir", tmp_path / "run")
+    assert code == 0, err
+    assert "mismatching bits: 0" in out
+    assert "warning: score is" in out and "the firmware tells nothing apart" in out
+    page = (tmp_path / "run" / "fidelity.html").read_text()
+    assert "Not what was asked for" in page and "tells nothing apart" in page
+
+
 def no_dead_code(text: str) -> str:
     """What a synthesis sees, and a simulation does not."""
     start = text.index("{", text.index("void anomaly_trigger(")) + 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from keras_ae.errors import InputError
-from keras_ae.metrics import rate_interval
+from keras_ae.metrics import rate_interval, threshold_at_fpr
 from keras_ae.rates import (
     baseline_thresholds,
     bin_edges,
     decision_rates,
     instability,
     is_pure,
+    missed_rate,
     rates_in_bins,
 )
 
@@ -85,3 +88,27 @@ def test_of_all_samples() -> None:
     assert found["instability"] == pytest.approx(abs(np.log(fired["background"].mean() / 0.02)))
     with pytest.raises(InputError, match="background must hold at least one event, got 0"):
         decision_rates({"background": np.zeros(0, bool)}, {"background": {}}, {}, {}, 0.02)
+
+
+class TestMissedRate:
+    """Coverage by simulation: of rates that are what was asked for, hardly any is called missed."""
+
+    def test_what_chance_may_have(self) -> None:
+        rng = np.random.default_rng(1)
+        missed = 0
+        for _ in range(300):
+            calibration, test = rng.normal(size=5000), rng.normal(size=20_000)
+            fired = test > threshold_at_fpr(calibration, 0.01)
+            missed += missed_rate(asdict(rate_interval(fired, None)), 0.01, 5000) is not None
+        # 5 % by the definition of the interval, of 300.
+        assert missed <= 26
+
+    @pytest.mark.parametrize(
+        ("share", "message"),
+        [(0.02, "more background passes than was asked for"), (0.004, "has too few values there")],
+    )
+    def test_what_chance_has_not(self, share: float, message: str) -> None:
+        fired = np.arange(100_000) < share * 100_000
+        found = missed_rate(asdict(rate_interval(fired, None)), 0.01, 100_000)
+        assert found is not None and message in found
+        assert found.startswith(f"measured FPR {share:g} (")

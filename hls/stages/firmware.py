@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hls.cpp.backends import BACKENDS
 from hls.cpp.convert import convert_trigger_graph
 from hls.graph.assembly import check_networks
@@ -37,7 +39,7 @@ from hls.synthesis.vendor_hls import synthesize_project
 from keras_ae.data.dataset import Dataset, Sample
 from keras_ae.errors import InputError, ProofError
 from keras_ae.files import read_json, whole_file, write_json, write_text
-from keras_ae.rates import baseline_thresholds, decision_rates
+from keras_ae.rates import baseline_thresholds, decision_rates, missed_rate
 from keras_ae.run_contents import load_data, load_model
 from keras_ae.runs import Run
 from keras_ae.settings.adoption import Adoption
@@ -171,10 +173,31 @@ def validate(
             fidelity = measure_fidelity(run, data, graph, firmware)
         report |= fidelity.as_dict(read_json(run.trigger_path, "threshold")["threshold"])
         report["decisions"] = _decisions(run, data, firmware)
+        report["warnings"] = _warnings(report["decisions"], data, firmware)
         write_json(run.validation_path, report)
         write_text(run.fidelity_page_path, render_page(run, settings, report, fidelity))
         update_page(run.fidelity_page_path, implementations(run, settings))
     return validation
+
+
+def _warnings(
+    decisions: Mapping[str, Any], data: Dataset, firmware: Mapping[str, TriggerOutput]
+) -> list[str]:
+    """Of firmware that may be proved, and still is not the trigger that was wanted."""
+    found, scores = [], firmware["background"].score
+    if np.ptp(scores) == 0:
+        found.append(
+            f"score is {scores[0]:g} for all {len(scores)} events of the test background: the "
+            "firmware tells nothing apart; give weights and activations more bits"
+        )
+    # Events of one parent pass together.
+    n_calibration = len(np.unique(data.validation.parents))
+    for bit, decision in decisions.items():
+        rate = decision["samples"]["background"]["rate"]
+        missed = missed_rate(rate, decision["target_fpr"], n_calibration)
+        if missed is not None:
+            found.append(f"{bit}: {missed}")
+    return found
 
 
 def _decisions(run: Run, data: Dataset, firmware: Mapping[str, TriggerOutput]) -> dict[str, Any]:
