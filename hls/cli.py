@@ -169,8 +169,10 @@ def check(path: Path) -> None:
     if opened is None:
         _audit(experiment)
     load_tensorflow()
+    from hls.compiled import find_compiler
     from hls.stages.check import check_and_estimate
 
+    find_compiler()
     refusals, cost = check_and_estimate(experiment, str(path), opened)
     for refusal in refusals:
         click.echo(refusal)
@@ -380,6 +382,11 @@ def _do_run(run: Run, n_events: int | None) -> None:
     from keras_ae.summary import summary
 
     stages = stages_of(run.settings)
+    if PROVED in stages:
+        from hls.compiled import find_compiler
+
+        # Now, not after the training.
+        find_compiler()
     for stage in stages:
         _do_stage(run, stage)
     if PROVED in stages:

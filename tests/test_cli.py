@@ -177,6 +177,22 @@ def test_flipped_weight_is_exit_code_1(run_copy: Path, capsys: pytest.CaptureFix
     assert "mismatching bits: 0" not in out
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_missing_compiler_is_said_before_training(
+    command: str,
+    experiment_content: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(experiment_content))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    place = ["--run-dir", tmp_path / "run"] if command == "run" else []
+    found = run_cli(capsys, command, tmp_path / "e.yaml", *place)
+    assert_one_line(found, "g++ must be on PATH for simulation, found none: install g++")
+    assert not (tmp_path / "run" / "float.keras").exists()
+
+
 @pytest.mark.filterwarnings("ignore:score 'squared_latent_norm' must leave")
 def test_a_constant_score_is_proved_and_is_no_trigger(
     experiment_content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
