@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 import pytest
 
@@ -173,3 +176,17 @@ def test_designs_are_points_with_names_in_each_panel() -> None:
     assert [text.get_text() for text in second.texts] == ["small"]
     (x, y), *_ = (line.get_xydata()[0] for line in first.lines)
     assert (x, y) == (800.0, 0.7)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_names_are_no_formulas_and_no_tex_is_run(suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    name = r"$\foo$ and $x_"
+    scores = {"background": rng.normal(size=500), name: rng.normal(1, 1, 500)}
+    with matplotlib.rc_context({"text.usetex": True}):
+        figure = plots.roc_curves(scores, name)
+        plots.save(figure, tmp_path / f"figure{suffix}")
+    written = (tmp_path / f"figure{suffix}").read_bytes()
+    assert len(written) > 1000
+    if suffix == ".svg":
+        assert name.encode() in written

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from keras_ae.files import whole_file, write_text
+
+#: What matplotlib's own formulas begin with, those of powers of ten.
+_OF_TICKS = "\\mathdefault"
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -16,7 +22,7 @@ def save(figure: Figure, path: Path) -> None:
     if path.suffix == ".svg":
         write_text(path, _svg_file(figure))
         return
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, _own_text(figure):
         figure.savefig(temporary, dpi=150)
 
 
@@ -32,6 +38,20 @@ def element_of(text: str) -> str:
 
 def _svg_file(figure: Figure) -> str:
     text = StringIO()
-    with rc_context({"svg.hashsalt": "keras-ae", "svg.fonttype": "none"}):
+    with _own_text(figure), rc_context({"svg.hashsalt": "keras-ae", "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", dpi=110, metadata={"Date": None})
     return text.getvalue()
+
+
+@contextmanager
+def _own_text(figure: Figure) -> Iterator[None]:
+    """While it is written: no TeX, whatever the user's matplotlib is set to, and names as they are.
+
+    A name between two dollars would be read as a formula, which it need not be.
+    """
+    for text in figure.findobj(Text):
+        text.set_usetex(False)
+        if "$" in text.get_text() and _OF_TICKS not in text.get_text():
+            text.set_parse_math(False)
+    with rc_context({"text.usetex": False}):
+        yield
