@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -148,6 +149,29 @@ class TestProject:
             for path in (*folder.glob("*.*"), *folder.glob("firmware/*.*")):
                 if path.suffix != ".keras":
                     assert f"{tempfile.gettempdir()}/" not in path.read_text(), path
+
+    @pytest.mark.parametrize("backend", BACKENDS)
+    def test_twice_the_same(
+        self,
+        backend: Any,
+        narrow: tuple[TriggerGraph, np.ndarray],
+        projects: dict[str, Path],
+        tmp_path: Path,
+    ) -> None:
+        graph, inputs = narrow
+        settings = FirmwareSettings(backend=backend, clock_ns=4.0)
+        convert_trigger_graph(graph, tmp_path / "firmware", settings, [inputs[:20]])
+        found, expected = (
+            {
+                path.relative_to(folder): path.read_bytes()
+                for path in folder.rglob("*.*")
+                if path.is_file()
+            }
+            for folder in (tmp_path / "firmware", projects[backend])
+        )
+        # Those of a simulation are beside.
+        differ = [name for name, content in found.items() if expected.get(name) != content]
+        assert len(found) > 20 and differ == []
 
     def test_weight_files(self, projects: dict[str, Path]) -> None:
         for folder in projects.values():

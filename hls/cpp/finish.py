@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,13 @@ _LOOP = re.compile(
 )
 
 
+#: Where hls4ml writes its stamp.
+_STAMPS = {
+    "build_lib.sh": re.compile(r"^(LIB_STAMP=)\S+$", re.MULTILINE),
+    "hls4ml_config.yml": re.compile(r"^(Stamp: )\S+$", re.MULTILINE),
+}
+
+
 def finish_project(
     folder: Path,
     name: str,
@@ -94,6 +102,29 @@ def finish_project(
         for header in ours:
             text = _translate(header.read_text(encoding="utf-8"), _DIALECTS[backend.name])
             header.write_text(text, encoding="utf-8")
+    _stamp_by_content(folder)
+
+
+def _stamp_by_content(folder: Path) -> None:
+    """The stamp of the library's name follows from the project, so that the same has the same.
+
+    hls4ml draws it, and names what it loads into a process by it.
+    """
+    stamped = {}
+    for name, line in _STAMPS.items():
+        text, n_found = line.subn(r"\g<1>", (folder / name).read_text(encoding="utf-8"))
+        if n_found != 1:
+            raise ValueError(f"{name} must have one stamp, got {n_found}: another hls4ml")
+        stamped[folder / name] = text
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = stamped[path].encode() if path in stamped else path.read_bytes()
+        digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
+    # No number to YAML.
+    stamp = f"s{digest.hexdigest()[:7]}"
+    for name, line in _STAMPS.items():
+        text = line.sub(rf"\g<1>{stamp}", (folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _name_streams(folder: Path, name: str, interface: Interface) -> None:
