@@ -209,6 +209,14 @@ class TestItCanFail:
             VerilogSimulation(copy)
 
 
+def test_a_path_with_every_odd_character(
+    graph: TriggerGraph, project: tuple[Path, RtlDesign], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(project[0], tmp_path / "a$b c'd\"e#f(g)%h;i&j\\k:ä"))
+    events = stress_events(PRECISION.input, (6,), 500, seed=2)
+    assert_equal(graph, copy, project[1], events)
+
+
 def test_without_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(verilator.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -48,8 +48,10 @@ class VerilogSimulation(RtlSimulation):
         # A large design in one function takes g++ minutes, and more memory than there may be.
         arguments += ["--output-split", "20000", "--output-split-cfuncs", "2000"]
         arguments += ["-Wno-fatal", "--Mdir", str(model), "--top-module", PROJECT_NAME]
-        arguments += map(str, sorted(self._sources.glob("*.v")))
-        self._call_tool("Verilator", [program, *arguments], {"VERILATOR_ROOT": str(root)})
+        # By their names alone: a path may hold what Verilator cannot quote.
+        arguments += sorted(path.name for path in self._sources.glob("*.v"))
+        environment = {"VERILATOR_ROOT": str(root)}
+        self._call_tool("Verilator", [program, *arguments], environment, self._sources)
         include = root / "include"
         runtime = [include / "verilated.cpp", include / "verilated_threads.cpp"]
         sources = [loop, *sorted(model.glob("*.cpp")), *runtime]
