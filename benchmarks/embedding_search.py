@@ -105,11 +105,9 @@ def measured(changes: Mapping[str, Any]) -> list[str]:
 
 def main() -> None:
     signals = load_experiment(CONFIG).data.model_dump()["signals"]
-    print(
-        "Made by benchmarks/embedding_search.py: autoencoders of embeddings in float. AUC of what"
-    )
-    print("what is made up of background of the validation against that; of the test, mean AUC of")
-    print(f"the signals, and of each AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
+    print("Made by benchmarks/embedding_search.py: autoencoders of embeddings in float. AUC of")
+    print("what is made up of background of the validation against that; then, of the test, mean")
+    print(f"AUC of the signals, and of each AUC; TPR in % at FPR {' / '.join(FPRS)}.\n")
     rng = np.random.default_rng(11)
     rows = []
     for number in range(N_TRIALS):

@@ -45,19 +45,13 @@ KINDS: dict[str, tuple[dict[str, Any], bool]] = {
         True,
     ),
 }
-#: What a run of configs/l1_trigger.yaml has anew for what its networks and densities see.
+#: What is changed of configs/l1_trigger.yaml for what its networks and densities see.
 VIEWS: dict[str, dict[str, Any]] = {
-    "log pT": {"inputs": {"kind": "float", "use": "*.pt", "log": "*.pt", "clip": 8.0}},
+    "log pT": {},
     "pT": {"inputs": load_experiment(CONFIG).model_dump(mode="json")["student"]["inputs"]},
 }
-AUTOENCODER = {
-    "embedding": None,
-    "architecture": {"input_dim": 19, "hidden_dims": [64, 64], "latent_dim": 6},
-    "objective": {"kind": "variational", "variance": 0.1, "learn_variance": True},
-    "training": {"epochs": 40, "batch_size": 512, "learning_rate": 2e-3},
-    "trigger.score": "negative_elbo",
-}
-#: That of configs/l1_embedding.yaml, without angles; the autoencoder behind it is not looked at.
+#: The first recipe of configs/l1_embedding.yaml, before its search, without angles; the autoencoder
+#: behind it is not looked at.
 EMBEDDING = {
     "embedding": {
         "architecture": {"input_dim": 19, "hidden_dims": [29], "latent_dim": 10},
@@ -118,7 +112,7 @@ def of_view(folder: Path, view: Mapping[str, Any]) -> tuple[dict[str, Scores], .
     """By kind, scores of background and of what is made of it, and of test and signals."""
     probed: dict[str, dict[str, np.ndarray]] = {}
     tested: dict[str, dict[str, np.ndarray]] = {}
-    for is_of_embedding, changes in ((False, AUTOENCODER), (True, EMBEDDING)):
+    for is_of_embedding, changes in ((False, {}), (True, EMBEDDING)):
         kinds = {title: t for title, (t, of) in KINDS.items() if of == is_of_embedding}
         run = taught(folder / str(is_of_embedding), {**view, **changes}, list(kinds.values()))
         data = load_data(run)

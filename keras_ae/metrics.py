@@ -33,9 +33,8 @@ ParentsOfPair = tuple[np.ndarray | None, np.ndarray | None]
 #: Below this many background events above the threshold a rate is not worth printing.
 MIN_BACKGROUND_EVENTS = 10
 
-
 #: Half-width of a 95% interval in standard errors.
-_Z = float(norm.ppf(0.975))
+Z_95 = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def roc_auc(
         sizes = [len(_sums(part, of)) for part, of in zip(parts, parents, strict=True)]
         missed = 1 - 0.05 ** (1 / min(sizes))
         return Estimate(value, error, *sorted((value, abs(value - missed))))
-    half = _Z * error / (value * (1 - value))
+    half = Z_95 * error / (value * (1 - value))
     low, high = expit(logit(value) + np.array([-half, half]))
     return Estimate(value, error, float(low), float(high))
 
@@ -101,7 +100,7 @@ def auc_difference(
     )
     parts = [one - other for one, other in pairs]
     value, error = float(parts[1].mean()), _standard_error(parts, of_pair(parents, signal))
-    return Estimate(value, error, value - _Z * error, value + _Z * error)
+    return Estimate(value, error, value - Z_95 * error, value + Z_95 * error)
 
 
 def of_pair(parents: Parents, signal: str) -> ParentsOfPair:
@@ -242,7 +241,7 @@ def tpr_at_fpr(
     passed = signal > threshold
     rate = rate_interval(passed, of_signal)
     binomial = rate.value * (1 - rate.value) / _n_independent(passed, of_signal)
-    fewer, more = at_shifted_threshold(-_Z), at_shifted_threshold(_Z)
+    fewer, more = at_shifted_threshold(-Z_95), at_shifted_threshold(Z_95)
     shift = (at_shifted_threshold(1) - at_shifted_threshold(-1)) / 2
     return Estimate(
         rate.value,
@@ -272,7 +271,7 @@ def rate_interval(passed: np.ndarray, parents: np.ndarray | None = None) -> Rate
     """
     check_not_empty(passed=passed)
     value, n = float(passed.mean()), _n_independent(passed, parents)
-    spread = _Z**2 / n
+    spread = Z_95**2 / n
     centre = (value + spread / 2) / (1 + spread)
     half = np.sqrt(spread * (value * (1 - value) + spread / 4)) / (1 + spread)
     return Rate(value, max(0.0, float(centre - half)), min(1.0, float(centre + half)))

@@ -12,19 +12,16 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from keras_ae.arrays import check_not_empty
 from keras_ae.errors import InputError
-from keras_ae.metrics import rate_interval, threshold_at_fpr
+from keras_ae.metrics import Z_95, rate_interval, threshold_at_fpr
 
 #: What one would cut on at the same rate; a pure event passes none of these.
 BASELINES = ("leading_pt", "ht", "met")
 #: In which rates are looked at, where the events have them.
 BINNED = ("n_objects", "ht", "met", "pile_up")
 _N_BINS = 4
-#: Half-width of a 95% interval in standard deviations.
-_Z = float(norm.ppf(0.975))
 
 Observables = Mapping[str, np.ndarray]
 
@@ -99,7 +96,7 @@ def missed_rate(rate: Mapping[str, float], fpr: float, n_calibration: int) -> st
         n_calibration: events of the background that set the threshold.
     """
     value = rate["value"]
-    deviation = _Z * math.sqrt(fpr * (1 - fpr) / n_calibration)
+    deviation = Z_95 * math.sqrt(fpr * (1 - fpr) / n_calibration)
     low = value - math.hypot(value - rate["low"], deviation)
     high = value + math.hypot(rate["high"] - value, deviation)
     if low <= fpr <= high:

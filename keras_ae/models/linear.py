@@ -200,13 +200,10 @@ def _leading(
     largest = np.argsort(values)[::-1][:n_components]
     components = vectors.T[largest]
     # The largest number of each is positive, as scikit-learn has it.
-    signs = np.sign(np.take_along_axis(components, _largest(components), axis=1))
+    largest_of_each = np.abs(components).argmax(axis=1)[:, np.newaxis]
+    signs = np.sign(np.take_along_axis(components, largest_of_each, axis=1))
     variances = np.stack([values[largest], values[largest] / values.sum()], axis=1)
     return signs * components, mean, variances
-
-
-def _largest(components: np.ndarray) -> np.ndarray:
-    return np.argmax(np.abs(components), axis=1)[:, np.newaxis]
 
 
 def _dense_layer(network: keras.Model) -> keras.layers.Dense:
