@@ -237,13 +237,6 @@ class Autoencoder(Inference):
             **kwargs,
         )
 
-    def evaluate(
-        self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any
-    ) -> Any:
-        """`keras.Model.evaluate`; arrays are checked, and events weighed, as in `fit`."""
-        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
-
     def _check_target(self, y: Any, x: np.ndarray, subject: str) -> None:
         return None
 

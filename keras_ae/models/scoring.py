@@ -264,6 +264,13 @@ class ScoringModel(keras.Model):
                 self.optimizer.build(self.trainable_variables)
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """`keras.Model.evaluate`; arrays are checked, and events weighed, as in `fit`."""
+        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """`keras.Model.predict`: what `call` gives; arrays are checked as in `fit`."""
         return super().predict(self.check_inputs(x, "x"), *args, **kwargs)

@@ -224,13 +224,9 @@ class Student(ScoringModel):
             **kwargs,
         )
 
-    def evaluate(
-        self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any
-    ) -> Any:
-        """`keras.Model.evaluate`; arrays are checked, and events weighed, as in `fit`."""
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         self._check_adapted()
-        x, y, sample_weight = self.check_arrays(x, y, sample_weight, "x")
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+        return super().evaluate(*args, **kwargs)
 
     def _check_target(self, y: Any, x: np.ndarray, subject: str) -> np.ndarray:
         y = self._check_scores(y, f"y of {subject}")

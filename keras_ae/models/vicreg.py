@@ -187,11 +187,6 @@ class VICReg(ScoringModel):
         validation_data = self.check_validation_data(validation_data)
         return super().fit(x, y, batch_size, *args, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`; arrays are checked as in `fit`."""
-        x, y, _ = self.check_arrays(x, y, kwargs.pop("sample_weight", None), "x")
-        return super().evaluate(x, y, *args, **kwargs)
-
     def check_arrays(self, x: Any, y: Any, weights: Any, subject: str) -> tuple[Any, Any, Any]:
         self._refuse_weights(weights, subject)
         return super().check_arrays(x, y, weights, subject)
